@@ -1,0 +1,1 @@
+"""Bytes to chunks: content-defined cutting and what to reuse. Pure."""

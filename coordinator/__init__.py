@@ -1,0 +1,1 @@
+"""The coordinator: authoritative metadata, order and history, wake-ups, and encrypted blocks."""

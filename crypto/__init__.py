@@ -1,0 +1,1 @@
+"""Keys, sealing, signatures and hashes. Pure; randomness is an argument."""

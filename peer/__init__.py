@@ -1,0 +1,1 @@
+"""The peer: the app on each device, which keeps its folders in step with the journal."""

@@ -1,0 +1,1 @@
+"""Worlds in which the real coordinator and the real peers run under virtual time and faults."""
