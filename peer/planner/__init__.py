@@ -1,0 +1,1 @@
+"""The planner: from three trees to a plan. Pure."""

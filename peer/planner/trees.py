@@ -1,0 +1,114 @@
+"""The three trees as the planner sees them. Owns the types of their nodes and the view through which they are read.
+
+`remote` is the journal at the cursor, `synced` what this device last had in common with it, `local` the last scan
+of the disk. The store implements `Trees` over its database; tests implement it over dictionaries.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from peer.fingerprint import Fingerprint
+from protocol.ids import ChangeId, EntryId
+from protocol.model import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is compared of a file's or symlink's content: a keyed digest of its bytes (of its target), and its size."""
+
+    digest: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What is compared of a file besides its content."""
+
+    executable: bool
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One entry in one tree, as values. `content` and `attributes` are None for a directory; `attributes` also for
+    a symlink. `name` is the true (NFC) name."""
+
+    entry: EntryId
+    kind: Kind
+    parent: EntryId
+    name: str
+    content: Content | None
+    attributes: Attributes | None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteNode:
+    """The journal's head version of an entry. `usable` is False where its sealed part is bad (`bad_change`), in which
+    case `node` is the last good version. `copy_of` as in the sealed body."""
+
+    node: Node
+    head: ChangeId
+    seq: int
+    usable: bool = True
+    copy_of: EntryId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedNode:
+    """`base`: per field, the newest journal value applied, adopted or accepted here. `content_base`: the change id of
+    the version that `base.content` was taken from. `shown`: what was last put on this disk, with its fingerprint;
+    None for an entry that is absent by design (which counts as unchanged, never as a deletion)."""
+
+    base: Node
+    content_base: ChangeId | None
+    shown: Fingerprint | None
+    absent_by_design: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LocalNode:
+    """An entry as found on this disk. `disk_name` is the name there (it may differ from the true name by Unicode
+    form or escaping); `intended` is where a parked entry is meant to go (parent, name), recorded before the move."""
+
+    node: Node
+    disk_name: str
+    fingerprint: Fingerprint | None
+    intended: tuple[EntryId, str] | None = None
+    copy_of: EntryId | None = None
+
+
+class Trees(Protocol):
+    """Read-only views of the three trees. A missing entry is None; a deleted one may be present and marked in
+    `remote` and `synced`; `local` holds only what is there. `unknown` ones were not looked at (unreadable)."""
+
+    def remote(self, entry: EntryId) -> RemoteNode | None:
+        """The journal's view."""
+
+    def synced(self, entry: EntryId) -> SyncedNode | None:
+        """The common ancestor."""
+
+    def local(self, entry: EntryId) -> LocalNode | None:
+        """The disk's view."""
+
+    def remote_children(self, parent: EntryId) -> Iterable[EntryId]:
+        """Entries whose remote head is under `parent` and not itself deleted."""
+
+    def synced_children(self, parent: EntryId) -> Iterable[EntryId]:
+        """Entries whose synced base is under `parent` and not itself deleted."""
+
+    def local_children(self, parent: EntryId) -> Iterable[EntryId]:
+        """Entries on disk under `parent`."""
+
+    def remote_named(self, parent: EntryId, name: str) -> EntryId | None:
+        """The live remote child of that name."""
+
+    def local_named(self, parent: EntryId, name: str) -> EntryId | None:
+        """The local child of that true name."""
+
+    def unknown(self, entry: EntryId) -> bool:
+        """Whether the disk could not be read there: then nothing is inferred from the entry's absence."""
+
+    def differing(self) -> Iterable[EntryId]:
+        """Every entry in which any two trees differ, in a stable order."""
