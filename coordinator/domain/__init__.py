@@ -1,0 +1,1 @@
+"""Decisions of the coordinator: functions from data to data. No I/O, no clock."""

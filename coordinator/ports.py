@@ -1,0 +1,184 @@
+"""What the coordinator stands on: storage, wake-ups, time, randomness, files and threads, as promises.
+
+Owns the protocols and the small values that pass through them. Never names an implementation: the real ones are
+made in `app`, the simulated ones in the simulator's world. Every implementation passes the same contract tests.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar
+
+from coordinator.records import BlockIndex, Facts, Journals, People
+from protocol.ids import BlockId, DeviceId, LogHash, UserId, WorkspaceId
+from protocol.model import JournalRow
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Time. The two readings never mix."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, as the machine believes; may jump either way."""
+
+    def monotonic_s(self) -> float:
+        """Seconds since some moment; never goes back."""
+
+
+class Entropy(Protocol):
+    """Randomness fit for keys and tokens."""
+
+    def bytes(self, count: int) -> bytes:
+        """`count` unpredictable bytes."""
+
+
+class Offload(Protocol):
+    """Work that would block the event loop, done elsewhere (inline in a simulation)."""
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """The result of `function()`; its exceptions come through.
+
+        At most as many run at a time as the resource allows. Once begun it is waited for, cancelled or not.
+        """
+
+
+class FileFacts(NamedTuple):
+    """What tells a file from a copy of it."""
+
+    inode: int
+    ctime_ns: int
+
+
+class Files(Protocol):
+    """The few small files that the coordinator keeps beside its database."""
+
+    def facts(self, path: Path) -> FileFacts | None:
+        """Inode and change time, or None where there is no such file."""
+
+    def read(self, path: Path) -> bytes | None:
+        """The whole file, or None where there is none."""
+
+    def write(self, path: Path, data: bytes, *, private: bool = False) -> None:
+        """Replace the file as a whole and durably; mode 0600 where `private`."""
+
+
+class Identity(Protocol):
+    """The coordinator's own key, made once and moved with its data."""
+
+    @property
+    def public(self) -> bytes:
+        """The Ed25519 public key, 32 bytes."""
+
+    def sign_offer(self, statement: bytes) -> bytes:
+        """Signature of a login challenge, under the label for that alone; 64 bytes."""
+
+
+class Transaction(Protocol):
+    """One transaction's view of the metadata, reads and writes. Valid only within its use case's call."""
+
+    @property
+    def people(self) -> People:
+        """Users, devices, invitations, pairings."""
+
+    @property
+    def journals(self) -> Journals:
+        """Workspaces, commits, entry heads, members, sealed keys."""
+
+    @property
+    def blocks(self) -> BlockIndex:
+        """Which blocks are stored where, who uploaded them, which workspaces refer to them."""
+
+    @property
+    def facts(self) -> Facts:
+        """Small named values about this database itself."""
+
+
+class MetadataStore(Protocol):
+    """Durable, transactional metadata. One use case is one plain function of a transaction.
+
+    A use case runs in a worker thread: it must not touch the event loop, await, or keep the transaction.
+    """
+
+    def run(self, use_case: Callable[[Transaction], T]) -> Awaitable[T]:
+        """Run it with writes. Returned is its value, once all of it is durable.
+
+        Use cases are serial: each sees all that ran before it. One that raises changes nothing, and the exception
+        comes through. Many may share one flush of the disk. Once submitted, it is waited for, cancelled or not.
+        """
+
+    def read(self, use_case: Callable[[Transaction], T]) -> Awaitable[T]:
+        """Run it on one consistent, recent snapshot that includes every `run` that has returned. It cannot write."""
+
+
+class BlockPlace(NamedTuple):
+    """Where a block lies in the block store: segment name, offset and length in bytes."""
+
+    segment: str
+    offset: int
+    length: int
+
+
+class BlockStore(Protocol):
+    """Block bytes in append-only segments. Knows nothing of users or of which block is needed."""
+
+    async def put_batch(self, blocks: Sequence[tuple[BlockId, bytes]]) -> list[BlockPlace]:
+        """Store the blocks, in order; durable on return (one flush). The caller has verified the ids.
+
+        Raises `OSError` (`ENOSPC` for a full disk); what was stored then is unreferenced space.
+        """
+
+    async def get(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bytes | None]:
+        """The bytes of each, verified by hash; None for one that is missing or damaged."""
+
+    async def have(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bool]:
+        """Whether bytes of that length are there (not verified)."""
+
+    async def delete(self, places: Sequence[BlockPlace]) -> None:
+        """Give the space back, now or at a later compaction. Unknown places are ignored."""
+
+    def scan(self) -> AsyncIterator[tuple[BlockId, BlockPlace]]:
+        """Every block found in the segments, in no particular order; an unfinished tail is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A workspace's journal grew. `audience`: the devices that could read it when it did.
+
+    `rows` are the new commits. Notices of one workspace may arrive out of order: the highest `head_seq` counts.
+    """
+
+    workspace: WorkspaceId
+    head_seq: int
+    head_hash: LogHash
+    rows: tuple[JournalRow, ...]
+    audience: frozenset[DeviceId]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainGrew:
+    """A user's chain has this length now. `audience`: that user's devices."""
+
+    user: UserId
+    length: int
+    audience: frozenset[DeviceId]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDropped:
+    """A device may do nothing any more: close what it has open."""
+
+    device: DeviceId
+
+
+Notice = Committed | ChainGrew | DeviceDropped
+
+
+class Notifier(Protocol):
+    """Wakes connected devices."""
+
+    def publish(self, notice: Notice) -> None:
+        """Tell those concerned, soon. Called on the event loop after the change is durable; never waits or raises.
+
+        A lost notice costs a device one poll, never data.
+        """

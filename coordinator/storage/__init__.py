@@ -1,0 +1,1 @@
+"""Implementations of the storage ports. Named only by the composition root."""
