@@ -1,11 +1,33 @@
-"""The fingerprint of a file on disk. Owns the type only."""
+"""What a disk says about one file: its kind and its fingerprint.
 
-from dataclasses import dataclass
+Owns the two values that scanner, planner, store and disk layer compare. Pure; it never looks at a
+disk.
+"""
+
+import enum
+
+import msgspec
+
+Path = tuple[str, ...]
+"""Names from a workspace's root down, as the disk spells them; `()` is the root itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What `fstat` says of a file: equal fingerprints mean that nobody touched it."""
+class DiskKind(enum.Enum):
+    """What a name on the disk is. Only the first three are ever synced."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    SPECIAL = "special"
+    """A socket, a device or a pipe."""
+
+
+class Fingerprint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Tells one state of a file from another without reading it.
+
+    Times are signed nanoseconds since 1970 as the file system keeps them; `executable` is the
+    owner's execute bit of a file, and False for everything else.
+    """
 
     device: int
     inode: int
@@ -13,3 +35,30 @@ class Fingerprint:
     mtime_ns: int
     ctime_ns: int
     executable: bool
+
+    def is_same_file(self, other: "Fingerprint") -> bool:
+        """Whether both are states of one inode."""
+        return self.inode == other.inode and self.device == other.device
+
+    def is_renamed_from(self, before: "Fingerprint") -> bool:
+        """Whether this is the state `before` after nothing but renames.
+
+        A rename changes ctime, so everything else is compared; whoever can should compare the
+        whole fingerprint just before renaming.
+        """
+        return (
+            self.inode == before.inode
+            and self.device == before.device
+            and self.size == before.size
+            and self.mtime_ns == before.mtime_ns
+            and self.executable == before.executable
+        )
+
+
+class Status(msgspec.Struct, frozen=True, gc=False):
+    """One answer of `stat`: kind, fingerprint, permission bits and number of names."""
+
+    kind: DiskKind
+    fingerprint: Fingerprint
+    mode: int
+    links: int
