@@ -1,0 +1,67 @@
+"""Reading user files, with proof that they held still.
+
+Owns the check before and after; never changes a file, not even its access time where the system
+allows that.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from peer.disk.root import Directories
+from peer.fingerprint import DiskKind, Fingerprint, Path
+from peer.ports import Filesystem, Handle
+
+
+class StableReading:
+    """An open user file. `before` is what it was when it was opened."""
+
+    def __init__(self, fs: Filesystem, handle: Handle, before: Fingerprint) -> None:
+        self._fs = fs
+        self.handle = handle
+        self.before = before
+
+    def blocks(self, buffer: memoryview, offset: int = 0) -> Iterator[memoryview]:
+        """Yield the file's bytes from `offset`, in order, as filled parts of `buffer`.
+
+        Each part is only valid until the next is asked for; all but the last fill the buffer.
+        """
+        while filled := self.read_into(buffer, offset):
+            yield buffer[:filled]
+            if filled < len(buffer):
+                return
+            offset += filled
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Read at `offset` until `buffer` is full or the file ends; return how many bytes."""
+        done = 0
+        while done < len(buffer):
+            count = self._fs.read_into(self.handle, buffer[done:], offset + done)
+            if count == 0:
+                break
+            done += count
+        return done
+
+    def is_unchanged(self) -> bool:
+        """Say, after reading, whether the bytes read are one state of the file.
+
+        True if the fingerprint is what it was and nobody has the file open for writing. Names are
+        not looked at: the file may have been renamed or replaced meanwhile.
+        """
+        after = self._fs.stat_handle(self.handle).fingerprint
+        return after == self.before and not self._fs.is_being_written(self.handle)
+
+
+@contextmanager
+def read_stable(fs: Filesystem, directories: Directories, path: Path) -> Iterator[StableReading]:
+    """Open the file at `path` for reading. Raises OSError; EINVAL if it is not a file."""
+    parent, name = directories.parent(path)
+    handle = fs.open_read(parent, name)
+    try:
+        status = fs.stat_handle(handle)
+        if status.kind is not DiskKind.FILE:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
+        yield StableReading(fs, handle, status.fingerprint)
+    finally:
+        fs.close(handle)
