@@ -37,9 +37,7 @@ class ReusePlan(Generic[Place]):
     held_bytes: int
 
 
-def plan_reuse(
-    chunks: Iterable[tuple[bytes, int]], held: Callable[[bytes], Place | None]
-) -> ReusePlan[Place]:
+def plan_reuse(chunks: Iterable[tuple[bytes, int]], held: Callable[[bytes], Place | None]) -> ReusePlan[Place]:
     """Compares a version's ordered (chunk id, length in bytes) list with what is held locally.
 
     `held` is asked once for every distinct chunk id. Raises `ValueError` where one id comes

@@ -35,7 +35,7 @@ CODEC_ZSTD: Final = 1
 CODEC_DELTA: Final = 2
 """Reserved for copies out of a base block; refused until it has a meaning."""
 
-MAX_CHUNK_BYTES: Final = 16 * 1024 * 1024
+MAX_CHUNK_BYTES: Final = 4 * 1024 * 1024
 """No chunk is longer, whatever a workspace's parameters are."""
 
 _MAGIC: Final = b"SHB1"
@@ -44,7 +44,7 @@ _PREFIX: Final = struct.Struct(">BII")
 _SIV_BYTES: Final = 32
 _CLEAR_BYTES: Final = _HEADER.size + _SIV_BYTES
 _ZSTD_LEVEL: Final = 1
-_MAX_WINDOW_BYTES: Final = 1 << 24
+_MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024
 # Below this nothing that zstd could save would survive the padding.
 _TOO_SHORT_TO_COMPRESS: Final = FLOOR_BYTES - _PREFIX.size
 
@@ -85,14 +85,12 @@ def seal_block(keys: WorkspaceKeyring, epoch: int, data: Buffer) -> tuple[bytes,
     if epoch_keys is None:
         raise KeyError(f"epoch {epoch}")
     if len(data) > MAX_CHUNK_BYTES:
-        raise ValueError("a chunk of more than 16 MiB")
+        raise ValueError("a chunk of more than 4 MiB")
     block = _encrypt(epoch_keys, _encode(data))
     return block_id(block), block
 
 
-def open_block(
-    keys: WorkspaceKeyring, block: bytes, max_length: int, expected_length: int | None = None
-) -> bytes:
+def open_block(keys: WorkspaceKeyring, block: bytes, max_length: int, expected_length: int | None = None) -> bytes:
     """The chunk in a block: at most `max_length` bytes, exactly `expected_length` if given.
 
     Raises `BadBlock`, always the same, for everything else: damage, other keys, an epoch not
@@ -143,9 +141,7 @@ def _decrypt(keyring: WorkspaceKeyring, block: bytes) -> bytes:
     if magic != _MAGIC or suite != SUITE or keys is None:
         raise BadBlock
     clear, siv = block[:_CLEAR_BYTES], block[_HEADER.size : _CLEAR_BYTES]
-    padded = aead.decrypt(
-        _content_key(keys, siv), siv[: aead.NONCE_BYTES], block[_CLEAR_BYTES:], clear
-    )
+    padded = aead.decrypt(_content_key(keys, siv), siv[: aead.NONCE_BYTES], block[_CLEAR_BYTES:], clear)
     if padded is None or not hmac.compare_digest(_siv(keys, block[: _HEADER.size], padded), siv):
         raise BadBlock
     return padded
@@ -165,9 +161,7 @@ def _decompress(encoded: memoryview, length: int) -> bytes:
         frame = zstandard.get_frame_parameters(encoded)
         if frame.content_size != length or frame.dict_id:
             raise BadBlock
-        data = _zstd.decompressor.decompress(
-            encoded, max_output_size=length, allow_extra_data=False
-        )
+        data = _zstd.decompressor.decompress(encoded, max_output_size=length, allow_extra_data=False)
     except zstandard.ZstdError:
         raise BadBlock from None
     if len(data) != length:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import NameOID
@@ -84,6 +83,6 @@ def certificate_key(der: bytes) -> bytes | None:
         return None
     try:
         public = x509.load_der_x509_certificate(der).public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except Exception:  # noqa: BLE001  # a parser met by hostile bytes: any failure is a no
         return None
     return public.public_bytes_raw() if isinstance(public, Ed25519PublicKey) else None

@@ -88,11 +88,7 @@ class DevicePublic:
     @property
     def is_sound(self) -> bool:
         """Whether each key is one that somebody can hold."""
-        return (
-            signing_key_is_sound(self.sign)
-            and box_key_is_sound(self.box)
-            and signing_key_is_sound(self.tls)
-        )
+        return signing_key_is_sound(self.sign) and box_key_is_sound(self.box) and signing_key_is_sound(self.tls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ SECRET_BYTES: Final = 16
 IDENTITY_HASH_BYTES: Final = 16
 MAX_ADDRESSES: Final = 8
 MAX_ADDRESS_BYTES: Final = 255
-MAX_CODE_CHARACTERS: Final = 4096
+MAX_CODE_CHARACTERS: Final = 2000
 
 _CHECK_BYTES: Final = 4
 _FIXED_BYTES: Final = 1 + SECRET_BYTES + IDENTITY_HASH_BYTES + _CHECK_BYTES
@@ -100,7 +100,10 @@ def encode_code(code: Code) -> str:
             raise ValueError("an address that is empty, too long or not visible ASCII")
         body += bytes([len(address)]) + address.encode("ascii")
     body += _checksum(code.kind, body)
-    return f"shoal-{code.kind.value}-{base64.b32encode(body).decode().lower().rstrip('=')}"
+    word = f"shoal-{code.kind.value}-{base64.b32encode(body).decode().lower().rstrip('=')}"
+    if len(word) > MAX_CODE_CHARACTERS:
+        raise ValueError("addresses too long for a code")
+    return word
 
 
 def decode_code(text: str) -> Code:

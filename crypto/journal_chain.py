@@ -7,6 +7,7 @@ the bytes, whose encoding is fixed elsewhere. All results are 32 bytes of BLAKE2
 from typing import Final
 
 from crypto.digest import digest
+from crypto.identity import DevicePublic, verify
 from crypto.labels import Label
 
 BEFORE_GENESIS: Final = bytes(32)
@@ -51,11 +52,53 @@ def statement_digest(statement: bytes) -> bytes:
     return digest(Label.STATEMENT, statement)
 
 
-def user_entry_digest(entry: bytes) -> bytes:
-    """Of one entry of a user's chain, which the next one names and its signers sign."""
-    return digest(Label.USER_ENTRY, entry)
+def link_hash(link: bytes) -> bytes:
+    """Of one link of a user's chain, which the next one names and its signers sign.
+
+    The first 16 bytes of the first link's are the user's id.
+    """
+    return digest(Label.USER_LINK, link)
 
 
-def user_id(genesis_entry: bytes) -> bytes:
-    """16 bytes: a user is named by the first entry of their chain."""
-    return digest(Label.ID_USER, genesis_entry, size=16)
+class JournalHashes:
+    """All that judging a commit takes of this package, as one stateless object to hand in."""
+
+    def sealed_hash(self, sealed: bytes) -> bytes:
+        """As the function of that name."""
+        return sealed_hash(sealed)
+
+    def lists_hash(self, lists: bytes) -> bytes:
+        """As the function of that name."""
+        return lists_hash(lists)
+
+    def change_id(self, workspace: bytes, clear: bytes, sealed_hash: bytes, lists_hash: bytes) -> bytes:
+        """As the function of that name."""
+        return change_id(workspace, clear, sealed_hash, lists_hash)
+
+    def commit_digest(self, skeleton: bytes) -> bytes:
+        """As the function of that name."""
+        return commit_digest(skeleton)
+
+    def log_hash(self, previous: bytes, digest: bytes) -> bytes:
+        """As the function of that name."""
+        return log_hash(previous, digest)
+
+    def link_hash(self, link: bytes) -> bytes:
+        """As the function of that name."""
+        return link_hash(link)
+
+    def device_id(self, sign: bytes, box: bytes, tls: bytes) -> bytes:
+        """The 16 bytes that name a device with these public keys."""
+        return DevicePublic(sign, box, tls).device_id
+
+    def verify_commit(self, public: bytes, digest: bytes, signature: bytes) -> bool:
+        """Whether this device's signature over a commit digest holds."""
+        return verify(Label.SIGN_COMMIT, public, digest, signature)
+
+    def verify_link(self, public: bytes, link_hash: bytes, signature: bytes) -> bool:
+        """Whether this key's signature over a chain link's hash holds.
+
+        One label serves all who may sign a link (devices, recovery keys, pairing keys): the
+        link itself says which of them has to.
+        """
+        return verify(Label.SIGN_LINK, public, link_hash, signature)

@@ -45,7 +45,6 @@ class Label(Enum):
     BOX_KEY = b"shoal.box.key"
     # Identifiers that are hashes.
     ID_DEVICE = b"shoal.id.device"
-    ID_USER = b"shoal.id.user"
     ID_COORDINATOR = b"shoal.id.coord"
     ID_COPY = b"shoal.id.copy"
     ID_AGAIN = b"shoal.id.again"
@@ -58,11 +57,10 @@ class Label(Enum):
     LOG = b"shoal.log"
     STATE = b"shoal.state"
     STATEMENT = b"shoal.statement"
-    USER_ENTRY = b"shoal.user.entry"
+    USER_LINK = b"shoal.user.link"
     # Signatures.
     SIGN_COMMIT = b"shoal.sign.commt"
-    SIGN_USER = b"shoal.sign.user"
-    SIGN_RECOVERY = b"shoal.sign.recov"
+    SIGN_LINK = b"shoal.sign.link"
     SIGN_STATEMENT = b"shoal.sign.state"
     SIGN_LOGIN = b"shoal.sign.login"
     SIGN_COORDINATOR = b"shoal.sign.coord"

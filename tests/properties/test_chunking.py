@@ -53,9 +53,7 @@ def test_a_stream_equals_the_whole(data: bytes, params: ChunkerParams, splits: l
     ids=st.lists(st.integers(0, 20).map(lambda n: (bytes([n]), n + 1)), max_size=60),
     held=st.sets(st.integers(0, 20).map(lambda n: bytes([n]))),
 )
-def test_held_and_fetched_chunks_build_the_whole_file(
-    ids: list[tuple[bytes, int]], held: set[bytes]
-) -> None:
+def test_held_and_fetched_chunks_build_the_whole_file(ids: list[tuple[bytes, int]], held: set[bytes]) -> None:
     plan = plan_reuse(ids, lambda chunk: True if chunk in held else None)
     assert [(span.chunk_id, span.length) for span in plan.spans] == ids
     fetched = [chunk for chunk, _ in plan.fetch]

@@ -198,7 +198,7 @@ def test_many_threads_seal_and_open_at_once() -> None:
 def test_what_cannot_be_sealed_is_said() -> None:
     with pytest.raises(KeyError):
         seal_block(KEYS, 9, b"x")
-    with pytest.raises(ValueError, match="16 MiB"):
+    with pytest.raises(ValueError, match="4 MiB"):
         seal_block(KEYS, 1, bytes(MAX_CHUNK_BYTES + 1))
 
 

@@ -90,8 +90,6 @@ def test_a_commitment_fixes_epoch_key_fixed_key_and_workspace() -> None:
         (SALT, FIXED, {1: b"short"}),
     ],
 )
-def test_keys_out_of_bounds_are_refused(
-    salt: bytes, fixed: bytes, epochs: dict[int, bytes]
-) -> None:
+def test_keys_out_of_bounds_are_refused(salt: bytes, fixed: bytes, epochs: dict[int, bytes]) -> None:
     with pytest.raises(BadKeyring):
         WorkspaceKeyring(salt, fixed, epochs)
