@@ -123,9 +123,7 @@ class Filesystem(Protocol):
         """Write at `offset`, and return how many bytes were; possibly few."""
         ...
 
-    def copy_range(
-        self, source: Handle, source_offset: int, target: Handle, target_offset: int, length: int
-    ) -> int:
+    def copy_range(self, source: Handle, source_offset: int, target: Handle, target_offset: int, length: int) -> int:
         """Copy between files inside the kernel; return how many bytes, 0 at the source's end."""
         ...
 

@@ -189,9 +189,7 @@ class _Batch:
             if before.fingerprint != step.expected:
                 return PreimageChanged(before.fingerprint)
             new = self._copy_mode(temp, new, before)
-            swap_name = make_swap_name(
-                self.root.entropy.token(8).hex(), new.fingerprint, step.expected, step.hold
-            )
+            swap_name = make_swap_name(self.root.entropy.token(8).hex(), new.fingerprint, step.expected, step.hold)
             taken = replace(self.root, parent, name, temp, swap_name, new, step.expected)
             if not isinstance(taken, Displaced):
                 self.directories.touch(step.path[:-1])
@@ -276,9 +274,7 @@ class _Batch:
         kept = moved.fingerprint.is_renamed_from(before.fingerprint)
         return Applied(moved.fingerprint if kept else before.fingerprint)
 
-    def _remove(
-        self, index: int, path: Path, expected: Fingerprint, hold: str | None
-    ) -> StepResult:
+    def _remove(self, index: int, path: Path, expected: Fingerprint, hold: str | None) -> StepResult:
         parent, name = self.directories.parent(path)
         before = self.fs.stat(parent, name)
         if before.fingerprint != expected:
@@ -326,9 +322,7 @@ class _Batch:
         return NotEmpty(late)
 
     def _unignored(self, step: RemoveDirectory, names: list[tuple[str, bool]]) -> tuple[str, ...]:
-        return tuple(
-            sorted(name for name, is_dir in names if not step.ignored((*step.path, name), is_dir))
-        )
+        return tuple(sorted(name for name, is_dir in names if not step.ignored((*step.path, name), is_dir)))
 
     def _dispose(self, displaced: Displaced, result: Applied) -> Applied:
         """Unlink or hold what was taken away, unless somebody has written to it since."""

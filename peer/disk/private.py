@@ -70,9 +70,7 @@ def read_marker(fs: Filesystem, path: str) -> Marker | None:
 
 
 @contextmanager
-def open_new_root(
-    fs: Filesystem, entropy: Entropy, path: str, workspace: bytes
-) -> Iterator[tuple[Root, Marker]]:
+def open_new_root(fs: Filesystem, entropy: Entropy, path: str, workspace: bytes) -> Iterator[tuple[Root, Marker]]:
     """Make the folder at `path` a synced one and open it; a marker that it has is replaced.
 
     The marker is durable before the body runs. Raises OSError.

@@ -57,9 +57,7 @@ _renameat2 = _libc_function(
     ctypes.c_uint,
 )
 _syncfs = _libc_function("syncfs", ctypes.c_int)
-_fallocate = _libc_function(
-    "fallocate64", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64
-)
+_fallocate = _libc_function("fallocate64", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
 def _status(found: os.stat_result) -> Status:
@@ -145,9 +143,7 @@ class LinuxFilesystem:
         """See the port."""
         return os.pwrite(handle, data, offset)
 
-    def copy_range(
-        self, source: Handle, source_offset: int, target: Handle, target_offset: int, length: int
-    ) -> int:
+    def copy_range(self, source: Handle, source_offset: int, target: Handle, target_offset: int, length: int) -> int:
         """See the port."""
         return os.copy_file_range(source, target, length, source_offset, target_offset)
 
@@ -215,9 +211,7 @@ class LinuxFilesystem:
         replaces anything but an empty directory.
         """
         try:
-            _renameat2(
-                parent, os.fsencode(name), new_parent, os.fsencode(new_name), _RENAME_NOREPLACE
-            )
+            _renameat2(parent, os.fsencode(name), new_parent, os.fsencode(new_name), _RENAME_NOREPLACE)
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise

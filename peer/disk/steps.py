@@ -97,16 +97,7 @@ class SetAttributes:
     mtime_ns: int | None
 
 
-Step = (
-    PutFile
-    | PutLink
-    | MakeDirectory
-    | Move
-    | RemoveFile
-    | RemoveLink
-    | RemoveDirectory
-    | SetAttributes
-)
+Step = PutFile | PutLink | MakeDirectory | Move | RemoveFile | RemoveLink | RemoveDirectory | SetAttributes
 
 
 @dataclass(frozen=True, slots=True)

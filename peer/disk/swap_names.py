@@ -28,9 +28,7 @@ def _write_state(state: Fingerprint | None) -> str:
     return f"{state.inode:x}_{state.size:x}_{state.mtime_ns:x}"
 
 
-def make_swap_name(
-    token: str, new: Fingerprint | None, old: Fingerprint | None, hold: str | None
-) -> str:
+def make_swap_name(token: str, new: Fingerprint | None, old: Fingerprint | None, hold: str | None) -> str:
     """Return the name for a swap of `new` against `old`."""
     if hold is not None and not HOLD_NAME.fullmatch(hold):
         raise ValueError(f"not a name to hold a file under: {hold!r}")

@@ -84,9 +84,7 @@ def _hold(swap_name: str) -> str | None:
     return swap_name.rpartition(".")[2] or None
 
 
-def _put_back(
-    root: Root, parent: Handle, name: str, temp: str, swap_name: str, new: Fingerprint
-) -> PreimageChanged:
+def _put_back(root: Root, parent: Handle, name: str, temp: str, swap_name: str, new: Fingerprint) -> PreimageChanged:
     """Undo an exchange that took out somebody's edit.
 
     While that is done, somebody may have put yet another file there. What comes out is therefore

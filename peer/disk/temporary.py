@@ -44,15 +44,11 @@ class TempWriter:
         done = 0
         while done < length:
             try:
-                copied = self._fs.copy_range(
-                    source, source_offset + done, self._handle, offset + done, length - done
-                )
+                copied = self._fs.copy_range(source, source_offset + done, self._handle, offset + done, length - done)
             except OSError as error:
                 if error.errno not in _NO_KERNEL_COPY:
                     raise
-                return done + self._copy_by_hand(
-                    source, source_offset + done, offset + done, length - done
-                )
+                return done + self._copy_by_hand(source, source_offset + done, offset + done, length - done)
             if copied == 0:
                 break
             done += copied
