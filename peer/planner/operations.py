@@ -1,9 +1,11 @@
 """What a plan consists of. Owns the operations' types; the engine carries them out, the tests play them.
 
 Every operation names the values it was planned against, so that the plan can be dropped when they no longer hold.
-Operations stand in waves: those of one wave commute; a wave starts when the one before it has ended.
+Operations stand in waves: those of one wave commute; a wave starts when the one before it has ended. `effects.py` says
+in code what each operation does to the trees.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from peer.fingerprint import Fingerprint
@@ -11,7 +13,25 @@ from peer.planner.trees import Attributes, Content, Node
 from protocol.ids import ChangeId, EntryId
 from protocol.model import Kind
 
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What an entry's synced base says once an operation is done: the fields that advance; None leaves a field alone.
+
+    Where there is no synced row yet, all fields that the kind has are given. `content_base` goes with `content`; in a
+    `ProposeChange` it is None and stands for the id of the change itself.
+    """
+
+    location: tuple[EntryId, str] | None
+    content: Content | None
+    content_base: ChangeId | None
+    attributes: Attributes | None
+
+
 # --- on this disk ---------------------------------------------------------------------------------------
+#
+# `expected` is the fingerprint that the plan was made against. Where an earlier operation of the same plan touched the
+# file, what that operation left counts instead. Parents are named by id: their paths are looked up when it is done.
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +41,7 @@ class MakeDirectory:
     entry: EntryId
     parent: EntryId
     name: str
+    agreed: Agreed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +57,36 @@ class WriteContent:
     content: Content
     attributes: Attributes | None
     expected: Fingerprint | None
+    agreed: Agreed | None
 
 
 @dataclass(frozen=True, slots=True)
 class MoveEntry:
-    """Rename on disk. `park` marks a move to a temporary name below `.shoal`-free siblings whose intended place,
-    (`intended_parent`, `intended_name`), is recorded before the rename."""
+    """Rename on disk to (`parent`, `name`), where nothing is.
+
+    `intended` marks a parking move: `name` is a temporary one in the root (it begins with `PARKED`), and the place
+    where the entry is meant to be is recorded in its local row before the rename. Without it the row's `intended` is
+    cleared. `copy_of` is recorded in the local row where it is given.
+    """
 
     entry: EntryId
     parent: EntryId
     name: str
     expected: Fingerprint | None
-    intended: tuple[EntryId, str] | None = None
+    intended: tuple[EntryId, str] | None
+    copy_of: tuple[EntryId, ChangeId | None] | None
+    agreed: Agreed | None
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveEntry:
-    """Remove a file, symlink or (empty but for ignored names) directory that still is as planned against."""
+    """Remove a file, symlink or (empty but for ignored names) directory that still is as planned against; the local
+    row goes. `forget`: the synced row goes too."""
 
     entry: EntryId
     kind: Kind
     expected: Fingerprint | None
+    forget: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +95,22 @@ class SetAttributes:
 
     entry: EntryId
     attributes: Attributes
-    expected: Fingerprint
+    expected: Fingerprint | None
+    agreed: Agreed | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForkEntry:
+    """The content on disk under `entry` becomes the entry `fork` (a conflicted copy) at (`parent`, `name`): a rename on
+    disk whose row changes id and takes `copy_of` in the same step. The synced row of `entry` goes in that step too,
+    so that its absence is not taken for a deletion."""
+
+    entry: EntryId
+    fork: EntryId
+    parent: EntryId
+    name: str
+    copy_of: tuple[EntryId, ChangeId | None]
+    expected: Fingerprint | None
 
 
 # --- to the coordinator ---------------------------------------------------------------------------------
@@ -74,13 +119,19 @@ class SetAttributes:
 @dataclass(frozen=True, slots=True)
 class ProposeChange:
     """Propose `node` as the entry's next version, replacing `base` (None: a new entry). `content_from` says which
-    version already has these bytes as blocks (None: they are read from this disk). `copy_of` as in the sealed body."""
+    version already has these bytes as blocks (None: they are read from this disk). `copy_of` as in the sealed body.
+
+    Proposals may be cut into commits anywhere in the order of the plan, except that those with the same `group` go in
+    one commit (`cut_commits`). Once accepted, the synced base advances by `agreed`; after a deletion the synced row goes.
+    """
 
     entry: EntryId
     base: ChangeId | None
     node: Node
     content_from: ChangeId | None
-    copy_of: tuple[EntryId, ChangeId | None] | None = None
+    copy_of: tuple[EntryId, ChangeId | None] | None
+    group: int | None
+    agreed: Agreed | None
 
 
 # --- in the local store only ----------------------------------------------------------------------------
@@ -88,32 +139,21 @@ class ProposeChange:
 
 @dataclass(frozen=True, slots=True)
 class AdoptEntry:
-    """What is on disk as `local` is the journal's `entry`: the local row takes its id, nothing moves."""
+    """What is on disk as `local` is the journal's (or will be) `entry`: the local row takes that id; local *and synced*
+    rows that name `local` as their parent name `entry` instead; a synced row of `local` goes. Nothing moves."""
 
     local: EntryId
     entry: EntryId
-
-
-@dataclass(frozen=True, slots=True)
-class ForkEntry:
-    """The content on disk under `entry` becomes the entry `fork` (a conflicted copy), at its new name: a rename of the
-    file on disk to (`parent`, `name`) whose row changes id in the same step; `entry` is then absent locally."""
-
-    entry: EntryId
-    fork: EntryId
-    parent: EntryId
-    name: str
-    base: ChangeId | None
-    expected: Fingerprint | None
+    agreed: Agreed | None
 
 
 @dataclass(frozen=True, slots=True)
 class MarkSynced:
-    """Record that both sides agree on `base` (its fields as given), without any I/O."""
+    """Record what both sides agree on, without any I/O. A row absent by design stays absent."""
 
     entry: EntryId
-    base: Node
-    content_base: ChangeId | None
+    kind: Kind
+    agreed: Agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +168,8 @@ class MarkAbsent:
     """Record that the entry is absent from this disk by design, with the reason (a problem code)."""
 
     entry: EntryId
-    base: Node
-    content_base: ChangeId | None
+    kind: Kind
+    agreed: Agreed
     reason: str
 
 
@@ -139,13 +179,16 @@ Operation = (
     | MoveEntry
     | RemoveEntry
     | SetAttributes
+    | ForkEntry
     | ProposeChange
     | AdoptEntry
-    | ForkEntry
     | MarkSynced
     | ForgetEntry
     | MarkAbsent
 )
+
+PARKED = ".shoal-parked-"
+"""How the temporary name of a parked entry begins; its id in hexadecimal follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +202,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """A local move or deletion that gave way to the journal; said in the log (and as `move_undone`)."""
+    """A local move or deletion that gave way to the journal (`what`: `moved` or `deleted`); said in the log."""
 
     entry: EntryId
     what: str
@@ -167,7 +210,8 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """The plan would delete `deletions` of `entries`; it waits until somebody confirms. `side`: `local` or `remote`."""
+    """The plan would delete `deletions` of `entries`; it waits until somebody confirms. `side`: `local` where they
+    would go from this disk, `remote` where their deletion would be proposed."""
 
     side: str
     deletions: int
@@ -176,21 +220,36 @@ class Brake:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`target`: the merged tree, as the nodes that differ from any of the three trees. `waves` are in order."""
+    """`target`: the merged tree, as the nodes in which it differs from any of the three trees (deleted ones marked).
+    `waves` are in order; none where there is a brake. `withheld`: entries with local differences that this device may
+    not propose. `settled`: members of `Trees.differing` for which there is nothing to do."""
 
     target: tuple[Node, ...]
     waves: tuple[tuple[Operation, ...], ...]
     conflicts: tuple[Conflict, ...]
     undone: tuple[Undone, ...]
     brakes: tuple[Brake, ...]
+    withheld: tuple[EntryId, ...]
+    settled: tuple[EntryId, ...]
+
+
+Derive = Callable[[str, tuple[bytes, ...]], EntryId]
+"""A keyed hash of a label and byte strings, to an entry id. The same on every device of the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a plan depends on besides the trees."""
+    """What a plan depends on besides the trees. `date` (YYYY-MM-DD) dates conflicted copies of what has no mtime.
+
+    `confirmed_deletions` lifts the brake. `rejected_deletions` takes deletions back instead: what was removed here
+    comes back, what was removed elsewhere is proposed again.
+    """
 
     may_write: bool
     device_name: str
+    derive: Derive
+    date: str = "1970-01-01"
     brake_entries: int = 100
     brake_ratio: float = 0.5
     confirmed_deletions: bool = False
+    rejected_deletions: bool = False

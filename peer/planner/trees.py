@@ -70,13 +70,14 @@ class SyncedNode:
 @dataclass(frozen=True, slots=True)
 class LocalNode:
     """An entry as found on this disk. `disk_name` is the name there (it may differ from the true name by Unicode
-    form or escaping); `intended` is where a parked entry is meant to go (parent, name), recorded before the move."""
+    form or escaping); `intended` is where a parked entry is meant to go (parent, name), recorded before the move;
+    `copy_of` is what a conflicted copy that was not proposed yet is a copy of, and the version it was edited from."""
 
     node: Node
     disk_name: str
     fingerprint: Fingerprint | None
     intended: tuple[EntryId, str] | None = None
-    copy_of: EntryId | None = None
+    copy_of: tuple[EntryId, ChangeId | None] | None = None
 
 
 class Trees(Protocol):
@@ -108,7 +109,27 @@ class Trees(Protocol):
         """The local child of that true name."""
 
     def unknown(self, entry: EntryId) -> bool:
-        """Whether the disk could not be read there: then nothing is inferred from the entry's absence."""
+        """Whether the disk could not be read there (the entry itself or a directory above it): then nothing is
+        inferred from its absence, and nothing is done to it on disk."""
+
+    def synced_count(self) -> int:
+        """How many entries this device has in common with the journal; what the brake measures against."""
 
     def differing(self) -> Iterable[EntryId]:
-        """Every entry in which any two trees differ, in a stable order."""
+        """Every entry whose own rows differ between any two trees (see `rows_differ`). It may hold more: an entry
+        that the plan names as `settled` can be dropped from it until one of its rows changes."""
+
+
+def rows_differ(remote: RemoteNode | None, synced: SyncedNode | None, local: LocalNode | None) -> bool:
+    """Whether an entry belongs to `Trees.differing`, from its own three rows alone.
+
+    An entry without synced and local row that is not deleted itself counts as differing although a directory above it
+    may be deleted; the first plan settles it.
+    """
+    if synced is None:
+        return local is not None or (remote is not None and not remote.node.deleted)
+    if remote is None or remote.node.deleted or remote.node != synced.base:
+        return True
+    if local is None:
+        return not synced.absent_by_design
+    return local.intended is not None or local.node != synced.base
