@@ -9,11 +9,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from coordinator.records import BlockIndex, Facts, Journals, People
+from coordinator.records import BlockIndex, BlockPlace, Facts, Journals, People
 from protocol.ids import BlockId, DeviceId, LogHash, UserId, WorkspaceId
 from protocol.model import JournalRow
 
+__all__ = [
+    "BlockPlace",
+    "BlockStore",
+    "ChainGrew",
+    "Clock",
+    "Committed",
+    "DeviceDropped",
+    "Entropy",
+    "FileFacts",
+    "Files",
+    "Identity",
+    "MetadataStore",
+    "Notice",
+    "Notifier",
+    "Offload",
+    "StorageUnavailable",
+    "Transaction",
+]
+
 T = TypeVar("T")
+
+
+class StorageUnavailable(Exception):
+    """The metadata could not be written. Nothing that this answers was kept for sure; ask again later.
+
+    `full` says that the disk has no room. The text is for the host's log, not for a device.
+    """
+
+    def __init__(self, why: str, *, full: bool = False) -> None:
+        super().__init__(why)
+        self.full = full
 
 
 class Clock(Protocol):
@@ -104,19 +134,12 @@ class MetadataStore(Protocol):
         """Run it with writes. Returned is its value, once all of it is durable.
 
         Use cases are serial: each sees all that ran before it. One that raises changes nothing, and the exception
-        comes through. Many may share one flush of the disk. Once submitted, it is waited for, cancelled or not.
+        comes through. Raises `StorageUnavailable` where the storage itself fails. Many may share one flush of the
+        disk. Once submitted, it is waited for, cancelled or not.
         """
 
     def read(self, use_case: Callable[[Transaction], T]) -> Awaitable[T]:
         """Run it on one consistent, recent snapshot that includes every `run` that has returned. It cannot write."""
-
-
-class BlockPlace(NamedTuple):
-    """Where a block lies in the block store: segment name, offset and length in bytes."""
-
-    segment: str
-    offset: int
-    length: int
 
 
 class BlockStore(Protocol):
