@@ -263,6 +263,7 @@ class ChangeReason(enum.StrEnum):
     PURGED = "purged"
     NOT_LIVE = "not_live"
     WRONG_KIND = "wrong_kind"
+    TOO_DEEP = "too_deep"
 
 
 class ChangeRefusal(Message, frozen=True):

@@ -1,159 +1,283 @@
 """What makes a commit legal. Owns `judge`, which the coordinator and every device run alike.
 
 Pure: the state is read through a view, signatures and hashes are handed in (`Hashes`), and the verdict is data.
-The coordinator adds only what it alone knows (blocks, quota); nothing else accepts a commit.
+The coordinator adds only what it alone knows (blocks, quota, purged versions); nothing else accepts a commit. What a
+commit does to the tree is judged in `tree_rules`, users' chains in `chains`, sealed parts in `checks`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import replace
+from typing import assert_never
 
-from protocol.ids import ChangeId, CommitDigest, DeviceId, EntryId, LinkHash, LogHash, NameKey, UserId, WorkspaceId
-from protocol.messages import ChangeRefusal, CommitReason
-from protocol.model import Commit, DeviceKeys, Kind, Role
+from protocol import model, tree_rules
+from protocol.chains import BadChain, UserChain, judge_chain
+from protocol.ids import NO_LOG, NO_WORKSPACE, CommitDigest, DeviceId, LogHash, WorkspaceId
+from protocol.messages import CommitReason
+from protocol.model import (
+    Change,
+    Commit,
+    DeviceAdded,
+    DeviceKeys,
+    Entries,
+    Genesis,
+    JournalRow,
+    Kind,
+    PurgedChange,
+    Role,
+    SignedLink,
+)
+from protocol.view import (
+    ChainState,
+    Delta,
+    DeviceState,
+    EntryState,
+    Hashes,
+    Prefetching,
+    Refused,
+    Repeated,
+    StateView,
+    Verdict,
+    WorkspaceState,
+)
+
+__all__ = [
+    "ChainState",
+    "Delta",
+    "DeviceState",
+    "EntryState",
+    "Hashes",
+    "Prefetching",
+    "Refused",
+    "Repeated",
+    "StateView",
+    "Verdict",
+    "WorkspaceState",
+    "digest_of",
+    "judge",
+    "judge_row",
+]
 
 
-class Hashes(Protocol):
-    """The hashes and signatures of the protocol, handed in so that this package needs no keys.
+def judge(state: StateView, commit: Commit, hashes: Hashes, *, replay: bool = False) -> Verdict:
+    """Whether `commit` may follow the head of `state`, and what it changes there.
 
-    `crypto.journal_chain` and `crypto.identity` have them; every result is 32 bytes unless said.
+    `replay` says that the commit comes from a journal (a page, a hand-back): then its changes may be purged ones. All
+    else is the same, since a row of a journal is legal exactly where it stands.
     """
-
-    def sealed_hash(self, sealed: bytes) -> bytes:
-        """Hash of the sealed part of a change."""
-
-    def lists_hash(self, lists: bytes) -> bytes:
-        """Hash of `model.lists_bytes`."""
-
-    def change_id(self, workspace: bytes, clear: bytes, sealed_hash: bytes, lists_hash: bytes) -> bytes:
-        """Names an entry version."""
-
-    def commit_digest(self, skeleton: bytes) -> bytes:
-        """What a commit's author signs."""
-
-    def log_hash(self, previous: bytes, digest: bytes) -> bytes:
-        """The journal's chain."""
-
-    def link_hash(self, link: bytes) -> bytes:
-        """Hash of a link of a user's chain; its first 16 bytes, for the first link, are the user id."""
-
-    def device_id(self, sign: bytes, box: bytes, tls: bytes) -> bytes:
-        """16 bytes."""
-
-    def verify_commit(self, public: bytes, digest: bytes, signature: bytes) -> bool:
-        """Whether the signature over a commit digest holds."""
-
-    def verify_link(self, public: bytes, link_hash: bytes, signature: bytes) -> bool:
-        """Whether the signature over a chain link's hash holds."""
+    return _Judgement(state, commit, hashes, replay).verdict()
 
 
-@dataclass(frozen=True, slots=True)
-class EntryState:
-    """The judge's knowledge of one entry: its head version's clear part and who made it, at which `seq`."""
-
-    parent: EntryId
-    kind: Kind
-    name_key: NameKey
-    deleted: bool
-    head: ChangeId
-    seq: int
-    device: DeviceId
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceState:
-    """A device that this journal has added. `last_number` is its last accepted commit number."""
-
-    user: UserId
-    keys: DeviceKeys
-    active: bool
-    last_number: int
+def judge_row(state: StateView, row: JournalRow, hashes: Hashes) -> Delta | Refused:
+    """Whether `row` is the journal's next row. Anything but a `Delta` means that the journal's history is invalid."""
+    if row.seq != state.workspace.seq + 1:
+        return Refused(CommitReason.MALFORMED, 0, detail="the row's number is not the next one")
+    verdict = judge(state, row.commit, hashes, replay=True)
+    if isinstance(verdict, Repeated):
+        return Refused(CommitReason.SUPERSEDED, 0, detail="the commit is in the journal already")
+    if isinstance(verdict, Delta) and verdict.workspace.log_hash != row.log_hash:
+        return Refused(CommitReason.MALFORMED, 0, detail="the row's log hash is not that of its commit")
+    return verdict
 
 
-@dataclass(frozen=True, slots=True)
-class ChainState:
-    """The longest chain that this journal has seen of a user."""
-
-    length: int
-    last: LinkHash
+def digest_of(commit: Commit, hashes: Hashes) -> CommitDigest:
+    """The digest of a commit: what its author signs and the journal chains."""
+    return CommitDigest(_digest(commit, _change_hashes(commit, hashes), hashes))
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceState:
-    """The small part of the state. `seq` 0 with `NO_LOG` is the empty journal, before the genesis."""
+class _Illegal(Exception):
+    """Internal: ends the judgement with a refusal."""
 
-    workspace: WorkspaceId
-    seq: int
-    log_hash: LogHash
-    epoch: int
-    last_control: CommitDigest
+    def __init__(self, reason: CommitReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
 
 
-class StateView(Protocol):
-    """Read access to the judge's state at the journal's head. Reads only; never blocks on the network."""
+class _Judgement:
+    """One commit before the judge."""
 
-    @property
-    def workspace(self) -> WorkspaceState:
-        """The small part."""
+    def __init__(self, state: StateView, commit: Commit, hashes: Hashes, replay: bool) -> None:
+        self.state = state
+        self.commit = commit
+        self.header = commit.header
+        self.hashes = hashes
+        self.replay = replay
+        self.change_hashes = _change_hashes(commit, hashes)
+        self.digest = CommitDigest(_digest(commit, self.change_hashes, hashes))
+        self.device = state.device(commit.header.device)
+        self.last_number = self.device.last_number if self.device else 0
 
-    def entry(self, entry: EntryId) -> EntryState | None:
-        """The entry's head, live or not; None where the journal never had it. The root is not an entry."""
+    def verdict(self) -> Verdict:
+        body = self.commit.body
+        try:
+            match body:
+                case Entries():
+                    return self._number_verdict() or self._entries(body)
+                case Genesis():
+                    return self._number_verdict() or self._genesis(body)
+                case DeviceAdded():
+                    return self._number_verdict() or self._device_added(body)
+                case _:
+                    assert_never(body)
+        except _Illegal as illegal:
+            return Refused(illegal.reason, self.last_number, detail=illegal.detail)
 
-    def children(self, parent: EntryId, name_key: NameKey) -> Iterable[EntryId]:
-        """Entries, not deleted themselves, whose head has this parent and name key (at most a few)."""
+    # --- what every commit must satisfy ---
 
-    def device(self, device: DeviceId) -> DeviceState | None:
-        """A device this journal knows."""
+    def _number_verdict(self) -> Repeated | None:
+        if self.header.number <= self.last_number:
+            place = self.state.accepted(self.digest)
+            if place is not None:
+                return Repeated(*place)
+            raise _Illegal(CommitReason.SUPERSEDED, "the commit number is not above the last accepted one")
+        _require(self.header.after == self.last_number, CommitReason.NOT_NEXT, "not after the last accepted commit")
+        return None
 
-    def role(self, user: UserId) -> Role | None:
-        """A member's role."""
+    def _require_head(self) -> None:
+        here, seq = self.state.workspace, self.header.head_seq
+        own = self.header.workspace == here.workspace and here.seq > 0
+        _require(own, CommitReason.DENIED, "the commit is another workspace's")
+        if seq == here.seq:
+            known = self.header.head_hash == here.log_hash
+        else:
+            known = 0 < seq < here.seq and self.state.head_known(seq, self.header.head_hash)
+        _require(known, CommitReason.UNKNOWN_HEAD, "the head it names is not on this journal")
 
-    def chain(self, user: UserId) -> ChainState | None:
-        """The longest chain seen of a user."""
+    def _require_signature(self, keys: DeviceKeys) -> None:
+        holds = self.hashes.verify_commit(keys.sign, self.digest, self.commit.signature)
+        _require(holds, CommitReason.DENIED, "the signature does not hold")
 
-    def head_known(self, seq: int, log_hash: LogHash) -> bool:
-        """Whether `log_hash` is this journal's at `seq` (True for those older than what is kept)."""
+    # --- the kinds of commit ---
 
-    def entries_since(self, seq: int) -> Iterable[tuple[EntryId, EntryState, CommitDigest]]:
-        """Entries whose head was made after `seq`, with the digest of that commit."""
+    def _entries(self, body: Entries) -> Verdict:
+        device = self.device
+        if device is None or not device.active:
+            raise _Illegal(CommitReason.DENIED, "the device is not valid here")
+        self._require_signature(device.keys)
+        self._require_head()
+        if body.changes:
+            role = self.state.role(device.user)
+            allowed = role is not None and role >= Role.EDITOR
+            _require(allowed, CommitReason.DENIED, "the role does not allow changes")
+        self._require_supported(body)
+        epoch = self.state.workspace.epoch
+        current = all(change.clear.epoch == epoch for change in body.changes)
+        _require(current, CommitReason.OLD_EPOCH, "a sealed part is not of the current epoch")
 
-    def accepted(self, digest: CommitDigest) -> tuple[int, LogHash] | None:
-        """Where a commit with this digest already stands in the journal."""
+        proposal = tree_rules.Proposal(
+            header=self.header,
+            changes=body.changes,
+            change_ids=tree_rules.change_ids(self.header.workspace, body.changes, self.change_hashes, self.hashes),
+        )
+        refusals = tree_rules.judge_changes(self.state, proposal)
+        if refusals:
+            return Refused(CommitReason.CHANGES, self.last_number, changes=refusals)
+        workspace = self._workspace_after()
+        accepted = replace(device, last_number=self.header.number)
+        entries = proposal.states(workspace.seq)
+        return Delta(workspace, self.digest, entries, ((self.header.device, accepted),), (), ())
+
+    def _require_supported(self, body: Entries) -> None:
+        for change in body.changes:
+            clear = change.clear
+            _require(clear.kind is not Kind.MOUNT, CommitReason.NOT_SUPPORTED, "mounts are not supported yet")
+            _require(not clear.offered, CommitReason.NOT_SUPPORTED, "offered versions are not supported yet")
+            purged = isinstance(change, PurgedChange) and not self.replay
+            _require(not purged, CommitReason.MALFORMED, "a purged change is no proposal")
+
+    def _genesis(self, body: Genesis) -> Delta:
+        header, here = self.header, self.state.workspace
+        _require(here.seq == 0, CommitReason.DENIED, "only the first commit makes a workspace")
+        first = (header.workspace, header.head_seq, header.head_hash) == (NO_WORKSPACE, 0, NO_LOG)
+        _require(first, CommitReason.MALFORMED, "a genesis names no workspace and no head")
+        expected = here.workspace in (NO_WORKSPACE, self.digest)
+        _require(expected, CommitReason.DENIED, "the genesis is another workspace's")
+        sizes = body.chunker.min_size <= body.chunker.avg_size <= body.chunker.max_size
+        _require(sizes, CommitReason.MALFORMED, "the chunker's sizes are not in order")
+        chain = self._chain(body.chain)
+        _require(chain.user == body.owner, CommitReason.DENIED, "the chain is not the owner's")
+        active = chain.active_devices()
+        self._require_signature(_signer(active, header.device))
+        _require_keys(body, chain)
+
+        workspace = WorkspaceState(
+            workspace=WorkspaceId(self.digest),
+            seq=1,
+            log_hash=LogHash(self.hashes.log_hash(NO_LOG, self.digest)),
+            epoch=1,
+            last_control=self.digest,
+        )
+        devices = tuple(
+            (device, DeviceState(chain.user, keys, True, header.number if device == header.device else 0))
+            for device, keys in active.items()
+        )
+        roles = ((chain.user, Role.OWNER),)
+        return Delta(workspace, self.digest, (), devices, roles, ((chain.user, chain.state),))
+
+    def _device_added(self, body: DeviceAdded) -> Delta:
+        here = self.state.workspace
+        _require(self.device is None, CommitReason.DENIED, "the device was added before")
+        self._require_head()
+        _require(self.state.role(body.user) is not None, CommitReason.DENIED, "the user is no member")
+        moved = body.previous_control != here.last_control
+        _require(not moved, CommitReason.CONTROL_MOVED, "there is a later control commit")
+        chain = self._chain(body.chain)
+        _require(chain.user == body.user, CommitReason.DENIED, "the chain is not the user's")
+        seen = self.state.chain(body.user)
+        _require(
+            seen is None or chain.extends(seen), CommitReason.DENIED, "the chain does not extend the one seen here"
+        )
+        keys = _signer(chain.active_devices(), self.header.device)
+        self._require_signature(keys)
+
+        added = DeviceState(chain.user, keys, True, self.header.number)
+        workspace = replace(self._workspace_after(), last_control=self.digest)
+        return Delta(workspace, self.digest, (), ((self.header.device, added),), (), ((chain.user, chain.state),))
+
+    def _chain(self, links: tuple[SignedLink, ...]) -> UserChain:
+        chain = judge_chain(links, self.hashes)
+        if isinstance(chain, BadChain):
+            raise _Illegal(CommitReason.DENIED, f"link {chain.index} of the chain: {chain.detail}")
+        return chain
+
+    def _workspace_after(self) -> WorkspaceState:
+        here = self.state.workspace
+        log_hash = LogHash(self.hashes.log_hash(here.log_hash, self.digest))
+        return replace(here, seq=here.seq + 1, log_hash=log_hash)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """What an accepted commit changes in the judge's state. `None` where a part stays as it is."""
-
-    workspace: WorkspaceState
-    digest: CommitDigest
-    entries: tuple[tuple[EntryId, EntryState], ...]
-    devices: tuple[tuple[DeviceId, DeviceState], ...]
-    roles: tuple[tuple[UserId, Role | None], ...]
-    chains: tuple[tuple[UserId, ChainState], ...]
+def _require_keys(body: Genesis, chain: UserChain) -> None:
+    """Every active device gets the keys, an unused pairing may, nobody else does, and nobody twice."""
+    recipients = [sealed.recipient for sealed in body.keys]
+    devices = {bytes(device) for device in chain.active_devices()}
+    pairings = {pairing.recipient for pairing in chain.pairings.values()}
+    _require(len(set(recipients)) == len(recipients), CommitReason.MALFORMED, "keys are sealed twice to one recipient")
+    _require(devices <= set(recipients), CommitReason.MALFORMED, "a device of the owner is left without keys")
+    _require(set(recipients) <= devices | pairings, CommitReason.MALFORMED, "keys are sealed to a stranger")
 
 
-@dataclass(frozen=True, slots=True)
-class Repeated:
-    """This very commit is in the journal already; the answer is the one given then."""
-
-    seq: int
-    log_hash: LogHash
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The commit is illegal here; nothing of it is taken."""
-
-    reason: CommitReason
-    last_number: int
-    changes: tuple[ChangeRefusal, ...] = ()
-    detail: str = ""
+def _signer(active: dict[DeviceId, DeviceKeys], device: DeviceId) -> DeviceKeys:
+    keys = active.get(device)
+    if keys is None:
+        raise _Illegal(CommitReason.DENIED, "the device is not in the user's chain")
+    return keys
 
 
-Verdict = Delta | Repeated | Refused
+def _change_hashes(commit: Commit, hashes: Hashes) -> tuple[tuple[bytes, bytes], ...]:
+    """Per change the hashes of its sealed part and block lists, as the skeleton has them."""
+    if not isinstance(commit.body, Entries):
+        return ()
+    return tuple(
+        (hashes.sealed_hash(change.sealed), hashes.lists_hash(model.lists_bytes(change.added, change.removed)))
+        if isinstance(change, Change)
+        else (change.sealed_hash, change.lists_hash)
+        for change in commit.body.changes
+    )
 
 
-def judge(state: StateView, commit: Commit, hashes: Hashes) -> Verdict:
-    """Whether `commit` may follow the head of `state`, and what it changes there."""
-    raise NotImplementedError
+def _digest(commit: Commit, change_hashes: tuple[tuple[bytes, bytes], ...], hashes: Hashes) -> bytes:
+    return hashes.commit_digest(model.skeleton_bytes(commit.header, commit.body, change_hashes))
+
+
+def _require(holds: bool, reason: CommitReason, detail: str) -> None:
+    if not holds:
+        raise _Illegal(reason, detail)
