@@ -194,7 +194,8 @@ def _placed(after: _Tree, clear: Clear, before: _Tree) -> ChangeRefusal | None:
 
 def _name_refusals(after: _Tree, proposal: Proposal) -> Iterator[ChangeRefusal]:
     """No two entries that are not deleted have one parent and one name. Whoever had the name before keeps it."""
-    staying, coming = [], []
+    staying: list[tuple[EntryId, tuple[EntryId, NameKey], ChangeId | None]] = []
+    coming: list[tuple[EntryId, tuple[EntryId, NameKey], ChangeId | None]] = []
     for clear in proposal.by_entry.values():
         known = after.old(clear.entry)
         place = (clear.parent, clear.name_key)
