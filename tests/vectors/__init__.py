@@ -1,0 +1,1 @@
+"""Vectors for second implementations, each with the script that makes it."""
