@@ -1,0 +1,358 @@
+"""Blocks and local chunks to files: the part of downloading that runs in worker threads.
+
+Owns checking (block id, seal, chunk id, whole-file digest) and writing temporary files, in the order of the files, so
+that each is hashed as its bytes pass. Nothing unchecked is ever written. Never awaits, never touches a user's file
+but to read a chunk from it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from blake3 import blake3
+
+from crypto.block_box import BadBlock, open_block
+from crypto.digest import block_id, chunk_id, file_hasher
+from crypto.keyring import WorkspaceKeyring
+from peer.disk.failures import failure
+from peer.disk.root import Directories, Root
+from peer.disk.temporary import TempWriter, discard_temp
+from peer.fingerprint import Path
+from peer.ports import Handle
+from peer.transfer.sources import Place
+from protocol import limits
+from protocol.ids import BlockId, ChangeId, ChunkId
+from protocol.model import ChunkRef, FlatManifest
+
+_RESERVE_FROM_BYTES: Final = limits.MIB
+_SOURCES_OPEN: Final = 8
+_READ_BYTES: Final = limits.MIB
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """A version's content to be put into a temporary file."""
+
+    version: ChangeId
+    manifest: FlatManifest
+    digest: bytes
+    size: int
+
+
+class Step(NamedTuple):
+    """One chunk's place in one of the files. `fetched`: its block comes from a source; else it is at hand."""
+
+    file: int
+    offset: int
+    ref: ChunkRef
+    fetched: bool
+
+
+class Hole(NamedTuple):
+    """A place still to be filled. `absent`: nobody has the block; else it came out wrong (or was not asked for yet,
+    since it should have been at hand)."""
+
+    step: Step
+    absent: bool
+
+
+@dataclass(slots=True)
+class FileState:
+    """A file in the making, or how it ended: `done`, or a `problem`. `holes` counts what is still missing."""
+
+    temp: str = ""
+    holes: int = 0
+    done: bool = False
+    problem: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Advance:
+    """What a call found: places that could not be filled, and blocks that were not what their id says."""
+
+    holes: list[Hole] = field(default_factory=list)
+    wrong: list[BlockId] = field(default_factory=list)
+
+
+class Received(NamedTuple):
+    """A block as it came, None where it is absent."""
+
+    block: BlockId
+    data: bytes | None
+
+
+@dataclass(slots=True)
+class _Current:
+    index: int
+    handle: Handle
+    writer: TempWriter
+    hasher: blake3 | None
+    """None once a hole was left: the digest is then taken by reading the file."""
+    written_bytes: int = 0
+
+
+class Assembler:
+    """Fills temporary files. One call at a time; `steps` pass through `advance` in the order of the files."""
+
+    def __init__(self, root: Root, keys: WorkspaceKeyring, requests: Sequence[FetchRequest]) -> None:
+        self._root = root
+        self._fs = root.fs
+        self._keys = keys
+        self._requests = requests
+        self.files = [FileState() for _ in requests]
+        self._current: _Current | None = None
+        self._written: dict[ChunkId, tuple[int, int]] = {}
+        self._next_file = 0
+        self._directories = Directories(root)
+        self._sources: OrderedDict[Path, Handle | None] = OrderedDict()
+
+    def advance(self, steps: Sequence[Step], received: Sequence[Received], places: dict[ChunkId, Place]) -> Advance:
+        """Carry out these steps; `received` are the blocks of those that are `fetched`, in order."""
+        found = Advance()
+        blocks = iter(received)
+        for step in steps:
+            block = next(blocks) if step.fetched else None
+            if self.files[step.file].problem is not None:
+                continue
+            try:
+                self._step(step, block, places, found)
+            except OSError as error:
+                self._fail(step.file, error)
+        return found
+
+    def fill(self, holes: Sequence[Step], received: Sequence[Received]) -> Advance:
+        """Write chunks that came late, each received block to all its places."""
+        found = Advance()
+        by_block = {item.block: item for item in received}
+        opened: dict[ChunkRef, bytes | None] = {}
+        for step in holes:
+            state = self.files[step.file]
+            if state.problem is not None:
+                continue
+            if step.ref not in opened:
+                opened[step.ref] = self._open(step, by_block[step.ref.block], found)
+            data = opened[step.ref]
+            if data is None:
+                found.holes.append(Hole(step, by_block[step.ref.block].data is None))
+                continue
+            try:
+                handle = self._fs.open_write(self._root.tmp, state.temp)
+                try:
+                    TempWriter(self._root, state.temp, handle).write_at(data, step.offset)
+                finally:
+                    self._fs.close(handle)
+                self._written.setdefault(step.ref.chunk, (step.file, step.offset))
+                state.holes -= 1
+                if state.holes == 0 and (self._current is None or self._current.index != step.file):
+                    self._verify(step.file)
+            except OSError as error:
+                self._fail(step.file, error)
+        return found
+
+    def give_up(self, problems: Sequence[tuple[int, str, str]]) -> None:
+        """Go no further with these files: (index, code, message)."""
+        for index, code, message in problems:
+            state = self.files[index]
+            if state.problem is None:
+                state.problem = (code, message)
+                if self._current is not None and self._current.index == index:
+                    self._close_current()
+                self._discard(state)
+
+    def finish(self) -> None:
+        """After the last step: end the files that are left, and discard what did not become whole."""
+        try:
+            self._end_files(len(self._requests))
+            self._close_current()
+            for state in self.files:
+                if not state.done:
+                    self._discard(state)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close every handle; temporary files stay."""
+        self._close_current()
+        while self._sources:
+            handle = self._sources.popitem()[1]
+            if handle is not None:
+                self._fs.close(handle)
+        self._directories.close()
+
+    def abandon(self) -> None:
+        """Close and remove everything."""
+        self.close()
+        for state in self.files:
+            self._discard(state)
+
+    # --- one chunk --------------------------------------------------------------------------------------
+
+    def _step(self, step: Step, block: Received | None, places: dict[ChunkId, Place], found: Advance) -> None:
+        current = self._current
+        if current is None or current.index != step.file:
+            self._end_files(step.file)
+            current = self._begin(step.file)
+        data = self._open(step, block, found) if block is not None else self._at_hand(step, places)
+        if data is None:
+            current.hasher = None
+            self.files[step.file].holes += 1
+            found.holes.append(Hole(step, block is not None and block.data is None))
+        else:
+            current.writer.write_at(data, step.offset)
+            if current.hasher is not None:
+                current.hasher.update(data)
+            self._written.setdefault(step.ref.chunk, (step.file, step.offset))
+        current.written_bytes += step.ref.length
+        if current.written_bytes == self._requests[step.file].size:
+            self._end_current(current)
+
+    def _open(self, step: Step, received: Received, found: Advance) -> bytes | None:
+        if received.data is None:
+            return None
+        ref = step.ref
+        try:
+            if block_id(received.data) == ref.block:
+                data = open_block(self._keys, received.data, ref.length, ref.length)
+                if chunk_id(self._keys.fixed, data) == ref.chunk:
+                    return data
+            else:
+                found.wrong.append(ref.block)
+        except BadBlock:
+            return None
+        return None
+
+    def _at_hand(self, step: Step, places: dict[ChunkId, Place]) -> bytes | memoryview | None:
+        """The chunk from a file that this run wrote, or from the user's; None where it is not there any more."""
+        ref = step.ref
+        written = self._written.get(ref.chunk)
+        try:
+            if written is not None:
+                index, offset = written
+                return self._checked(ref, offset, lambda: self._temp_source(index))
+            place = places.get(ref.chunk)
+            if place is not None and place.length == ref.length:
+                return self._checked(ref, place.offset, lambda: self._user_source(place))
+        except OSError:
+            return None
+        return None
+
+    def _checked(self, ref: ChunkRef, offset: int, source: Callable[[], Handle | None]) -> memoryview | None:
+        handle = source()
+        if handle is None:
+            return None
+        data = memoryview(bytearray(ref.length))
+        if _read(self._root, handle, data, offset) < ref.length:
+            return None
+        return data if chunk_id(self._keys.fixed, data) == ref.chunk else None
+
+    def _temp_source(self, index: int) -> Handle | None:
+        if self._current is not None and self._current.index == index:
+            return self._current.handle
+        # Names in `tmp` are no paths of the folder; the leading slash keeps them apart from all that are.
+        name = self.files[index].temp
+        return self._source(("/", name), lambda: self._fs.open_read(self._root.tmp, name))
+
+    def _user_source(self, place: Place) -> Handle | None:
+        return self._source(place.path, lambda: self._open_user(place))
+
+    def _open_user(self, place: Place) -> Handle | None:
+        parent, name = self._directories.parent(place.path)
+        handle = self._fs.open_read(parent, name)
+        if self._fs.stat_handle(handle).fingerprint != place.fingerprint:
+            self._fs.close(handle)
+            return None
+        return handle
+
+    def _source(self, key: Path, open_it: Callable[[], Handle | None]) -> Handle | None:
+        if key in self._sources:
+            self._sources.move_to_end(key)
+            return self._sources[key]
+        try:
+            handle = open_it()
+        except OSError:
+            handle = None
+        self._sources[key] = handle
+        if len(self._sources) > _SOURCES_OPEN:
+            oldest = self._sources.popitem(last=False)[1]
+            if oldest is not None:
+                self._fs.close(oldest)
+        return handle
+
+    # --- one file ---------------------------------------------------------------------------------------
+
+    def _end_files(self, before: int) -> None:
+        """Make the empty files that come before file `before`."""
+        while self._next_file < before:
+            index = self._next_file
+            self._next_file += 1
+            if self._requests[index].size == 0 and self.files[index].problem is None:
+                try:
+                    self._end_current(self._begin(index))
+                except OSError as error:
+                    self._fail(index, error)
+
+    def _begin(self, index: int) -> _Current:
+        self._next_file = index + 1
+        self._close_current()
+        name = self._root.fresh_name()
+        handle = self._fs.create(self._root.tmp, name)
+        self.files[index].temp = name
+        writer = TempWriter(self._root, name, handle)
+        self._current = _Current(index, handle, writer, file_hasher(self._keys.fixed))
+        if self._requests[index].size >= _RESERVE_FROM_BYTES:
+            self._fs.allocate(handle, self._requests[index].size)
+        return self._current
+
+    def _end_current(self, current: _Current) -> None:
+        self._close_current()
+        if current.hasher is not None:
+            self._judge(current.index, current.hasher.digest())
+        elif self.files[current.index].holes == 0:
+            self._verify(current.index)
+
+    def _close_current(self) -> None:
+        current, self._current = self._current, None
+        if current is not None:
+            self._fs.close(current.handle)
+
+    def _verify(self, index: int) -> None:
+        """The digest of a file whose chunks did not come in order."""
+        handle = self._fs.open_read(self._root.tmp, self.files[index].temp)
+        try:
+            hasher = file_hasher(self._keys.fixed)
+            buffer = memoryview(bytearray(_READ_BYTES))
+            offset = 0
+            while count := _read(self._root, handle, buffer, offset):
+                hasher.update(buffer[:count])
+                offset += count
+        finally:
+            self._fs.close(handle)
+        self._judge(index, hasher.digest())
+
+    def _judge(self, index: int, digest: bytes) -> None:
+        state = self.files[index]
+        if digest == self._requests[index].digest:
+            state.done = True
+        else:
+            state.problem = ("bad_change", "the file's digest is not that of its chunks")
+            self._discard(state)
+
+    def _fail(self, index: int, error: OSError) -> None:
+        found = failure(error)
+        self.give_up([(index, found.code, found.message)])
+
+    def _discard(self, state: FileState) -> None:
+        if state.temp:
+            discard_temp(self._root, state.temp)
+            state.temp = ""
+
+
+def _read(root: Root, handle: Handle, buffer: memoryview, offset: int) -> int:
+    done = 0
+    while done < len(buffer):
+        count = root.fs.read_into(handle, buffer[done:], offset + done)
+        if count == 0:
+            break
+        done += count
+    return done

@@ -1,0 +1,319 @@
+"""Versions out: from blocks and what is at hand to checked temporary files.
+
+Owns what is asked of whom, in which order, and what a wrong, absent or late block means for a file. A window of the
+files' chunks is planned at a time; blocks are received while the batch before is opened and written in a thread. At
+most two batches of `GROUP_BYTES` and a block are held, whatever the files' sizes. Never puts a file in place.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from crypto.keyring import WorkspaceKeyring
+from peer.disk.root import Root
+from peer.ports import Clock, Entropy, Offload
+from peer.transfer.assembly import Assembler, FetchRequest, Hole, Received, Step
+from peer.transfer.counters import Progress
+from peer.transfer.limits import Limiter, Unlimited
+from peer.transfer.sources import BlockSource, LocalChunks, NothingKnown, Patience, Place, SourceCut, is_passing
+from protocol import limits
+from protocol.frames import HEAD_BYTES, Frame, FrameKind
+from protocol.ids import BlockId, ChunkId
+from protocol.messages import Refusal, RefusalCode
+
+__all__ = ["Bad", "FetchRequest", "FetchResult", "Fetched", "Fetcher", "Missing", "NotFetched", "NotWritten"]
+
+WINDOW_BYTES: Final = 64 * limits.MIB
+"""How much of the files, by plaintext, one question to a source covers."""
+GROUP_BYTES: Final = 4 * limits.MIB
+GROUP_BLOCKS: Final = 500
+_ROUNDS: Final = 2
+"""How often a block that came out wrong is asked for once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The content lies, whole and checked, in `.shoal/tmp` under the name `temp`, not yet durable."""
+
+    request: FetchRequest
+    temp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """No source has these blocks: the version is waiting for them."""
+
+    request: FetchRequest
+    blocks: tuple[BlockId, ...]
+    code: str = "waiting_for_blocks"
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """The version cannot be made: `damaged_block` where what sources deliver under the block ids is something else or
+    does not open, `bad_change` where the manifest contradicts itself or its digest."""
+
+    request: FetchRequest
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """This disk refused; `code` is one of a status problem."""
+
+    request: FetchRequest
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotFetched:
+    """The source went away, or refused: fetch it again once it is back."""
+
+    request: FetchRequest
+    refusal: RefusalCode | None
+    message: str
+
+
+FetchResult = Fetched | Missing | Bad | NotWritten | NotFetched
+
+
+@dataclass(frozen=True)
+class Fetcher:
+    """Fetches versions of one workspace. Holds nothing between two calls."""
+
+    root: Root
+    offload: Offload
+    clock: Clock
+    entropy: Entropy
+    keys: WorkspaceKeyring
+    local: LocalChunks = field(default_factory=NothingKnown)
+    limiter: Limiter = field(default_factory=Unlimited)
+
+    async def fetch(
+        self, requests: Sequence[FetchRequest], source: BlockSource, *, progress: Progress | None = None
+    ) -> list[FetchResult]:
+        """Make a temporary file of each version; results in order.
+
+        What is on this disk is copied, what occurs again is copied from its first place, only the rest is asked for,
+        once. Temporary files of failed versions are removed; if this raises or is cancelled, all of them are.
+        """
+        run = _Run(self, requests, source, progress or Progress())
+        try:
+            await run.run()
+        except BaseException:
+            run.assembler.abandon()
+            raise
+        return run.results()
+
+
+class _Run:
+    """One call of `fetch`."""
+
+    def __init__(
+        self, fetcher: Fetcher, requests: Sequence[FetchRequest], source: BlockSource, progress: Progress
+    ) -> None:
+        self._by = fetcher
+        self._requests = requests
+        self._source = source
+        self._progress = progress
+        self._patience = Patience(fetcher.clock, fetcher.entropy)
+        self._planned: set[ChunkId] = set()
+        self._absent: dict[int, list[BlockId]] = {}
+        self._failure: tuple[RefusalCode | None, str] | None = None
+        self.assembler = Assembler(fetcher.root, fetcher.keys, requests)
+        progress.files_total += len(requests)
+        progress.bytes_total += sum(request.size for request in requests)
+
+    async def run(self) -> None:
+        for window in self._windows():
+            steps, places = await self._plan(window)
+            holes = await self._assemble(steps, places)
+            if holes and self._failure is None:
+                await self._fill(holes)
+            if self._failure is not None:
+                break
+        await self._by.offload.run(self.assembler.finish)
+
+    def results(self) -> list[FetchResult]:
+        return [self._result(index) for index in range(len(self._requests))]
+
+    def _windows(self) -> Iterator[list[Step]]:
+        """The files' chunks in order, as many at a time as one question may name."""
+        window: list[Step] = []
+        size = 0
+        for index, request in enumerate(self._requests):
+            state = self.assembler.files[index]
+            refs = request.manifest.chunks
+            if sum(ref.length for ref in refs) != request.size:
+                state.problem = ("bad_change", "the chunks' lengths do not add up to the file's size")
+                continue
+            offset = 0
+            for ref in refs:
+                if state.problem is not None:
+                    break
+                window.append(Step(index, offset, ref, fetched=False))
+                offset += ref.length
+                size += ref.length
+                if size >= WINDOW_BYTES or len(window) == limits.GET_BLOCKS:
+                    yield window
+                    window, size = [], 0
+        if window:
+            yield window
+
+    async def _plan(self, window: Sequence[Step]) -> tuple[list[Step], dict[ChunkId, Place]]:
+        """Decide for each chunk whether it is at hand or has to be asked for."""
+        new = list({step.ref.chunk: None for step in window if step.ref.chunk not in self._planned})
+        places = dict(await self._by.local.locate(new)) if new else {}
+        steps: list[Step] = []
+        for step in window:
+            chunk = step.ref.chunk
+            fetched = chunk not in self._planned and chunk not in places
+            self._planned.add(chunk)
+            steps.append(step._replace(fetched=True) if fetched else step)
+        return steps, places
+
+    async def _assemble(self, steps: Sequence[Step], places: dict[ChunkId, Place]) -> list[Hole]:
+        wanted = [step.ref.block for step in steps if step.fetched]
+        holes: list[Hole] = []
+        at = 0
+
+        async def advance(received: list[Received], stop: int) -> None:
+            nonlocal at
+            part = steps[at:stop]
+            at = stop
+            found = await self._by.offload.run(self.assembler.advance, part, received, places)
+            received.clear()
+            holes.extend(found.holes)
+            self._accuse(found.wrong)
+            self._progress.bytes_done += sum(step.ref.length for step in part)
+            self._progress.files_done += sum(1 for step in part if self._is_last(step))
+
+        async with trio.open_nursery() as nursery:
+            # No buffer: reception waits while a batch is written and one is ready.
+            send, groups = trio.open_memory_channel[list[Received]](0)
+            nursery.start_soon(self._collect, wanted, send)
+            async for group in groups:
+                await advance(group, _after(steps, at, len(group)))
+        if self._failure is None and at < len(steps):
+            await advance([], len(steps))
+        return holes
+
+    async def _collect(self, wanted: Sequence[BlockId], send: trio.MemorySendChannel[list[Received]]) -> None:
+        """Ask until every block has come or is said to be absent, or there is no use. Groups are in the order asked."""
+        done = 0
+        async with send:
+            while done < len(wanted):
+                before = done
+                group: list[Received] = []
+                wait_s = 0.0
+                refusal: Refusal | None = None
+                try:
+                    async with self._source.fetch(wanted[done:]) as frames:
+                        if isinstance(frames, Refusal):
+                            refusal, wait_s = frames, frames.retry_after_ms / 1000
+                        else:
+                            size = 0
+                            async for frame in frames:
+                                if done == len(wanted) or frame.block != wanted[done]:
+                                    raise SourceCut("blocks came in another order")
+                                await self._by.limiter.take(len(frame.data))
+                                group.append(self._received(frame))
+                                done += 1
+                                size += len(frame.data)
+                                if size >= GROUP_BYTES or len(group) == GROUP_BLOCKS:
+                                    await send.send(group)
+                                    group, size = [], 0
+                except SourceCut:
+                    pass
+                if group:
+                    await send.send(group)
+                if done > before:
+                    self._patience.progressed()
+                if done < len(wanted):
+                    passing = refusal is None or is_passing(refusal)
+                    if not passing or not await self._patience.again(wait_s):
+                        self._failure = (
+                            (None, "the connection was cut") if refusal is None else (refusal.code, refusal.message)
+                        )
+                        return
+
+    def _received(self, frame: Frame) -> Received:
+        self._source.count(HEAD_BYTES + len(frame.data))
+        return Received(frame.block, frame.data if frame.kind is FrameKind.BLOCK else None)
+
+    async def _fill(self, holes: list[Hole]) -> None:
+        """Ask once more for what came out wrong, and for what should have been at hand and was not."""
+        for _ in range(_ROUNDS):
+            await self._give_up([hole for hole in holes if hole.absent])
+            by_block: dict[BlockId, list[Step]] = {}
+            for hole in holes:
+                if not hole.absent and self.assembler.files[hole.step.file].problem is None:
+                    by_block.setdefault(hole.step.ref.block, []).append(hole.step)
+            if not by_block:
+                return
+            holes = await self._fill_once(by_block)
+            if self._failure is not None:
+                return
+        await self._give_up(holes)
+
+    async def _fill_once(self, by_block: dict[BlockId, list[Step]]) -> list[Hole]:
+        holes: list[Hole] = []
+        async with trio.open_nursery() as nursery:
+            send, groups = trio.open_memory_channel[list[Received]](0)
+            nursery.start_soon(self._collect, list(by_block), send)
+            async for group in groups:
+                steps = [step for received in group for step in by_block[received.block]]
+                found = await self._by.offload.run(self.assembler.fill, steps, group)
+                holes += found.holes
+                self._accuse(found.wrong)
+        return holes
+
+    async def _give_up(self, holes: Sequence[Hole]) -> None:
+        if not holes:
+            return
+        problems: list[tuple[int, str, str]] = []
+        for step, absent in holes:
+            if absent:
+                self._absent.setdefault(step.file, []).append(step.ref.block)
+            code = "waiting_for_blocks" if absent else "damaged_block"
+            problems.append((step.file, code, f"block {step.ref.block.hex()}"))
+        await self._by.offload.run(self.assembler.give_up, problems)
+
+    def _accuse(self, wrong: Sequence[BlockId]) -> None:
+        for block in wrong:
+            self._source.accuse(block)
+
+    def _is_last(self, step: Step) -> bool:
+        return step.offset + step.ref.length == self._requests[step.file].size
+
+    def _result(self, index: int) -> FetchResult:
+        request, state = self._requests[index], self.assembler.files[index]
+        if state.done:
+            return Fetched(request, state.temp)
+        if state.problem is None:
+            assert self._failure is not None
+            return NotFetched(request, *self._failure)
+        code, message = state.problem
+        if code == "waiting_for_blocks":
+            return Missing(request, tuple(dict.fromkeys(self._absent[index])))
+        return (
+            Bad(request, code, message)
+            if code in ("damaged_block", "bad_change")
+            else NotWritten(request, code, message)
+        )
+
+
+def _after(steps: Sequence[Step], start: int, blocks: int) -> int:
+    """Where the steps end that can be taken with so many more blocks: at the next one that needs another."""
+    at = start
+    while at < len(steps):
+        if steps[at].fetched:
+            if blocks == 0:
+                break
+            blocks -= 1
+        at += 1
+    return at

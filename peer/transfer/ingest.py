@@ -1,0 +1,285 @@
+"""New data in: one pass from the users' files to durable blocks.
+
+Owns the order of the work: a thread reads, cuts and hashes a batch; what has no durable block yet is sealed in
+another thread while the next batch is read, and sent while the one after that is sealed. At most four batches of
+`BATCH_BYTES` are held, whatever the files' sizes. Never commits, and never changes a file.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+import trio
+
+from chunking.params import ChunkerParams
+from crypto.block_box import seal_block
+from crypto.keyring import WorkspaceKeyring
+from peer.disk.root import Root
+from peer.fingerprint import Fingerprint
+from peer.ports import Clock, Entropy, Offload
+from peer.transfer.counters import Progress, TransferCounters
+from peer.transfer.limits import Limiter, Unlimited
+from peer.transfer.reading import (
+    BATCH_BYTES,
+    FileChanged,
+    FileEnd,
+    FileFailed,
+    FileRead,
+    FileReader,
+    IngestRequest,
+    Origin,
+    ReadBatch,
+    ReadChunk,
+    read_again,
+)
+from peer.transfer.sources import BlockSink, ChunkIndex, Patience
+from peer.transfer.upload import Outgoing, UploadFailure, UploadSession, open_upload
+from protocol import limits
+from protocol.ids import BlockId, ChunkId
+from protocol.model import ChunkRef, FlatManifest
+
+__all__ = ["Changed", "Failed", "IngestRequest", "IngestResult", "Ingested", "Ingester", "NotSent"]
+
+READERS: Final = 2
+"""Threads that read where nothing is sent."""
+SEALERS: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """All of the file was read while it held still.
+
+    `chunks` are (chunk id, length) in order. `manifest` names durable blocks only; it is None where no sink was given
+    and some chunk has no durable block that is known of.
+    """
+
+    request: IngestRequest
+    digest: bytes
+    size: int
+    fingerprint: Fingerprint
+    chunks: tuple[tuple[ChunkId, int], ...]
+    manifest: FlatManifest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The file is not as the scan saw it, or is being written: scan it again, later."""
+
+    request: IngestRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The file cannot be read or is beyond the protocol's bounds. `code` is one of a status problem."""
+
+    request: IngestRequest
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The file was readable, but its blocks did not all reach the coordinator: ingest it again once they can."""
+
+    request: IngestRequest
+    failure: UploadFailure
+
+
+IngestResult = Ingested | Changed | Failed | NotSent
+
+
+@dataclass(frozen=True)
+class Ingester:
+    """Takes in files of one workspace. Holds nothing between two calls."""
+
+    root: Root
+    offload: Offload
+    clock: Clock
+    entropy: Entropy
+    keys: WorkspaceKeyring
+    params: ChunkerParams
+    index: ChunkIndex
+    counters: TransferCounters = field(default_factory=TransferCounters)
+    limiter: Limiter = field(default_factory=Unlimited)
+
+    async def ingest(
+        self,
+        requests: Sequence[IngestRequest],
+        sink: BlockSink | None,
+        *,
+        resuming: bool = False,
+        progress: Progress | None = None,
+    ) -> list[IngestResult]:
+        """Read all files once, and make their blocks durable in `sink` if one is given; results in order.
+
+        A chunk that has a durable block, or occurs again, is not sealed again. When this returns `Ingested` with a
+        manifest from a sink, every block in it has been confirmed. Failures of single files and of the connection
+        are results. With `resuming`, the sink is asked which blocks it has before they are sent.
+        """
+        run = _Run(self, requests, progress or Progress())
+        await run.run(sink, resuming)
+        return run.results()
+
+
+class _Run:
+    """One call of `ingest`."""
+
+    def __init__(self, ingester: Ingester, requests: Sequence[IngestRequest], progress: Progress) -> None:
+        self._by = ingester
+        self._requests = requests
+        self._progress = progress
+        self._chunks: list[list[tuple[ChunkId, int]]] = [[] for _ in requests]
+        self._ends: list[FileEnd | None] = [None] * len(requests)
+        # None: it is being sealed.
+        self._refs: dict[ChunkId, ChunkRef | None] = {}
+        self._unsent: set[ChunkId] = set()
+        self._vanished: set[ChunkId] = set()
+        self._failure: UploadFailure | None = None
+        progress.files_total += len(requests)
+        progress.bytes_total += sum(request.expected.size for request in requests)
+
+    async def run(self, sink: BlockSink | None, resuming: bool) -> None:
+        indexes = iter(range(len(self._requests)))
+        if sink is None:
+            async with trio.open_nursery() as nursery:
+                for _ in range(READERS):
+                    nursery.start_soon(self._read, indexes, None, None)
+            return
+        by = self._by
+        patience = Patience(by.clock, by.entropy)
+        session: UploadSession[Origin]
+        async with open_upload(sink, patience, by.counters, by.limiter, resuming) as session:
+            # No buffer: the reader waits while all sealers are busy.
+            to_seal, batches = trio.open_memory_channel[list[ReadChunk]](0)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read, indexes, to_seal, session)
+                for _ in range(SEALERS):
+                    nursery.start_soon(self._seal_all, batches.clone(), session)
+                batches.close()
+            lost = await session.settle()
+            while lost and session.failure is None:
+                await self._send_again([origin for _, origin in lost], session)
+                lost = await session.settle()
+            self._failure = session.failure
+            self._unsent.update(origin.chunk for _, origin in lost)
+
+    def results(self) -> list[IngestResult]:
+        return [self._result(index) for index in range(len(self._requests))]
+
+    async def _read(
+        self,
+        indexes: "Iterable[int]",
+        to_seal: trio.MemorySendChannel[list[ReadChunk]] | None,
+        session: UploadSession[Origin] | None,
+    ) -> None:
+        by = self._by
+        async with AsyncExitStack() as stack:
+            if to_seal is not None:
+                await stack.enter_async_context(to_seal)
+            reader = FileReader(
+                by.root, self._requests, iter(indexes), by.keys.fixed, by.params, keep=to_seal is not None
+            )
+            stack.callback(reader.close)
+            while (batch := await by.offload.run(reader.next_batch)) is not None:
+                new = await self._note(batch, first_only=to_seal is not None)
+                del batch
+                if to_seal is not None and new:
+                    await to_seal.send(new)
+                del new
+                if session is not None and session.failure is not None:
+                    return
+
+    async def _note(self, batch: ReadBatch, first_only: bool) -> list[ReadChunk]:
+        """Record what was read; the chunks that have no durable block and are not being sealed already."""
+        fresh: dict[ChunkId, ReadChunk] = {}
+        for chunk in batch.chunks:
+            origin = chunk.origin
+            self._chunks[origin.file].append((origin.chunk, origin.length))
+            self._progress.bytes_done += origin.length
+            if origin.chunk not in self._refs:
+                fresh.setdefault(origin.chunk, chunk)
+        for index, end in batch.ended:
+            self._ends[index] = end
+            self._progress.files_done += 1
+        if not fresh:
+            return []
+        if first_only:
+            self._refs.update(dict.fromkeys(fresh))
+        known = await self._by.index.known(list(fresh))
+        self._refs.update(known)
+        return [chunk for chunk_id, chunk in fresh.items() if chunk_id not in known]
+
+    async def _seal_all(
+        self, batches: trio.MemoryReceiveChannel[list[ReadChunk]], session: UploadSession[Origin]
+    ) -> None:
+        async with batches:
+            async for batch in batches:
+                blocks = await self._by.offload.run(_seal, self._by.keys, batch)
+                batch.clear()  # the plaintext is not needed while the blocks are sent
+                self._note_blocks(blocks)
+                await session.send(blocks)
+                del blocks
+
+    async def _send_again(self, origins: Sequence[Origin], session: UploadSession[Origin]) -> None:
+        """Seal and send once more what a cut swallowed, from the files."""
+        for part in _parts(origins):
+            again = await self._by.offload.run(read_again, self._by.root, self._requests, part, self._by.keys.fixed)
+            self._vanished.update(origin.chunk for origin, chunk in zip(part, again, strict=True) if chunk is None)
+            blocks = await self._by.offload.run(_seal, self._by.keys, [chunk for chunk in again if chunk is not None])
+            del again
+            self._note_blocks(blocks)
+            await session.send(blocks)
+
+    def _note_blocks(self, blocks: Sequence[Outgoing[Origin]]) -> None:
+        epoch = self._by.keys.newest_epoch
+        for block, _, origin in blocks:
+            self._refs[origin.chunk] = ChunkRef(origin.chunk, block, epoch, origin.length)
+
+    def _result(self, index: int) -> IngestResult:
+        request = self._requests[index]
+        match self._ends[index]:
+            case None:
+                assert self._failure is not None
+                return NotSent(request, self._failure)
+            case FileChanged():
+                return Changed(request)
+            case FileFailed(code, message):
+                return Failed(request, code, message)
+            case FileRead() as end:
+                return self._whole(request, tuple(self._chunks[index]), end)
+
+    def _whole(self, request: IngestRequest, chunks: tuple[tuple[ChunkId, int], ...], end: FileRead) -> IngestResult:
+        if len(chunks) > limits.CHANGE_BLOCKS:
+            return Failed(request, "file_too_large", f"more than {limits.CHANGE_BLOCKS} chunks")
+        if self._vanished and any(chunk in self._vanished for chunk, _ in chunks):
+            return Changed(request)
+        refs = tuple(ref for chunk, _ in chunks if (ref := self._refs.get(chunk)) is not None)
+        whole = len(refs) == len(chunks)
+        if self._failure is not None and (not whole or any(chunk in self._unsent for chunk, _ in chunks)):
+            return NotSent(request, self._failure)
+        manifest = FlatManifest(refs) if whole else None
+        return Ingested(request, end.digest, end.fingerprint.size, end.fingerprint, chunks, manifest)
+
+
+def _seal(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing[Origin]]:
+    """In a thread: the chunks as blocks of the newest epoch."""
+    blocks: list[Outgoing[Origin]] = []
+    for origin, data in chunks:
+        block_id, block = seal_block(keys, keys.newest_epoch, data)
+        blocks.append(Outgoing(BlockId(block_id), block, origin))
+    return blocks
+
+
+def _parts(origins: Sequence[Origin]) -> Iterable[list[Origin]]:
+    """The places in the order of their files, in parts of about `BATCH_BYTES`."""
+    part: list[Origin] = []
+    size = 0
+    for origin in sorted(origins, key=lambda origin: (origin.file, origin.offset)):
+        part.append(origin)
+        size += origin.length
+        if size >= BATCH_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
