@@ -148,7 +148,6 @@ class _Run:
             return
         by = self._by
         patience = Patience(by.clock, by.entropy)
-        session: UploadSession[Origin]
         async with open_upload(sink, patience, by.counters, by.limiter, resuming) as session:
             # No buffer: the reader waits while all sealers are busy.
             to_seal, batches = trio.open_memory_channel[list[ReadChunk]](0)
@@ -171,7 +170,7 @@ class _Run:
         self,
         indexes: "Iterable[int]",
         to_seal: trio.MemorySendChannel[list[ReadChunk]] | None,
-        session: UploadSession[Origin] | None,
+        session: UploadSession | None,
     ) -> None:
         by = self._by
         async with AsyncExitStack() as stack:
@@ -210,9 +209,7 @@ class _Run:
         self._refs.update(known)
         return [chunk for chunk_id, chunk in fresh.items() if chunk_id not in known]
 
-    async def _seal_all(
-        self, batches: trio.MemoryReceiveChannel[list[ReadChunk]], session: UploadSession[Origin]
-    ) -> None:
+    async def _seal_all(self, batches: trio.MemoryReceiveChannel[list[ReadChunk]], session: UploadSession) -> None:
         async with batches:
             async for batch in batches:
                 blocks = await self._by.offload.run(_seal, self._by.keys, batch)
@@ -221,7 +218,7 @@ class _Run:
                 await session.send(blocks)
                 del blocks
 
-    async def _send_again(self, origins: Sequence[Origin], session: UploadSession[Origin]) -> None:
+    async def _send_again(self, origins: Sequence[Origin], session: UploadSession) -> None:
         """Seal and send once more what a cut swallowed, from the files."""
         for part in _parts(origins):
             again = await self._by.offload.run(read_again, self._by.root, self._requests, part, self._by.keys.fixed)
@@ -231,7 +228,7 @@ class _Run:
             self._note_blocks(blocks)
             await session.send(blocks)
 
-    def _note_blocks(self, blocks: Sequence[Outgoing[Origin]]) -> None:
+    def _note_blocks(self, blocks: Sequence[Outgoing]) -> None:
         epoch = self._by.keys.newest_epoch
         for block, _, origin in blocks:
             self._refs[origin.chunk] = ChunkRef(origin.chunk, block, epoch, origin.length)
@@ -262,9 +259,9 @@ class _Run:
         return Ingested(request, end.digest, end.fingerprint.size, end.fingerprint, chunks, manifest)
 
 
-def _seal(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing[Origin]]:
+def _seal(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing]:
     """In a thread: the chunks as blocks of the newest epoch."""
-    blocks: list[Outgoing[Origin]] = []
+    blocks: list[Outgoing] = []
     for origin, data in chunks:
         block_id, block = seal_block(keys, keys.newest_epoch, data)
         blocks.append(Outgoing(BlockId(block_id), block, origin))

@@ -9,12 +9,13 @@ arrived complete is not sent twice, since after a cut the coordinator is asked f
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import trio
 
 from peer.transfer.counters import TransferCounters
 from peer.transfer.limits import Limiter
+from peer.transfer.reading import Origin
 from peer.transfer.sources import BlockSink, Patience, SourceCut, is_passing
 from protocol import limits
 from protocol.frames import block_head, end_frame
@@ -28,15 +29,13 @@ BODIES: Final = 2
 """Bodies without an answer: while one is being made durable the next one is already sent."""
 _PIECE_BYTES: Final = 256 * limits.KIB
 
-O = TypeVar("O")  # noqa: E741 - the caller's note of where a block came from
 
-
-class Outgoing(NamedTuple, Generic[O]):
+class Outgoing(NamedTuple):
     """A sealed block on its way, and where it was made from."""
 
     block: BlockId
     data: bytes
-    origin: O
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +47,19 @@ class UploadFailure:
 
 
 @dataclass(slots=True)
-class _Piece(Generic[O]):
+class _Piece:
     data: bytes
-    blocks: list[tuple[BlockId, O]]
+    blocks: list[tuple[BlockId, Origin]]
 
 
 @dataclass(slots=True)
-class _Body(Generic[O]):
-    blocks: list[tuple[BlockId, O]] = field(default_factory=list)
+class _Body:
+    blocks: list[tuple[BlockId, Origin]] = field(default_factory=list)
     sent_bytes: int = 0
     complete: bool = False
 
 
-class UploadSession(Generic[O]):
+class UploadSession:
     """One run of uploads. Made by `open_upload`; any number of tasks may `send`, one then calls `settle`."""
 
     def __init__(
@@ -72,14 +71,14 @@ class UploadSession(Generic[O]):
         self._limiter = limiter
         self._resuming = resuming
         # No buffer: a sender waits until the connection takes what it has.
-        self._to_body, self._next_piece = trio.open_memory_channel[_Piece[O] | None](0)
+        self._to_body, self._next_piece = trio.open_memory_channel[_Piece | None](0)
         self._slots = trio.Semaphore(BODIES)
         self._bodies = 0
         self._settled = trio.lowlevel.ParkingLot()
-        self._lost: list[tuple[BlockId, O]] = []
+        self._lost: list[tuple[BlockId, Origin]] = []
         self.failure: UploadFailure | None = None
 
-    async def send(self, blocks: Sequence[Outgoing[O]]) -> None:
+    async def send(self, blocks: Sequence[Outgoing]) -> None:
         """Send blocks on; returns when the connection has taken them. Their fate is known after `settle`."""
         if self._resuming and self.failure is None:
             blocks = await self._unsent(blocks)
@@ -89,7 +88,7 @@ class UploadSession(Generic[O]):
             else:
                 self._lost += piece.blocks
 
-    async def settle(self) -> list[tuple[BlockId, O]]:
+    async def settle(self) -> list[tuple[BlockId, Origin]]:
         """End the body and wait until each block sent so far is durable or known to be lost; returns the lost ones.
 
         They have to be made and sent again, unless `failure` is set: then there is no use.
@@ -119,8 +118,8 @@ class UploadSession(Generic[O]):
         """Let `run` end."""
         self._to_body.close()
 
-    async def _carry(self, first: _Piece[O], ended: trio.Event) -> None:
-        body: _Body[O] = _Body()
+    async def _carry(self, first: _Piece, ended: trio.Event) -> None:
+        body: _Body = _Body()
         answer: Stored | Refusal | None
         try:
             async with aclosing(self._body(first, body, ended)) as pieces:
@@ -141,9 +140,9 @@ class UploadSession(Generic[O]):
         self._bodies -= 1
         self._settled.unpark_all()
 
-    async def _body(self, first: _Piece[O], body: _Body[O], ended: trio.Event) -> AsyncGenerator[bytes, None]:
+    async def _body(self, first: _Piece, body: _Body, ended: trio.Event) -> AsyncGenerator[bytes, None]:
         """The pieces of one body, ending with an `END` frame. `ended` says that it takes no further piece."""
-        piece: _Piece[O] | None = first
+        piece: _Piece | None = first
         while piece is not None:
             body.blocks += piece.blocks
             body.sent_bytes += len(piece.data)
@@ -161,7 +160,7 @@ class UploadSession(Generic[O]):
         ended.set()
         yield end_frame(len(body.blocks))
 
-    async def _recover(self, blocks: list[tuple[BlockId, O]], refusal: Refusal | None) -> None:
+    async def _recover(self, blocks: list[tuple[BlockId, Origin]], refusal: Refusal | None) -> None:
         """After a cut: sort the body's blocks into stored and lost ones."""
         wait_s = refusal.retry_after_ms / 1000 if refusal is not None else 0.0
         if not await self._patience.again(wait_s):
@@ -175,7 +174,7 @@ class UploadSession(Generic[O]):
             self._patience.progressed()
         self._lost += [pair for pair in blocks if pair[0] not in held]
 
-    async def _unsent(self, blocks: Sequence[Outgoing[O]]) -> Sequence[Outgoing[O]]:
+    async def _unsent(self, blocks: Sequence[Outgoing]) -> Sequence[Outgoing]:
         held = await self._ask([block.block for block in blocks])
         return [block for block in blocks if block.block not in held] if held else blocks
 
@@ -199,7 +198,7 @@ class UploadSession(Generic[O]):
                 return None
         return held
 
-    def _fail(self, refusal: Refusal | None, blocks: list[tuple[BlockId, O]]) -> None:
+    def _fail(self, refusal: Refusal | None, blocks: list[tuple[BlockId, Origin]]) -> None:
         self._lost += blocks
         if self.failure is None:
             self.failure = (
@@ -212,13 +211,13 @@ class UploadSession(Generic[O]):
 @asynccontextmanager
 async def open_upload(
     sink: BlockSink, patience: Patience, counters: TransferCounters, limiter: Limiter, resuming: bool
-) -> AsyncIterator[UploadSession[O]]:
+) -> AsyncIterator[UploadSession]:
     """A session for the length of the body; call `settle` before it ends.
 
     With `resuming` the coordinator is asked about every batch before it is sent: for the run after a start, which
     may repeat one that was killed half-way.
     """
-    session: UploadSession[O] = UploadSession(sink, patience, counters, limiter, resuming)
+    session: UploadSession = UploadSession(sink, patience, counters, limiter, resuming)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run)
         try:
@@ -227,10 +226,10 @@ async def open_upload(
             session.close()
 
 
-def _pieces_of(blocks: Sequence[Outgoing[O]]) -> Iterator[_Piece[O]]:
+def _pieces_of(blocks: Sequence[Outgoing]) -> Iterator[_Piece]:
     """Frames of small blocks joined, so that a piece is worth a system call."""
     parts: list[bytes] = []
-    names: list[tuple[BlockId, O]] = []
+    names: list[tuple[BlockId, Origin]] = []
     size = 0
     for block, data, origin in blocks:
         parts += (block_head(block, len(data)), data)
