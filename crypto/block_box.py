@@ -44,6 +44,7 @@ _PREFIX: Final = struct.Struct(">BII")
 _SIV_BYTES: Final = 32
 _CLEAR_BYTES: Final = _HEADER.size + _SIV_BYTES
 _ZSTD_LEVEL: Final = 1
+_ROOM_STEP_BYTES: Final = 256 * 1024
 _MAX_WINDOW_BYTES: Final = 8 * 1024 * 1024
 # Below this nothing that zstd could save would survive the padding.
 _TOO_SHORT_TO_COMPRESS: Final = FLOOR_BYTES - _PREFIX.size
@@ -64,15 +65,25 @@ def block_size(length: int) -> int:
 MAX_BLOCK_BYTES: Final = block_size(MAX_CHUNK_BYTES)
 
 
-class _Zstd(threading.local):
-    """zstd contexts of one thread: they are costly to make and not to be shared."""
+class _Workshop(threading.local):
+    """What one thread works with, made once: zstd contexts, and room for one block in clear.
+
+    Fresh memory for every block would cost as much in page faults as encrypting it.
+    """
 
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
         self.decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
+        self._room = bytearray(_ROOM_STEP_BYTES)
+
+    def room(self, size: int) -> bytearray:
+        """At least so many bytes, holding anything; the caller keeps no view of them."""
+        if len(self._room) < size:
+            self._room = bytearray(-(-size // _ROOM_STEP_BYTES) * _ROOM_STEP_BYTES)
+        return self._room
 
 
-_zstd: Final = _Zstd()
+_workshop: Final = _Workshop()
 
 
 def seal_block(keys: WorkspaceKeyring, epoch: int, data: Buffer) -> tuple[bytes, bytes]:
@@ -86,7 +97,8 @@ def seal_block(keys: WorkspaceKeyring, epoch: int, data: Buffer) -> tuple[bytes,
         raise KeyError(f"epoch {epoch}")
     if len(data) > MAX_CHUNK_BYTES:
         raise ValueError("a chunk of more than 4 MiB")
-    block = _encrypt(epoch_keys, _encode(data))
+    codec, encoded = _encode(data)
+    block = _encrypt(epoch_keys, _PREFIX.pack(codec, len(data), len(encoded)), encoded)
     return block_id(block), block
 
 
@@ -96,44 +108,56 @@ def open_block(keys: WorkspaceKeyring, block: bytes, max_length: int, expected_l
     Raises `BadBlock`, always the same, for everything else: damage, other keys, an epoch not
     held, a length or a padding that no honest maker writes, a codec without meaning.
     """
-    padded = _decrypt(keys, block)
-    codec, length, encoded_length = _PREFIX.unpack_from(padded)
-    end = _PREFIX.size + encoded_length
-    if len(padded) != padded_size(end) or not padded.endswith(bytes(len(padded) - end)):
+    with _decrypt(keys, block) as padded:
+        codec, length, encoded_length = _PREFIX.unpack_from(padded)
+        end = _PREFIX.size + encoded_length
+        if len(padded) != padded_size(end) or padded[end:] != bytes(len(padded) - end):
+            raise BadBlock
+        if length > min(max_length, MAX_CHUNK_BYTES):
+            raise BadBlock
+        if expected_length is not None and length != expected_length:
+            raise BadBlock
+        encoded = padded[_PREFIX.size : end]
+        if codec == CODEC_RAW and encoded_length == length:
+            return bytes(encoded)
+        if codec == CODEC_ZSTD and encoded_length < length:
+            return _decompress(encoded, length)
         raise BadBlock
-    if length > min(max_length, MAX_CHUNK_BYTES):
-        raise BadBlock
-    if expected_length is not None and length != expected_length:
-        raise BadBlock
-    if codec == CODEC_RAW and encoded_length == length:
-        return padded[_PREFIX.size : end]
-    if codec == CODEC_ZSTD and encoded_length < length:
-        return _decompress(memoryview(padded)[_PREFIX.size : end], length)
-    raise BadBlock
 
 
-def _encode(data: Buffer) -> bytes:
-    """Prefix, encoded bytes and padding; compressed only where a smaller block comes of it."""
+def _encode(data: Buffer) -> tuple[int, Buffer]:
+    """Codec and encoded bytes; compressed only where a smaller block comes of it."""
     length = len(data)
-    size = padded_size(_PREFIX.size + length)
     if length > _TOO_SHORT_TO_COMPRESS:
-        small = _zstd.compressor.compress(data)
-        small_size = padded_size(_PREFIX.size + len(small))
-        if small_size < size:
-            prefix = _PREFIX.pack(CODEC_ZSTD, length, len(small))
-            return b"".join((prefix, small, bytes(small_size - _PREFIX.size - len(small))))
-    prefix = _PREFIX.pack(CODEC_RAW, length, length)
-    return b"".join((prefix, data, bytes(size - _PREFIX.size - length)))
+        small = _workshop.compressor.compress(data)
+        if padded_size(_PREFIX.size + len(small)) < padded_size(_PREFIX.size + length):
+            return CODEC_ZSTD, small
+    return CODEC_RAW, data
 
 
-def _encrypt(keys: EpochKeys, padded: bytes) -> bytes:
+def _encrypt(keys: EpochKeys, prefix: bytes, encoded: Buffer, padding: bytes | None = None) -> bytes:
+    """The block, put together and encrypted where it stands. `padding` is for tests."""
+    end = len(prefix) + len(encoded)
+    if padding is None:
+        padding = bytes(padded_size(end) - end)
+    length = end + len(padding)
+    total = OVERHEAD_BYTES + length
+    room = _workshop.room(total)
     header = _HEADER.pack(_MAGIC, SUITE, keys.epoch)
-    siv = _siv(keys, header, padded)
-    clear = header + siv
-    return clear + aead.encrypt(_content_key(keys, siv), siv[: aead.NONCE_BYTES], padded, clear)
+    with memoryview(room) as view:
+        clear, padded = view[:_CLEAR_BYTES], view[_CLEAR_BYTES : _CLEAR_BYTES + length]
+        padded[: len(prefix)] = prefix
+        padded[len(prefix) : end] = encoded
+        padded[end:] = padding
+        siv = _siv(keys, header, padded)
+        clear[:] = bound = header + siv
+        key, nonce = _content_key(keys, siv), siv[: aead.NONCE_BYTES]
+        aead.encrypt_in_place(key, nonce, room, _CLEAR_BYTES, length, bound)
+        return bytes(view[:total])
 
 
-def _decrypt(keyring: WorkspaceKeyring, block: bytes) -> bytes:
+def _decrypt(keyring: WorkspaceKeyring, block: bytes) -> memoryview:
+    """A view of the padded text, in this thread's room: to be released before the next block."""
     if not OVERHEAD_BYTES + FLOOR_BYTES <= len(block) <= MAX_BLOCK_BYTES:
         raise BadBlock
     magic, suite, epoch = _HEADER.unpack_from(block)
@@ -141,13 +165,18 @@ def _decrypt(keyring: WorkspaceKeyring, block: bytes) -> bytes:
     if magic != _MAGIC or suite != SUITE or keys is None:
         raise BadBlock
     clear, siv = block[:_CLEAR_BYTES], block[_HEADER.size : _CLEAR_BYTES]
-    padded = aead.decrypt(_content_key(keys, siv), siv[: aead.NONCE_BYTES], block[_CLEAR_BYTES:], clear)
-    if padded is None or not hmac.compare_digest(_siv(keys, block[: _HEADER.size], padded), siv):
+    key, nonce = _content_key(keys, siv), siv[: aead.NONCE_BYTES]
+    room = _workshop.room(len(block))
+    length = aead.decrypt_into(key, nonce, block, _CLEAR_BYTES, room, clear)
+    if length is None:
+        raise BadBlock
+    padded = memoryview(room)[:length].toreadonly()
+    if not hmac.compare_digest(_siv(keys, block[: _HEADER.size], padded), siv):
         raise BadBlock
     return padded
 
 
-def _siv(keys: EpochKeys, header: bytes, padded: bytes) -> bytes:
+def _siv(keys: EpochKeys, header: bytes, padded: Buffer) -> bytes:
     return blake3(header, key=keys.siv).update(padded).digest()
 
 
@@ -161,7 +190,7 @@ def _decompress(encoded: memoryview, length: int) -> bytes:
         frame = zstandard.get_frame_parameters(encoded)
         if frame.content_size != length or frame.dict_id:
             raise BadBlock
-        data = _zstd.decompressor.decompress(encoded, max_output_size=length, allow_extra_data=False)
+        data = _workshop.decompressor.decompress(encoded, max_output_size=length, allow_extra_data=False)
     except zstandard.ZstdError:
         raise BadBlock from None
     if len(data) != length:

@@ -21,7 +21,6 @@ from crypto.block_box import (
 )
 from crypto.digest import block_id
 from crypto.keyring import WorkspaceKeyring
-from crypto.padding import padded_size
 from tests.common.noise import noise
 
 SALT, FIXED = b"s" * 16, b"f" * 32
@@ -32,9 +31,7 @@ MIB = 1024 * 1024
 def forged(codec: int, length: int, encoded: bytes, padding: bytes | None = None) -> bytes:
     """A block that a member made with the right keys and with other rules."""
     prefix = struct.pack(">BII", codec, length, len(encoded))
-    body = prefix + encoded
-    body += bytes(padded_size(len(body)) - len(body)) if padding is None else padding
-    return block_box._encrypt(KEYS.newest, body)
+    return block_box._encrypt(KEYS.newest, prefix, encoded, padding)
 
 
 @pytest.mark.parametrize("size", [0, 1, 54, 55, 56, 4096, 70_000, 2 * MIB])
@@ -205,3 +202,13 @@ def test_what_cannot_be_sealed_is_said() -> None:
 def test_the_overhead_is_small_and_constant() -> None:
     assert OVERHEAD_BYTES == 57
     assert block_size(0) == 57 + 64
+
+
+def test_one_block_leaves_nothing_behind_in_the_next() -> None:
+    big, small = noise(3 * MIB), b"small"
+    first = seal_block(KEYS, 1, small)
+    assert open_block(KEYS, seal_block(KEYS, 1, big)[1], 4 * MIB) == big
+    assert seal_block(KEYS, 1, small) == first
+    opened = open_block(KEYS, first[1], MIB)
+    open_block(KEYS, seal_block(KEYS, 1, b"other")[1], MIB)
+    assert opened == small
