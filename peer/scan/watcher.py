@@ -100,13 +100,16 @@ class _Stream:
         self._offload = offload
         self._root = root
         self._inotify = inotify
-        self._skips = lambda path: path[:1] == (PRIVATE_NAME,) or skips(path)
+        self._skips_other = skips
         self._tree = WatchTree(self._skips)
         self._ready: deque[WatchEvent] = deque()
         self._is_resetting = False
         self._pair_waits = 0
         self._gives_up_pairs = False
         self._has_ended = False
+
+    def _skips(self, path: Path) -> bool:
+        return path[:1] == (PRIVATE_NAME,) or self._skips_other(path)
 
     async def start(self) -> None:
         """Watch all there is."""
