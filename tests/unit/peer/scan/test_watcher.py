@@ -141,9 +141,7 @@ async def test_the_end_of_the_folder_ends_the_events(tmp_path: pathlib.Path) -> 
             await anext(events)
     async with watching(tmp_path / "elsewhere") as events:
         shutil.rmtree(tmp_path / "elsewhere")
-        async for event in events:
-            last = event
-        assert last == RootGone()
+        assert [event async for event in events][-1] == RootGone()
 
 
 async def test_too_many_watches_are_said_and_the_rest_goes_on(
