@@ -198,6 +198,9 @@ class Journals(Protocol):
     def devices(self, key: int) -> list[tuple[DeviceId, DeviceState]]:
         """All of them."""
 
+    def audience(self, key: int) -> frozenset[DeviceId]:
+        """All active devices of its members, whether the journal has added them or not."""
+
     def chain(self, key: int, user: UserId) -> ChainState | None:
         """The longest chain that the journal has seen of a user."""
 

@@ -1,28 +1,22 @@
-"""What every use case stands on. Owns the bundle of ports and who is asking; never acts."""
+"""What every use case stands on. Owns the bundle of ports; never acts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from coordinator.ports import Clock, Entropy, Identity, MetadataStore, Notifier
 from coordinator.service.continuity import Continuity
-from coordinator.service.tokens import Tokens
-from protocol.ids import DeviceId, UserId
+from coordinator.service.tokens import Session, Tokens
 from protocol.rules import Hashes
 
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A device that has signed in. Whether it may do a thing is looked up anew each time."""
-
-    device: DeviceId
-    user: UserId
+__all__ = ["Context", "Session"]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """The ports and the little memory of one process. Made once in `app`.
 
-    `addresses` gives the URLs under which devices may reach this coordinator, at the moment.
+    `addresses` gives the URLs under which devices may reach this coordinator, at the moment. `tokens` is made with a
+    fresh secret: `Tokens(entropy.bytes(32))`. `continuity` comes from `continuity.open_continuity` at the start.
     """
 
     metadata: MetadataStore
@@ -32,5 +26,5 @@ class Context:
     identity: Identity
     hashes: Hashes
     addresses: Callable[[], tuple[str, ...]]
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: Tokens
     continuity: Continuity = field(default_factory=Continuity)

@@ -1,5 +1,83 @@
-"""After a restore: which workspaces take only hand-backs for now. Owns that memory; never reads a file or a clock."""
+"""After a restore: which workspaces take only hand-backs for now. Owns that memory and how a restore is noticed.
+
+A database that is not the file it was, or an identity file that is a copy, means that data were put back or moved:
+the journal may lack commits that devices have. Until every device that the records call active has shown a cursor
+that lies on the journal, at most `WAIT_S`, nothing new is taken, so that what was lost can come back to its place.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from coordinator.ports import Clock, FileFacts, Files, MetadataStore, Transaction
+from protocol import codec, limits
+from protocol.ids import DeviceId, WorkspaceId
+
+WAIT_S: Final = 120
+ACTIVE_MS: Final = 24 * 3600 * 1000
+_FILES: Final = "files"
+_RESTORED: Final = "restored"
+
+Waiting = dict[WorkspaceId, set[DeviceId]]
 
 
 class Continuity:
-    """By default nothing is held back."""
+    """Which workspaces wait for which devices. Times are monotonic seconds; by default nothing waits."""
+
+    def __init__(self, waiting: Waiting | None = None, until_s: float = 0.0) -> None:
+        self._waiting: Waiting = waiting or {}
+        self._until_s = until_s
+
+    def wait_ms(self, workspace: WorkspaceId, now_s: float) -> int:
+        """How long the workspace may still take only hand-backs; 0 where it takes commits."""
+        if not self._waiting.get(workspace):
+            return 0
+        if now_s >= self._until_s:
+            self._waiting.clear()
+            return 0
+        return max(1, int((self._until_s - now_s) * 1000))
+
+    def named(self, workspace: WorkspaceId, device: DeviceId) -> None:
+        """The device has shown a cursor that lies on the journal."""
+        if self._waiting and workspace in self._waiting:
+            self._waiting[workspace].discard(device)
+
+
+async def open_continuity(
+    metadata: MetadataStore, files: Files, clock: Clock, *, database: Path, identity: Path
+) -> Continuity:
+    """Compare the files with what the database remembers of them. Called once at each start, before serving."""
+    here = _facts_bytes(files.facts(database), files.facts(identity))
+    now_ms = clock.now_ms()
+    waiting, left_ms = await metadata.run(lambda transaction: _begin(transaction, here, now_ms))
+    return Continuity(waiting, clock.monotonic_s() + left_ms / 1000)
+
+
+def _facts_bytes(database: FileFacts | None, identity: FileFacts | None) -> bytes:
+    inode = None if database is None else database.inode
+    return codec.encode((inode, None if identity is None else tuple(identity)))
+
+
+def _begin(transaction: Transaction, here: bytes, now_ms: int) -> tuple[Waiting, int]:
+    facts = transaction.facts
+    known = facts.get(_FILES)
+    if known != here:
+        facts.put(_FILES, here)
+        if known is not None:
+            facts.put(_RESTORED, codec.encode(now_ms))
+    noted = facts.get(_RESTORED)
+    since_ms = now_ms - codec.decode(int, noted, limits.KIB) if noted is not None else WAIT_S * 1000
+    left_ms = WAIT_S * 1000 - max(0, since_ms)
+    return (_active(transaction), left_ms) if left_ms > 0 else ({}, 0)
+
+
+def _active(transaction: Transaction) -> Waiting:
+    """Devices seen within a day of the latest sign of life in the records, by the workspaces that have added them."""
+    devices = [device for device in transaction.people.all_devices() if device.active]
+    latest = max((device.last_seen for device in devices), default=0)
+    lively = {device.device for device in devices if device.last_seen and device.last_seen >= latest - ACTIVE_MS}
+    waiting: Waiting = {}
+    for workspace in transaction.journals.workspaces():
+        here = {device for device, state in transaction.journals.devices(workspace.key) if state.active}
+        if here & lively:
+            waiting[workspace.workspace] = here & lively
+    return waiting

@@ -1,7 +1,18 @@
 """Signing in: challenge, login, and who a token belongs to. Owns nothing durable but `last_seen`."""
 
+from typing import Final
+
+from coordinator.ports import Transaction
+from coordinator.records import Device
 from coordinator.service.context import Context, Session
-from protocol.messages import Challenge, ChallengeRequest, LoggedIn, LoginRequest, Refusal
+from crypto.identity import verify
+from crypto.labels import Label
+from protocol import limits, version
+from protocol.codec import encode
+from protocol.messages import Challenge, ChallengeRequest, LoggedIn, LoginRequest, Refusal, RefusalCode
+from protocol.model import SUITE
+
+_NONCE_BYTES: Final = 32
 
 
 async def challenge(context: Context, request: ChallengeRequest) -> Challenge | Refusal:
@@ -9,7 +20,19 @@ async def challenge(context: Context, request: ChallengeRequest) -> Challenge | 
 
     Refuses `old_client` for another major version. Says nothing about whether the device is known.
     """
-    raise NotImplementedError
+    if request.major != version.MAJOR:
+        return Refusal(RefusalCode.OLD_CLIENT, f"this coordinator speaks version {version.MAJOR} of the protocol")
+    nonce = context.tokens.challenge(request.device, context.clock.monotonic_s(), context.entropy.bytes(_NONCE_BYTES))
+    identity = context.identity.public
+    return Challenge(
+        major=version.MAJOR,
+        revision=version.REVISION,
+        capabilities=tuple(sorted(version.CAPABILITIES)),
+        identity=identity,
+        nonce=nonce,
+        signature=context.identity.sign_offer(encode((SUITE, identity, request.device, request.nonce, nonce))),
+        time=context.clock.now_ms(),
+    )
 
 
 async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
@@ -17,9 +40,36 @@ async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
 
     Refuses `unauthenticated` for everything else, without saying why.
     """
-    raise NotImplementedError
+    now_ms = context.clock.now_ms()
+    statement = encode((SUITE, context.identity.public, request.device, request.nonce))
+
+    def note(transaction: Transaction) -> Device | None:
+        device = transaction.people.device(request.device)
+        if device is None or not device.active:
+            return None
+        if not verify(Label.SIGN_LOGIN, device.keys.sign, statement, request.signature):
+            return None
+        transaction.people.seen(device.device, now_ms)
+        return device
+
+    device = await context.metadata.run(note)
+    now_s = context.clock.monotonic_s()
+    if device is None or not context.tokens.take_challenge(request.device, request.nonce, now_s):
+        return _unauthenticated()
+    token = context.entropy.bytes(_NONCE_BYTES)
+    context.tokens.add(token, Session(device.device, device.user), now_s)
+    return LoggedIn(
+        token=token,
+        expires=now_ms + limits.TOKEN_S * 1000,
+        user=device.user,
+        addresses=context.addresses()[: limits.ADDRESSES],
+    )
 
 
 def authenticate(context: Context, token: bytes) -> Session | Refusal:
     """Whose token this is; `unauthenticated` where it is unknown or has expired. Memory only, no waiting."""
-    raise NotImplementedError
+    return context.tokens.find(token, context.clock.monotonic_s()) or _unauthenticated()
+
+
+def _unauthenticated() -> Refusal:
+    return Refusal(RefusalCode.UNAUTHENTICATED, "sign in first")

@@ -43,6 +43,11 @@ _DEVICE: Final = select(tables.workspace_devices).where(
 _CHAIN: Final = select(_chains.length, _chains.last).where(
     _chains.workspace == _KEY, _chains.user_id == bindparam("user")
 )
+_AUDIENCE: Final = (
+    select(tables.devices.c.device_id)
+    .join_from(tables.members, tables.devices, tables.devices.c.user_id == _members.user_id)
+    .where(_members.workspace == _KEY, tables.devices.c.active == 1)
+)
 _LOG_HASH: Final = select(_commits.log_hash).where(_commits.workspace == _KEY, _commits.seq == bindparam("seq"))
 _ACCEPTED: Final = select(_commits.seq, _commits.log_hash, _commits.received).where(
     _commits.workspace == _KEY, _commits.digest == bindparam("digest")
@@ -133,6 +138,10 @@ class SqlJournals:
         """All of them."""
         found = select(tables.workspace_devices).where(_devices.workspace == key)
         return [(DeviceId(row.device_id), _device(row)) for row in self._connection.execute(found)]
+
+    def audience(self, key: int) -> frozenset[DeviceId]:
+        """All active devices of its members, whether the journal has added them or not."""
+        return frozenset(row[0] for row in self._connection.execute(_AUDIENCE, {"workspace": key}))
 
     def chain(self, key: int, user: UserId) -> ChainState | None:
         """The longest chain that the journal has seen of a user."""

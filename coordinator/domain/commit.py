@@ -1,0 +1,105 @@
+"""Accepting commits: the protocol's rules and what only the coordinator knows. Nothing else accepts one. Pure."""
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+from protocol.ids import BlockId, DeviceId, LinkHash, UserId
+from protocol.messages import ChangeReason, ChangeRefusal, CommitReason
+from protocol.model import (
+    Change,
+    Commit,
+    DeviceAdded,
+    Entries,
+    Genesis,
+    JournalRow,
+    SignedLink,
+    link_bytes,
+    split_ids,
+)
+from protocol.rules import Delta, Hashes, Refused, Repeated, StateView, judge, judge_row
+
+Verdict = Delta | Repeated | Refused
+
+REFUSED_IDS: Final = 20_000
+"""Most ids that the refusal of one change names."""
+
+
+class Knowledge(Protocol):
+    """What only the coordinator knows. Reads only."""
+
+    def missing(self, device: DeviceId, user: UserId, blocks: Collection[BlockId]) -> set[BlockId]:
+        """Blocks that are not stored, or neither sent by the device nor referenced in a workspace of its user."""
+
+    def link_hash(self, user: UserId, position: int) -> LinkHash | None:
+        """Hash of one link of a user's chain."""
+
+    def active(self, device: DeviceId) -> bool:
+        """Whether the device may act at all."""
+
+    def room(self, user: UserId, size_bytes: int) -> bool:
+        """Whether a workspace of this owner may grow by so much."""
+
+
+def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledge, owner: UserId) -> Verdict:
+    """Whether `commit` may be appended to the journal that `state` shows; `owner` pays for what it stores."""
+    verdict = judge(state, commit, hashes)
+    if not isinstance(verdict, Delta):
+        return verdict
+    last_number = 0 if (device := state.device(commit.header.device)) is None else device.last_number
+    if not knowledge.active(commit.header.device):
+        return Refused(CommitReason.DENIED, last_number, detail="the device is not active")
+    match commit.body:
+        case Genesis(owner=user, chain=chain) | DeviceAdded(user=user, chain=chain):
+            if not _is_known(user, chain, hashes, knowledge):
+                return Refused(CommitReason.DENIED, last_number, detail="the chain is not the one known here")
+        case Entries() as body:
+            return _decide_blocks(state, commit, body, verdict, knowledge, owner)
+    return verdict
+
+
+def decide_row(state: StateView, row: JournalRow, hashes: Hashes) -> Delta | Refused:
+    """Whether a commit handed back is the journal's next row. Its blocks may be lost too: they come from whoever has them."""
+    return judge_row(state, row, hashes)
+
+
+def _is_known(user: UserId, chain: tuple[SignedLink, ...], hashes: Hashes, knowledge: Knowledge) -> bool:
+    last = chain[-1].link
+    return knowledge.link_hash(user, last.index) == hashes.link_hash(link_bytes(last))
+
+
+def _decide_blocks(
+    state: StateView, commit: Commit, body: Entries, delta: Delta, knowledge: Knowledge, owner: UserId
+) -> Verdict:
+    device = state.device(commit.header.device)
+    assert device is not None, "the judge knew the author"
+    added = {
+        change.clear.entry: [BlockId(block) for block in split_ids(change.added)]
+        for change in body.changes
+        if isinstance(change, Change) and change.added
+    }
+    blocks = {block for listed in added.values() for block in listed}
+    missing = knowledge.missing(commit.header.device, device.user, blocks) if blocks else set()
+    if missing:
+        return Refused(
+            CommitReason.CHANGES, device.last_number, changes=_missing_changes(state, body, added, missing)
+        )
+    size_bytes = sum(change.clear.padded_bytes for change in body.changes)
+    if size_bytes and not knowledge.room(owner, size_bytes):
+        return Refused(CommitReason.QUOTA, device.last_number)
+    return delta
+
+
+def _missing_changes(
+    state: StateView, body: Entries, added: dict[bytes, list[BlockId]], missing: set[BlockId]
+) -> tuple[ChangeRefusal, ...]:
+    refusals = []
+    for change in body.changes:
+        entry = change.clear.entry
+        lacking = [bytes(block) for block in added.get(entry, ()) if block in missing]
+        if lacking:
+            known = state.entry(entry)
+            head = None if known is None else known.head
+            refusals.append(
+                ChangeRefusal(entry, ChangeReason.MISSING_BLOCKS, head, tuple(lacking[:REFUSED_IDS]))
+            )
+    return tuple(refusals)
