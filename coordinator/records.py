@@ -114,8 +114,8 @@ class People(Protocol):
     def invitation(self, public: bytes) -> Invitation | None:
         """By its public key."""
 
-    def open_invitation_named(self, name: str, now: int) -> Invitation | None:
-        """One that is neither used nor expired."""
+    def withdraw_invitations(self, name: str, now: int) -> None:
+        """Unused ones for this name expire now."""
 
     def add_invitation(self, invitation: Invitation) -> None:
         """A new one."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from protocol.ids import BlockId, DeviceId, LinkHash, UserId
+from protocol.ids import BlockId, DeviceId, EntryId, LinkHash, UserId
 from protocol.messages import ChangeReason, ChangeRefusal, CommitReason
 from protocol.model import (
     Change,
@@ -58,7 +58,7 @@ def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledg
 
 
 def decide_row(state: StateView, row: JournalRow, hashes: Hashes) -> Delta | Refused:
-    """Whether a commit handed back is the journal's next row. Its blocks may be lost too: they come from whoever has them."""
+    """Whether a commit handed back is the journal's next row. Blocks are not looked at: they may be lost too."""
     return judge_row(state, row, hashes)
 
 
@@ -80,9 +80,7 @@ def _decide_blocks(
     blocks = {block for listed in added.values() for block in listed}
     missing = knowledge.missing(commit.header.device, device.user, blocks) if blocks else set()
     if missing:
-        return Refused(
-            CommitReason.CHANGES, device.last_number, changes=_missing_changes(state, body, added, missing)
-        )
+        return Refused(CommitReason.CHANGES, device.last_number, changes=_missing_changes(state, body, added, missing))
     size_bytes = sum(change.clear.padded_bytes for change in body.changes)
     if size_bytes and not knowledge.room(owner, size_bytes):
         return Refused(CommitReason.QUOTA, device.last_number)
@@ -90,7 +88,7 @@ def _decide_blocks(
 
 
 def _missing_changes(
-    state: StateView, body: Entries, added: dict[bytes, list[BlockId]], missing: set[BlockId]
+    state: StateView, body: Entries, added: dict[EntryId, list[BlockId]], missing: set[BlockId]
 ) -> tuple[ChangeRefusal, ...]:
     refusals = []
     for change in body.changes:
@@ -99,7 +97,5 @@ def _missing_changes(
         if lacking:
             known = state.entry(entry)
             head = None if known is None else known.head
-            refusals.append(
-                ChangeRefusal(entry, ChangeReason.MISSING_BLOCKS, head, tuple(lacking[:REFUSED_IDS]))
-            )
+            refusals.append(ChangeRefusal(entry, ChangeReason.MISSING_BLOCKS, head, tuple(lacking[:REFUSED_IDS])))
     return tuple(refusals)

@@ -38,5 +38,5 @@ def place_row(head_seq: int, seq: int, log_hash: LogHash, hash_at: LogHash | Non
 
 
 def received_at(last_ms: int, now_ms: int, claimed_ms: int | None = None) -> int:
-    """The received time of a commit: never before the last one's; one handed back keeps its own unless in the future."""
+    """The received time of a commit: never before the last one's; one handed back keeps its own, if past."""
     return max(last_ms, now_ms if claimed_ms is None else min(claimed_ms, now_ms))

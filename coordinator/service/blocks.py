@@ -7,8 +7,10 @@ Downloading: `locate` for a few blocks at a time, right before they are read and
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from coordinator.ports import BlockPlace
+from coordinator.ports import BlockPlace, Transaction
+from coordinator.service import access
 from coordinator.service.context import Context, Session
+from coordinator.service.judging import CoordinatorKnowledge
 from protocol.ids import BlockId, WorkspaceId
 from protocol.messages import BlocksRequest, HaveReply, HaveRequest, Refusal, Stored
 
@@ -23,7 +25,26 @@ class Uploaded(NamedTuple):
 
 async def have(context: Context, session: Session, request: HaveRequest) -> HaveReply | Refusal:
     """One bit a block: stored, and uploaded by this device or referenced in a workspace of its user."""
-    raise NotImplementedError
+
+    def read(transaction: Transaction) -> set[BlockId] | Refusal:
+        found = access.member(transaction, session, request.workspace)
+        if isinstance(found, Refusal):
+            return found
+        return CoordinatorKnowledge(transaction).missing(session.device, session.user, set(request.blocks))
+
+    missing = await context.metadata.read(read)
+    if isinstance(missing, Refusal):
+        return missing
+    return HaveReply(_bits([block not in missing for block in request.blocks]))
+
+
+def _bits(flags: Sequence[bool]) -> bytes:
+    """Most significant first, padded with zeros to whole bytes."""
+    packed = bytearray((len(flags) + 7) // 8)
+    for at, flag in enumerate(flags):
+        if flag:
+            packed[at >> 3] |= 0x80 >> (at & 7)
+    return bytes(packed)
 
 
 async def stored_already(
@@ -33,7 +54,12 @@ async def stored_already(
 
     Refuses `not_found` to a non-member, `denied` to a viewer: ask it with no blocks before reading a body.
     """
-    raise NotImplementedError
+
+    def read(transaction: Transaction) -> frozenset[BlockId] | Refusal:
+        found = access.writer(transaction, session, workspace)
+        return found if isinstance(found, Refusal) else frozenset(transaction.blocks.stored(set(blocks)))
+
+    return await context.metadata.read(read)
 
 
 async def record_upload(
@@ -41,16 +67,38 @@ async def record_upload(
 ) -> Stored | Refusal:
     """Index the blocks and note that this device sent them. Durable on return; sent twice, nothing changes.
 
-    A block that was stored twice at the same time keeps its first place.
+    A block that was stored twice at the same time keeps its first place. One without a place that is no longer
+    stored is left out: `Stored.blocks` counts those that a commit may refer to now.
     """
-    raise NotImplementedError
+    now_ms = context.clock.now_ms()
+
+    def write(transaction: Transaction) -> Stored | Refusal:
+        found = access.writer(transaction, session, workspace)
+        if isinstance(found, Refusal):
+            return found
+        index = transaction.blocks
+        new = index.add({sent.block: sent.place for sent in blocks if sent.place is not None})
+        stored = index.stored({sent.block for sent in blocks})
+        index.add_uploads(session.device, stored, now_ms)
+        return Stored(len(stored), new)
+
+    return await context.metadata.run(write)
 
 
 async def locate(context: Context, session: Session, request: BlocksRequest) -> tuple[BlockPlace | None, ...] | Refusal:
     """Where each block lies, or None: not stored, or not for this device. Refuses `not_found` to a non-member."""
-    raise NotImplementedError
+
+    def read(transaction: Transaction) -> tuple[BlockPlace | None, ...] | Refusal:
+        found = access.member(transaction, session, request.workspace)
+        if isinstance(found, Refusal):
+            return found
+        allowed = transaction.blocks.referenced(found.workspace.key, set(request.blocks))
+        places = transaction.blocks.places(allowed)
+        return tuple(places.get(block) for block in request.blocks)
+
+    return await context.metadata.read(read)
 
 
 async def mark_damaged(context: Context, blocks: Sequence[BlockId]) -> None:
     """Blocks whose bytes did not verify count as absent until somebody uploads them again."""
-    raise NotImplementedError
+    await context.metadata.run(lambda transaction: transaction.blocks.damaged(blocks))

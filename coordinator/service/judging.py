@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from coordinator.ports import Transaction
 from coordinator.records import ChangeHashes, Workspace
-from protocol import model
+from protocol import codec, model
 from protocol.ids import (
     NO_LOG,
     NO_WORKSPACE,
@@ -24,7 +24,7 @@ EMPTY = WorkspaceState(NO_WORKSPACE, 0, NO_LOG, 1, CommitDigest(bytes(32)))
 
 
 class JournalView:
-    """A workspace's judge's state as stored (`rules.StateView`). Valid within its transaction, until something is appended."""
+    """A workspace's judge's state as stored (`rules.StateView`). Valid until something is appended."""
 
     def __init__(self, transaction: Transaction, workspace: Workspace | None) -> None:
         self._journals = transaction.journals
@@ -146,10 +146,10 @@ def change_hashes(commit: Commit, delta: Delta, hashes: Hashes) -> list[ChangeHa
     return found
 
 
-def change_bytes(commit: Commit) -> int:
+def commit_bytes(commit: Commit) -> int:
     """About how many bytes the commit takes on a journal page."""
     if not isinstance(commit.body, Entries):
-        return 512 + len(model.encode(commit.body))
+        return 512 + len(codec.encode(commit.body))
     parts = (
         len(change.sealed) + len(change.added) + len(change.removed)
         for change in commit.body.changes

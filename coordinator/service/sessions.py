@@ -40,22 +40,21 @@ async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
 
     Refuses `unauthenticated` for everything else, without saying why.
     """
-    now_ms = context.clock.now_ms()
+    if not context.tokens.is_open(request.device, request.nonce, context.clock.monotonic_s()):
+        return _unauthenticated()
     statement = encode((SUITE, context.identity.public, request.device, request.nonce))
 
-    def note(transaction: Transaction) -> Device | None:
+    def check(transaction: Transaction) -> Device | None:
         device = transaction.people.device(request.device)
         if device is None or not device.active:
             return None
-        if not verify(Label.SIGN_LOGIN, device.keys.sign, statement, request.signature):
-            return None
-        transaction.people.seen(device.device, now_ms)
-        return device
+        return device if verify(Label.SIGN_LOGIN, device.keys.sign, statement, request.signature) else None
 
-    device = await context.metadata.run(note)
-    now_s = context.clock.monotonic_s()
-    if device is None or not context.tokens.take_challenge(request.device, request.nonce, now_s):
+    device = await context.metadata.read(check)
+    now_s, now_ms = context.clock.monotonic_s(), context.clock.now_ms()
+    if device is None or not context.tokens.take(request.device, request.nonce, now_s):
         return _unauthenticated()
+    await context.metadata.run(lambda transaction: transaction.people.seen(request.device, now_ms))
     token = context.entropy.bytes(_NONCE_BYTES)
     context.tokens.add(token, Session(device.device, device.user), now_s)
     return LoggedIn(

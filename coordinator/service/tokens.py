@@ -39,13 +39,17 @@ class Tokens:
         head = int(now_s * 1000).to_bytes(8, "big") + random[:_RANDOM_BYTES]
         return head + self._mac(device, head)
 
-    def take_challenge(self, device: DeviceId, nonce: bytes, now_s: float) -> bool:
-        """Whether the nonce was made here for this device, lately, and never taken before. It is taken now."""
+    def is_open(self, device: DeviceId, nonce: bytes, now_s: float) -> bool:
+        """Whether the nonce was made here for this device, lately, and not taken since."""
         head, mac = nonce[:-_MAC_BYTES], nonce[-_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(device, head)):
             return False
         age_s = now_s - int.from_bytes(head[:8], "big") / 1000
-        if age_s > limits.CHALLENGE_S or nonce in self._used:
+        return age_s <= limits.CHALLENGE_S and nonce not in self._used
+
+    def take(self, device: DeviceId, nonce: bytes, now_s: float) -> bool:
+        """Use an open nonce up; False where it is none."""
+        if not self.is_open(device, nonce, now_s):
             return False
         for old in [old for old, until_s in self._used.items() if until_s < now_s]:
             del self._used[old]

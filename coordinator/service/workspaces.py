@@ -1,10 +1,17 @@
 """What a device may mount: its user's workspaces, their heads, and keys left for devices."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from coordinator.ports import Transaction
+from coordinator.records import Workspace
+from coordinator.service import access
 from coordinator.service.context import Context, Session
-from protocol.ids import LogHash, WorkspaceId
-from protocol.messages import KeysDeposit, Ok, Refusal, Workspaces, WorkspacesRequest
+from protocol.ids import LogHash, UserId, WorkspaceId
+from protocol.messages import KeysDeposit, Ok, Refusal, WorkspaceInfo, Workspaces, WorkspacesRequest
+from protocol.model import Role
+
+MEMBERS: Final = 1_000
+"""Most members that a listing names."""
 
 
 class Head(NamedTuple):
@@ -24,7 +31,39 @@ class Standing(NamedTuple):
 
 async def workspaces(context: Context, session: Session, request: WorkspacesRequest) -> Workspaces | Refusal:
     """The workspaces of the caller's user, with the keys left for this device or its pairing."""
-    raise NotImplementedError
+
+    def read(transaction: Transaction) -> Workspaces | Refusal:
+        device = access.active_device(transaction, session)
+        if isinstance(device, Refusal):
+            return device
+        recipients = {bytes(device.device)} | ({device.pairing} if device.pairing else set())
+        found = transaction.journals.workspaces_of(device.user)
+        return Workspaces(tuple(_info(transaction, workspace, role, recipients) for workspace, role in found))
+
+    return await context.metadata.read(read)
+
+
+def _info(transaction: Transaction, workspace: Workspace, role: Role, recipients: set[bytes]) -> WorkspaceInfo:
+    journals = transaction.journals
+    (genesis,) = journals.rows(workspace.key, 0, 1, 0)
+    return WorkspaceInfo(
+        workspace=workspace.workspace,
+        role=role,
+        head_seq=workspace.head_seq,
+        head_hash=workspace.head_hash,
+        genesis=genesis.commit,
+        keys=journals.keys(workspace.key, recipients),
+        members=tuple(
+            (user, _user_name(transaction, user), each) for user, each in journals.members(workspace.key)[:MEMBERS]
+        ),
+        stored_bytes=workspace.stored_bytes,
+        entries=workspace.entries,
+    )
+
+
+def _user_name(transaction: Transaction, user: UserId) -> str:
+    found = transaction.people.user(user)
+    return "" if found is None else found.name
 
 
 async def deposit_keys(context: Context, session: Session, request: KeysDeposit) -> Ok | Refusal:
@@ -32,9 +71,32 @@ async def deposit_keys(context: Context, session: Session, request: KeysDeposit)
 
     Refuses `not_found` to a non-member.
     """
-    raise NotImplementedError
+    now_ms = context.clock.now_ms()
+
+    def write(transaction: Transaction) -> Ok | Refusal:
+        found = access.member(transaction, session, request.workspace)
+        if isinstance(found, Refusal):
+            return found
+        people, user = transaction.people, found.device.user
+        own = {bytes(device.device) for device in people.devices(user) if device.active}
+        own |= {pairing.recipient for pairing in people.open_pairings(user, now_ms)}
+        transaction.journals.add_keys(found.workspace.key, [key for key in request.keys if key.recipient in own])
+        return Ok()
+
+    return await context.metadata.run(write)
 
 
 async def standing(context: Context, session: Session) -> Standing | Refusal:
-    """For wake-ups: what the device would be told now. Refuses `denied` for a device that is no longer active."""
-    raise NotImplementedError
+    """For wake-ups: what the device would be told now. Refuses a device that is no longer active."""
+
+    def read(transaction: Transaction) -> Standing | Refusal:
+        device = access.active_device(transaction, session)
+        if isinstance(device, Refusal):
+            return device
+        user = transaction.people.user(device.user)
+        assert user is not None, "a device belongs to a user"
+        found = transaction.journals.workspaces_of(device.user)
+        heads = tuple(Head(each.workspace, each.head_seq, each.head_hash) for each, _ in found)
+        return Standing(heads, user.chain.length)
+
+    return await context.metadata.read(read)

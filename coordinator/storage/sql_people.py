@@ -115,13 +115,10 @@ class SqlPeople:
         row = self._connection.execute(found).one_or_none()
         return None if row is None else _invitation(row)
 
-    def open_invitation_named(self, name: str, now: int) -> Invitation | None:
-        """One that is neither used nor expired."""
-        found = select(tables.invitations).where(
-            _invitations.name == name, _invitations.used_by.is_(None), _invitations.expires > now
-        )
-        row = self._connection.execute(found.limit(1)).one_or_none()
-        return None if row is None else _invitation(row)
+    def withdraw_invitations(self, name: str, now: int) -> None:
+        """Unused ones for this name expire now."""
+        unused = (_invitations.name == name, _invitations.used_by.is_(None), _invitations.expires > now)
+        self._connection.execute(update(tables.invitations).where(*unused).values(expires=now))
 
     def add_invitation(self, invitation: Invitation) -> None:
         """A new one."""
