@@ -1,0 +1,212 @@
+"""The tables of the local database. Owns their columns and indexes; never runs a query.
+
+`w` is a workspace's number in this database. Ids and hashes are raw bytes, times are integers as in the protocol.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+VERSION: Final = 1
+"""Kept in SQLite's `user_version`; a database of another version is refused."""
+
+metadata = sa.MetaData()
+
+
+def _key(*names: str) -> list[sa.Column[bytes]]:
+    return [sa.Column(name, sa.LargeBinary, primary_key=True) for name in names]
+
+
+def _w() -> sa.Column[int]:
+    return sa.Column("w", sa.Integer, primary_key=True, autoincrement=False)
+
+
+workspaces = sa.Table(
+    "workspaces",
+    metadata,
+    sa.Column("w", sa.Integer, primary_key=True),
+    sa.Column("id", sa.LargeBinary, unique=True, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("keyring", sa.LargeBinary, nullable=False),
+    sa.Column("genesis", sa.LargeBinary, nullable=False),
+    sa.Column("folder", sa.Text),
+    sa.Column("marker", sa.LargeBinary),
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    sa.Column("stopped", sa.Text),  # a problem code that stops the workspace: history_forked, …
+    sa.Column("known_seq", sa.Integer, nullable=False, default=0),  # a head vouched for by another device
+    sa.Column("known_hash", sa.LargeBinary, nullable=False),
+    # the judge's small state
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("log_hash", sa.LargeBinary, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("last_control", sa.LargeBinary, nullable=False),
+    # this device's commit numbers: the last one signed, and the last one known to be accepted
+    sa.Column("last_signed", sa.Integer, nullable=False, default=0),
+)
+
+commits = sa.Table(
+    "commits",
+    metadata,
+    _w(),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("log_hash", sa.LargeBinary, nullable=False),
+    sa.Column("row", sa.LargeBinary, nullable=False),
+    sa.Index("commits_digest", "w", "digest", unique=True),
+    sqlite_with_rowid=True,
+)
+
+devices = sa.Table(
+    "devices",
+    metadata,
+    _w(),
+    *_key("device"),
+    sa.Column("user", sa.LargeBinary, nullable=False),
+    sa.Column("keys", sa.LargeBinary, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("last_number", sa.Integer, nullable=False),
+)
+
+members = sa.Table(
+    "members", metadata, _w(), *_key("user"), sa.Column("role", sa.Integer, nullable=False)
+)
+
+chains = sa.Table(
+    "chains",
+    metadata,
+    _w(),
+    *_key("user"),
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("last", sa.LargeBinary, nullable=False),
+)
+
+remote = sa.Table(
+    "remote",
+    metadata,
+    _w(),
+    *_key("entry"),
+    # the judge's state of the entry
+    sa.Column("parent", sa.LargeBinary, nullable=False),
+    sa.Column("kind", sa.Integer, nullable=False),
+    sa.Column("name_key", sa.LargeBinary, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("head", sa.LargeBinary, nullable=False),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("device", sa.LargeBinary, nullable=False),
+    # what the sealed part says (of the last good version, where the head's is bad)
+    sa.Column("usable", sa.Boolean, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("mtime_ns", sa.Integer, nullable=False),
+    sa.Column("executable", sa.Boolean, nullable=False),
+    sa.Column("copy_of", sa.LargeBinary),
+    sa.Column("content_version", sa.LargeBinary),  # the newest version whose body carries this content
+    sa.Index("remote_key", "w", "parent", "name_key", sqlite_where=sa.text("deleted = 0")),
+    sa.Index("remote_name", "w", "parent", "name", sqlite_where=sa.text("deleted = 0")),
+    sa.Index("remote_seq", "w", "seq"),
+    sqlite_with_rowid=False,
+)
+
+versions = sa.Table(
+    "versions",
+    metadata,
+    _w(),
+    *_key("change"),
+    sa.Column("entry", sa.LargeBinary, nullable=False),
+    sa.Column("base", sa.LargeBinary),
+    sa.Column("seq", sa.Integer, nullable=False),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("parent", sa.LargeBinary, nullable=False),
+    sa.Column("body", sa.LargeBinary),  # None where the sealed part was bad or purged
+    sa.Column("device", sa.LargeBinary, nullable=False),
+    sa.Column("received", sa.Integer, nullable=False),
+    sa.Index("versions_entry", "w", "entry", "seq"),
+    sqlite_with_rowid=True,
+)
+
+_tree_columns = (
+    ("parent", sa.LargeBinary, False),
+    ("name", sa.Text, False),
+    ("kind", sa.Integer, False),
+    ("digest", sa.LargeBinary, True),
+    ("size", sa.Integer, False),
+    ("mtime_ns", sa.Integer, False),
+    ("executable", sa.Boolean, False),
+)
+_fingerprint_columns = ("f_device", "f_inode", "f_size", "f_mtime_ns", "f_ctime_ns", "f_executable")
+
+synced = sa.Table(
+    "synced",
+    metadata,
+    _w(),
+    *_key("entry"),
+    *(sa.Column(name, kind, nullable=nullable) for name, kind, nullable in _tree_columns),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("content_base", sa.LargeBinary),
+    sa.Column("absent", sa.Text),  # the problem code for which the entry is absent by design
+    *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
+    sa.Index("synced_parent", "w", "parent"),
+    sqlite_with_rowid=False,
+)
+
+local = sa.Table(
+    "local",
+    metadata,
+    _w(),
+    *_key("entry"),
+    *(sa.Column(name, kind, nullable=nullable) for name, kind, nullable in _tree_columns),
+    sa.Column("disk_name", sa.Text, nullable=False),
+    sa.Column("target", sa.LargeBinary),
+    sa.Column("intended_parent", sa.LargeBinary),
+    sa.Column("intended_name", sa.Text),
+    sa.Column("copy_of", sa.LargeBinary),
+    sa.Column("manifest", sa.LargeBinary),  # of a file read here whose blocks are stored, until it is committed
+    *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
+    sa.Index("local_name", "w", "parent", "name"),
+    sa.Index("local_disk_name", "w", "parent", "disk_name"),
+    sa.Index("local_inode", "w", "f_inode"),
+    sqlite_with_rowid=False,
+)
+
+differing = sa.Table("differing", metadata, _w(), *_key("entry"), sqlite_with_rowid=False)
+
+chunks = sa.Table(
+    "chunks",
+    metadata,
+    _w(),
+    *_key("chunk"),
+    sa.Column("block", sa.LargeBinary, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("entry", sa.LargeBinary),  # a file on this disk that had the chunk at `offset`
+    sa.Column("offset", sa.Integer),
+    sqlite_with_rowid=False,
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    _w(),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("commit", sa.LargeBinary, nullable=False),
+)
+
+problems = sa.Table(
+    "problems",
+    metadata,
+    _w(),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("since", sa.Integer, nullable=False),
+)
+
+chain_links = sa.Table(
+    "chain_links",
+    metadata,
+    sa.Column("user", sa.LargeBinary, primary_key=True),
+    sa.Column("index", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("link", sa.LargeBinary, nullable=False),
+)

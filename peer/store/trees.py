@@ -1,0 +1,264 @@
+"""The three trees in the database. Owns turning rows into nodes and back, and the set of differing entries.
+
+`TreeStore` implements the planner's `Trees` for one workspace; what was read is cached until `forget_cache`. Every
+write of a row puts its entry among the differing ones; `settle` takes those out again that agree in all trees.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from peer.fingerprint import Fingerprint
+from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode
+from peer.store import schema
+from peer.store.database import Database
+from protocol.ids import ChangeId, EntryId
+from protocol.model import Kind
+
+_TREE: Final = "parent, name, kind, digest, size, mtime_ns, executable"
+_PRINT: Final = "f_device, f_inode, f_size, f_mtime_ns, f_ctime_ns, f_executable"
+_REMOTE: Final = f"{_TREE}, deleted, head, seq, usable, copy_of"
+_SYNCED: Final = f"{_TREE}, deleted, content_base, absent, {_PRINT}"
+_LOCAL: Final = f"{_TREE}, disk_name, intended_parent, intended_name, copy_of, {_PRINT}"
+_CACHE_ROWS: Final = 200_000
+
+
+class TreeStore:
+    """The trees of workspace number `w`. Belongs in the database's thread."""
+
+    def __init__(self, database: Database, w: int) -> None:
+        self._db = database
+        self.w = w
+        self._remote: dict[EntryId, RemoteNode | None] = {}
+        self._synced: dict[EntryId, SyncedNode | None] = {}
+        self._local: dict[EntryId, LocalNode | None] = {}
+        self.unknown_entries: set[EntryId] = set()
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    def forget_cache(self) -> None:
+        """Drop what was read; the next look-up asks the database."""
+        self._remote.clear()
+        self._synced.clear()
+        self._local.clear()
+
+    def load_differing(self) -> None:
+        """Read all rows of the differing entries at once."""
+        if len(self._remote) + len(self._local) > _CACHE_ROWS:
+            self.forget_cache()
+        for table, columns, cache, build in (
+            ("remote", _REMOTE, self._remote, _remote_node),
+            ("synced", _SYNCED, self._synced, _synced_node),
+            ("local", _LOCAL, self._local, _local_node),
+        ):
+            qualified = ", ".join(f"t.{column.strip()}" for column in columns.split(","))
+            sql = (
+                f"SELECT d.entry, {qualified} FROM differing d LEFT JOIN {table} t "  # noqa: S608 - constants
+                "ON t.w = d.w AND t.entry = d.entry WHERE d.w = ?"
+            )
+            for entry, *row in self._db.all(sql, (self.w,)):
+                cache[entry] = None if row[0] is None else build(entry, row)  # type: ignore[index,operator]
+
+    def remote(self, entry: EntryId) -> RemoteNode | None:
+        """The journal's view."""
+        if entry not in self._remote:
+            row = self._db.one(f"SELECT {_REMOTE} FROM remote WHERE w = ? AND entry = ?", (self.w, entry))  # noqa: S608
+            self._remote[entry] = None if row is None else _remote_node(entry, row)
+        return self._remote[entry]
+
+    def synced(self, entry: EntryId) -> SyncedNode | None:
+        """The common ancestor."""
+        if entry not in self._synced:
+            row = self._db.one(f"SELECT {_SYNCED} FROM synced WHERE w = ? AND entry = ?", (self.w, entry))  # noqa: S608
+            self._synced[entry] = None if row is None else _synced_node(entry, row)
+        return self._synced[entry]
+
+    def local(self, entry: EntryId) -> LocalNode | None:
+        """The disk's view."""
+        if entry not in self._local:
+            row = self._db.one(f"SELECT {_LOCAL} FROM local WHERE w = ? AND entry = ?", (self.w, entry))  # noqa: S608
+            self._local[entry] = None if row is None else _local_node(entry, row)
+        return self._local[entry]
+
+    def remote_children(self, parent: EntryId) -> Iterable[EntryId]:
+        """Entries whose head is under `parent` and not itself deleted."""
+        return self._entries("SELECT entry FROM remote WHERE w = ? AND parent = ? AND deleted = 0", parent)
+
+    def synced_children(self, parent: EntryId) -> Iterable[EntryId]:
+        """Entries whose synced base is under `parent` and not itself deleted."""
+        return self._entries("SELECT entry FROM synced WHERE w = ? AND parent = ? AND deleted = 0", parent)
+
+    def local_children(self, parent: EntryId) -> Iterable[EntryId]:
+        """Entries on disk under `parent`."""
+        return self._entries("SELECT entry FROM local WHERE w = ? AND parent = ?", parent)
+
+    def remote_named(self, parent: EntryId, name: str) -> EntryId | None:
+        """The remote child of that name that is not itself deleted."""
+        return self._named("SELECT entry FROM remote WHERE w = ? AND parent = ? AND name = ? AND deleted = 0", parent, name)
+
+    def local_named(self, parent: EntryId, name: str) -> EntryId | None:
+        """The local child of that true name."""
+        return self._named("SELECT entry FROM local WHERE w = ? AND parent = ? AND name = ?", parent, name)
+
+    def local_on_disk(self, parent: EntryId, disk_name: str) -> EntryId | None:
+        """The local child of that name on disk."""
+        return self._named("SELECT entry FROM local WHERE w = ? AND parent = ? AND disk_name = ?", parent, disk_name)
+
+    def local_with_inode(self, device: int, inode: int) -> list[EntryId]:
+        """Entries last seen with that inode."""
+        rows = self._db.all(
+            "SELECT entry FROM local WHERE w = ? AND f_inode = ? AND f_device = ?", (self.w, inode, device)
+        )
+        return [row[0] for row in rows]
+
+    def unknown(self, entry: EntryId) -> bool:
+        """Whether the disk could not be read at the entry."""
+        return entry in self.unknown_entries
+
+    def differing(self) -> Iterable[EntryId]:
+        """Every entry in which any two trees may differ, in the order of their ids."""
+        return self._entries("SELECT entry FROM differing WHERE w = ? ORDER BY entry")
+
+    def differing_count(self) -> int:
+        """How many entries may differ."""
+        row = self._db.one("SELECT count(*) FROM differing WHERE w = ?", (self.w,))
+        return int(row[0]) if row else 0
+
+    def _entries(self, sql: str, *parameters: object) -> list[EntryId]:
+        return [row[0] for row in self._db.all(sql, (self.w, *parameters))]
+
+    def _named(self, sql: str, parent: EntryId, name: str) -> EntryId | None:
+        row = self._db.one(sql, (self.w, parent, name))
+        return None if row is None else row[0]
+
+    # --- writing (inside a transaction) ----------------------------------------------------------------
+
+    def put_synced(self, nodes: Iterable[SyncedNode]) -> None:
+        """Replace rows of the synced tree."""
+        rows = []
+        for node in nodes:
+            entry = node.base.entry
+            self._synced[entry] = node
+            reason = ("absent" if node.absent_by_design else None) if node.absent_reason is None else node.absent_reason
+            rows.append(
+                (self.w, entry, *_tree_values(node.base), node.base.deleted, node.content_base, reason, *_print(node.shown))
+            )
+        self._db.insert(schema.synced, rows)
+        self.touch(row[1] for row in rows)
+
+    def put_local(self, nodes: Iterable[tuple[LocalNode, bytes | None, bytes | None]]) -> None:
+        """Replace rows of the local tree: node, symlink target, encoded manifest."""
+        rows = []
+        for node, target, manifest in nodes:
+            entry = node.node.entry
+            self._local[entry] = node
+            intended = node.intended or (None, None)
+            rows.append(
+                (
+                    *(self.w, entry, *_tree_values(node.node), node.disk_name, target, *intended, node.copy_of, manifest),
+                    *_print(node.fingerprint),
+                )
+            )
+        self._db.insert(schema.local, rows)
+        self.touch(row[1] for row in rows)
+
+    def drop_synced(self, entries: Sequence[EntryId]) -> None:
+        """Remove rows of the synced tree."""
+        for entry in entries:
+            self._synced[entry] = None
+        self._db.run_many("DELETE FROM synced WHERE w = ? AND entry = ?", ((self.w, entry) for entry in entries))
+        self.touch(entries)
+
+    def drop_local(self, entries: Sequence[EntryId]) -> None:
+        """Remove rows of the local tree."""
+        for entry in entries:
+            self._local[entry] = None
+        self._db.run_many("DELETE FROM local WHERE w = ? AND entry = ?", ((self.w, entry) for entry in entries))
+        self.touch(entries)
+
+    def touch(self, entries: Iterable[EntryId]) -> None:
+        """Put entries among the differing ones."""
+        self._db.run_many("INSERT OR IGNORE INTO differing VALUES (?, ?)", ((self.w, entry) for entry in entries))
+
+    def forget_remote(self, entries: Iterable[EntryId]) -> None:
+        """Drop cached remote nodes, since the journal changed them."""
+        for entry in entries:
+            self._remote.pop(entry, None)
+
+    def settle(self) -> int:
+        """Take out of the differing set what agrees in all three trees; returns how many are left.
+
+        An entry agrees where it is live with the same values in all three, or deleted (or unknown) in the journal and
+        absent from the other two, or absent by design with nothing newer in the journal.
+        """
+        self.load_differing()
+        agreed = [entry for entry in self.differing() if self._agrees(entry)]
+        self._db.run_many("DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in agreed))
+        return self.differing_count()
+
+    def _agrees(self, entry: EntryId) -> bool:
+        remote, synced, local = self.remote(entry), self.synced(entry), self.local(entry)
+        if remote is None or remote.node.deleted:
+            return synced is None and local is None
+        if synced is None or synced.base != remote.node:
+            return False
+        if local is None:
+            return synced.absent_by_design
+        return local.node == remote.node and local.intended is None and not synced.absent_by_design
+
+
+def _tree_values(node: Node) -> tuple[object, ...]:
+    content = node.content
+    attributes = node.attributes or Attributes(False, 0)
+    return (
+        *(node.parent, node.name, int(node.kind)),
+        *((None, 0) if content is None else (content.digest, content.size)),
+        *(attributes.mtime_ns, attributes.executable),
+    )
+
+
+def _node(entry: EntryId, row: Sequence[Any], deleted: bool) -> Node:
+    parent, name, number, digest, size, mtime_ns, executable = row
+    kind = Kind(number)
+    return Node(
+        entry,
+        kind,
+        parent,
+        name,
+        None if digest is None else Content(digest, size),
+        Attributes(bool(executable), mtime_ns) if kind is Kind.FILE else None,
+        deleted,
+    )
+
+
+def _print(shown: Fingerprint | None) -> tuple[object, ...]:
+    if shown is None:
+        return (None,) * 6
+    return (_signed(shown.device), _signed(shown.inode), shown.size, shown.mtime_ns, shown.ctime_ns, shown.executable)
+
+
+def _signed(number: int) -> int:
+    """SQLite's integers are signed; inode numbers may use all 64 bits."""
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _fingerprint(row: Sequence[Any]) -> Fingerprint | None:
+    device, inode, size, mtime_ns, ctime_ns, executable = row
+    if inode is None:
+        return None
+    return Fingerprint(device % 2**64, inode % 2**64, size, mtime_ns, ctime_ns, bool(executable))
+
+
+def _remote_node(entry: EntryId, row: Sequence[Any]) -> RemoteNode:
+    deleted, head, seq, usable, copy_of = row[7:]
+    return RemoteNode(_node(entry, row[:7], bool(deleted)), ChangeId(head), seq, bool(usable), copy_of)
+
+
+def _synced_node(entry: EntryId, row: Sequence[Any]) -> SyncedNode:
+    deleted, content_base, absent = row[7:10]
+    return SyncedNode(_node(entry, row[:7], bool(deleted)), content_base, _fingerprint(row[10:]), absent is not None)
+
+
+def _local_node(entry: EntryId, row: Sequence[Any]) -> LocalNode:
+    disk_name, intended_parent, intended_name, copy_of = row[7:11]
+    intended = None if intended_parent is None else (EntryId(intended_parent), intended_name)
+    return LocalNode(_node(entry, row[:7], False), disk_name, _fingerprint(row[11:]), intended, copy_of)
