@@ -101,9 +101,9 @@ remote = sa.Table(
     sa.Column("mtime_ns", sa.Integer, nullable=False),
     sa.Column("executable", sa.Boolean, nullable=False),
     sa.Column("copy_of", sa.LargeBinary),
-    sa.Column("content_version", sa.LargeBinary),  # the newest version whose body carries this content
+    sa.Column("place", sa.LargeBinary, nullable=False),  # the parent that goes with `name`
     sa.Index("remote_key", "w", "parent", "name_key", sqlite_where=sa.text("deleted = 0")),
-    sa.Index("remote_name", "w", "parent", "name", sqlite_where=sa.text("deleted = 0")),
+    sa.Index("remote_name", "w", "place", "name", sqlite_where=sa.text("deleted = 0")),
     sa.Index("remote_seq", "w", "seq"),
     sqlite_with_rowid=False,
 )
@@ -161,6 +161,7 @@ local = sa.Table(
     sa.Column("intended_parent", sa.LargeBinary),
     sa.Column("intended_name", sa.Text),
     sa.Column("copy_of", sa.LargeBinary),
+    sa.Column("copy_base", sa.LargeBinary),
     sa.Column("manifest", sa.LargeBinary),  # of a file read here whose blocks are stored, until it is committed
     *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
     sa.Index("local_name", "w", "parent", "name"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from peer.fingerprint import Fingerprint
-from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode
+from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, rows_differ
 from peer.store import schema
 from peer.store.database import Database
 from protocol.ids import ChangeId, EntryId
@@ -16,9 +16,9 @@ from protocol.model import Kind
 
 _TREE: Final = "parent, name, kind, digest, size, mtime_ns, executable"
 _PRINT: Final = "f_device, f_inode, f_size, f_mtime_ns, f_ctime_ns, f_executable"
-_REMOTE: Final = f"{_TREE}, deleted, head, seq, usable, copy_of"
+_REMOTE: Final = f"place AS parent, {_TREE.removeprefix('parent, ')}, deleted, head, seq, usable, copy_of"
 _SYNCED: Final = f"{_TREE}, deleted, content_base, absent, {_PRINT}"
-_LOCAL: Final = f"{_TREE}, disk_name, intended_parent, intended_name, copy_of, {_PRINT}"
+_LOCAL: Final = f"{_TREE}, disk_name, intended_parent, intended_name, copy_of, copy_base, {_PRINT}"
 _CACHE_ROWS: Final = 200_000
 
 
@@ -50,7 +50,7 @@ class TreeStore:
             ("synced", _SYNCED, self._synced, _synced_node),
             ("local", _LOCAL, self._local, _local_node),
         ):
-            qualified = ", ".join(f"t.{column.strip()}" for column in columns.split(","))
+            qualified = ", ".join(f"t.{column.split(' AS ')[0]}" for column in columns.split(", "))
             sql = (
                 f"SELECT d.entry, {qualified} FROM differing d LEFT JOIN {table} t "  # noqa: S608 - constants
                 "ON t.w = d.w AND t.entry = d.entry WHERE d.w = ?"
@@ -81,7 +81,7 @@ class TreeStore:
 
     def remote_children(self, parent: EntryId) -> Iterable[EntryId]:
         """Entries whose head is under `parent` and not itself deleted."""
-        return self._entries("SELECT entry FROM remote WHERE w = ? AND parent = ? AND deleted = 0", parent)
+        return self._entries("SELECT entry FROM remote WHERE w = ? AND place = ? AND deleted = 0", parent)
 
     def synced_children(self, parent: EntryId) -> Iterable[EntryId]:
         """Entries whose synced base is under `parent` and not itself deleted."""
@@ -93,7 +93,7 @@ class TreeStore:
 
     def remote_named(self, parent: EntryId, name: str) -> EntryId | None:
         """The remote child of that name that is not itself deleted."""
-        return self._named("SELECT entry FROM remote WHERE w = ? AND parent = ? AND name = ? AND deleted = 0", parent, name)
+        return self._named("SELECT entry FROM remote WHERE w = ? AND place = ? AND name = ? AND deleted = 0", parent, name)
 
     def local_named(self, parent: EntryId, name: str) -> EntryId | None:
         """The local child of that true name."""
@@ -138,10 +138,9 @@ class TreeStore:
         for node in nodes:
             entry = node.base.entry
             self._synced[entry] = node
-            reason = ("absent" if node.absent_by_design else None) if node.absent_reason is None else node.absent_reason
-            rows.append(
-                (self.w, entry, *_tree_values(node.base), node.base.deleted, node.content_base, reason, *_print(node.shown))
-            )
+            absent = "absent" if node.absent_by_design else None
+            values = (*_tree_values(node.base), node.base.deleted, node.content_base, absent, *_print(node.shown))
+            rows.append((self.w, entry, *values))
         self._db.insert(schema.synced, rows)
         self.touch(row[1] for row in rows)
 
@@ -154,7 +153,9 @@ class TreeStore:
             intended = node.intended or (None, None)
             rows.append(
                 (
-                    *(self.w, entry, *_tree_values(node.node), node.disk_name, target, *intended, node.copy_of, manifest),
+                    *(self.w, entry, *_tree_values(node.node), node.disk_name, target, *intended),
+                    *(node.copy_of or (None, None)),
+                    manifest,
                     *_print(node.fingerprint),
                 )
             )
@@ -184,26 +185,31 @@ class TreeStore:
         for entry in entries:
             self._remote.pop(entry, None)
 
-    def settle(self) -> int:
-        """Take out of the differing set what agrees in all three trees; returns how many are left.
-
-        An entry agrees where it is live with the same values in all three, or deleted (or unknown) in the journal and
-        absent from the other two, or absent by design with nothing newer in the journal.
-        """
+    def settle(self, settled: Iterable[EntryId] = ()) -> None:
+        """Take out of the differing set what agrees in all three trees by itself, and what a plan named as settled."""
         self.load_differing()
-        agreed = [entry for entry in self.differing() if self._agrees(entry)]
-        self._db.run_many("DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in agreed))
-        return self.differing_count()
+        agreed = [
+            entry
+            for entry in self.differing()
+            if not rows_differ(self.remote(entry), self.synced(entry), self.local(entry))
+        ]
+        self._db.run_many(
+            "DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in (*agreed, *settled))
+        )
 
-    def _agrees(self, entry: EntryId) -> bool:
-        remote, synced, local = self.remote(entry), self.synced(entry), self.local(entry)
-        if remote is None or remote.node.deleted:
-            return synced is None and local is None
-        if synced is None or synced.base != remote.node:
-            return False
-        if local is None:
-            return synced.absent_by_design
-        return local.node == remote.node and local.intended is None and not synced.absent_by_design
+    def touch_below(self, directory: EntryId) -> None:
+        """Put everything that the journal has below a directory among the differing ones."""
+        self._db.run(
+            "WITH RECURSIVE below(entry) AS (SELECT entry FROM remote WHERE w = ?1 AND place = ?2 AND deleted = 0 UNION "
+            "SELECT r.entry FROM remote r JOIN below b ON r.place = b.entry WHERE r.w = ?1 AND r.deleted = 0) "
+            "INSERT OR IGNORE INTO differing SELECT ?1, entry FROM below",
+            (self.w, directory),
+        )
+
+    def synced_count(self) -> int:
+        """How many entries this device has in common with the journal."""
+        row = self._db.one("SELECT count(*) FROM synced WHERE w = ?", (self.w,))
+        return int(row[0]) if row else 0
 
 
 def _tree_values(node: Node) -> tuple[object, ...]:
@@ -259,6 +265,7 @@ def _synced_node(entry: EntryId, row: Sequence[Any]) -> SyncedNode:
 
 
 def _local_node(entry: EntryId, row: Sequence[Any]) -> LocalNode:
-    disk_name, intended_parent, intended_name, copy_of = row[7:11]
+    disk_name, intended_parent, intended_name, copied, copy_base = row[7:12]
     intended = None if intended_parent is None else (EntryId(intended_parent), intended_name)
-    return LocalNode(_node(entry, row[:7], False), disk_name, _fingerprint(row[11:]), intended, copy_of)
+    copy_of = None if copied is None else (EntryId(copied), copy_base)
+    return LocalNode(_node(entry, row[:7], False), disk_name, _fingerprint(row[12:]), intended, copy_of)
