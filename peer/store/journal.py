@@ -64,9 +64,7 @@ class JournalState:
         row = database.one("SELECT id, seq, log_hash, epoch, last_control FROM workspaces WHERE w = ?", (w,))
         assert row is not None
         workspace, seq, log_hash, epoch, control = row
-        self._workspace = WorkspaceState(
-            WorkspaceId(workspace), seq, LogHash(log_hash), epoch, CommitDigest(control)
-        )
+        self._workspace = WorkspaceState(WorkspaceId(workspace), seq, LogHash(log_hash), epoch, CommitDigest(control))
         self._entries: dict[EntryId, EntryState | None] = {}
         self._devices: dict[DeviceId, DeviceState | None] = {}
 

@@ -67,9 +67,7 @@ devices = sa.Table(
     sa.Column("last_number", sa.Integer, nullable=False),
 )
 
-members = sa.Table(
-    "members", metadata, _w(), *_key("user"), sa.Column("role", sa.Integer, nullable=False)
-)
+members = sa.Table("members", metadata, _w(), *_key("user"), sa.Column("role", sa.Integer, nullable=False))
 
 chains = sa.Table(
     "chains",

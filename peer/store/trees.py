@@ -93,7 +93,9 @@ class TreeStore:
 
     def remote_named(self, parent: EntryId, name: str) -> EntryId | None:
         """The remote child of that name that is not itself deleted."""
-        return self._named("SELECT entry FROM remote WHERE w = ? AND place = ? AND name = ? AND deleted = 0", parent, name)
+        return self._named(
+            "SELECT entry FROM remote WHERE w = ? AND place = ? AND name = ? AND deleted = 0", parent, name
+        )
 
     def local_named(self, parent: EntryId, name: str) -> EntryId | None:
         """The local child of that true name."""

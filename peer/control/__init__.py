@@ -1,0 +1,1 @@
+"""How the commands talk to the daemon: one Unix socket, one JSON document a line."""
