@@ -4,7 +4,8 @@ Everything on the wire is an array in a fixed order: no maps, so no doubled keys
 signed is decoded with `decode_exact`, which refuses bytes that are not the one encoding of their value.
 """
 
-from typing import Any, TypeVar
+import re
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -22,6 +23,8 @@ class Array(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=
 class Message(msgspec.Struct, array_like=True, frozen=True):
     """Base of requests and replies: later revisions may append fields, which older readers ignore."""
 
+
+_QUOTED: Final = re.compile(r"(['\"]).*\1", re.DOTALL)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
@@ -42,7 +45,7 @@ def decode(kind: type[T], data: bytes | bytearray | memoryview, limit_bytes: int
     try:
         value: T = decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise Malformed(f"not a valid {_name(kind)}: {error}") from None
+        raise Malformed(f"not a valid {_name(kind)}: {_QUOTED.sub('…', str(error))}") from None
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError):
         raise Malformed(f"not a valid {_name(kind)}") from None
     return value

@@ -66,10 +66,17 @@ class FrameReader:
         return len(self._buffer)
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[Frame]:
-        """Feed bytes; yields the frames completed by them. Raises `BadFrame`; nothing may follow an `END`."""
+        """Feed bytes; yields the frames completed by them, which are to be taken before more is fed.
+
+        Raises `BadFrame`, here or while iterating; nothing may follow an `END`. A frame's bytes are copied twice
+        whatever the size of the pieces fed.
+        """
         if self.ended and len(data):
             raise BadFrame("bytes after the end of the stream")
         self._buffer += data
+        return self._frames()
+
+    def _frames(self) -> Iterator[Frame]:
         at = 0
         try:
             while len(self._buffer) - at >= HEAD_BYTES:

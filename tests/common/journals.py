@@ -199,6 +199,7 @@ class TestJournal:
         self.owner = owner
         self.state = MemoryState()
         self.commits: list[Commit] = []
+        self.log_hashes: list[LogHash] = []
         device = owner.devices[0]
         header = Header(1, NO_WORKSPACE, device.id, 1, 0, 0, NO_LOG, 0)
         device.number = 1
@@ -240,6 +241,7 @@ class TestJournal:
         assert isinstance(verdict, Delta), verdict
         self.state.apply(verdict)
         self.commits.append(commit)
+        self.log_hashes.append(verdict.workspace.log_hash)
         return verdict
 
     def put(self, device: TestDevice, *changes: AnyChange, **overrides: object) -> Delta:
