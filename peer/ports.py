@@ -1,6 +1,6 @@
 """The doors between the peer and its machine.
 
-Owns the protocols for time, chance, threads and the file system. Real implementations are made
+Owns the protocols for time, chance, the network, threads and the file system. Real implementations are made
 only in `peer.app`, simulated ones only in `simulations`; everything else takes them as arguments.
 Nothing here does anything.
 """
@@ -8,6 +8,8 @@ Nothing here does anything.
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import NewType, Protocol, TypeVar, TypeVarTuple
+
+from trio.abc import Stream
 
 from peer.fingerprint import Path, Status
 from peer.scan.findings import WatchEvent
@@ -44,6 +46,17 @@ class Entropy(Protocol):
 
     def jitter(self, low: float, high: float) -> float:
         """Return a number between `low` and `high`, evenly spread; for back-off, never for keys."""
+        ...
+
+
+class Network(Protocol):
+    """Connections to other machines. Deadlines belong to callers."""
+
+    async def connect(self, host: str, port: int) -> Stream:
+        """Connect to a host by name or numeric address; raises `OSError` where nobody answers.
+
+        The stream is a plain, reliable one: no TLS. Cancelling leaves nothing open.
+        """
         ...
 
 

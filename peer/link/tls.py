@@ -160,9 +160,8 @@ class TlsStream(Stream):
                     return bytes(self._plain[:size])
                 if self._outgoing.pending:
                     await self._flush()
-                if self._ended:
-                    break
-                await self._feed()
+                if not self._ended:
+                    await self._feed()
             return b""
         finally:
             self._receiving.release()
@@ -175,10 +174,8 @@ class TlsStream(Stream):
         self._closed = True
         try:
             if not self._broken and not self._sending.locked():
-                try:
+                with contextlib.suppress(ssl.SSLError, ValueError):  # the goodbye is in the buffer, or cannot be said
                     self._tls.unwrap()
-                except (ssl.SSLError, ValueError):
-                    pass  # the goodbye is in the outgoing buffer, or cannot be said
                 await self._say_last_words()
         finally:
             self._broken = True
