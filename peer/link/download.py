@@ -40,10 +40,10 @@ class Download:
                         batch.append(frame)
             except BadFrame as error:
                 raise BadReply(f"not a stream of frames: {error}") from None
-            if self._reader.ended and self._at != len(self._asked):
-                raise BadReply("fewer frames than blocks were asked for")
             if batch:
                 return batch
+        if self._at != len(self._asked):
+            raise BadReply("fewer frames than blocks were asked for")
         await self._end()
         raise StopAsyncIteration
 
