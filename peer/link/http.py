@@ -214,9 +214,11 @@ class _Connection:
 
     async def receive_body(self) -> bytes | bytearray:
         """The next piece of the answer's body; `b""` at its end."""
+        if self._http.their_state is h11.ERROR:
+            raise Unreachable("the answer has already failed")
         pieces: list[bytes | bytearray] = []
         size = 0
-        while size < PIECE_BYTES:
+        while size < PIECE_BYTES and self._http.their_state is h11.SEND_BODY:
             event = self._next_event()
             if isinstance(event, h11.Data):
                 pieces.append(event.data)
@@ -225,8 +227,6 @@ class _Connection:
                 if size:
                     break
                 await self._receive_more()
-            else:  # the end, or h11.PAUSED after it
-                break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _head_of(self, request: Request) -> h11.Request:

@@ -162,6 +162,7 @@ class TlsStream(Stream):
                     await self._flush()
                 if not self._ended:
                     await self._feed()
+            await trio.lowlevel.cancel_shielded_checkpoint()
             return b""
         finally:
             self._receiving.release()

@@ -1,0 +1,167 @@
+"""TLS pumped through memory buffers."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import check_two_way_stream, memory_stream_pair
+
+from peer.link.tls import TlsStream, WrongPeer, open_client_tls, open_server_tls, pinned_context
+from tests.common.link_server import identity_of, open_raw_server, server_context, write_certificate
+
+
+def anybody(_: bytes) -> bool:
+    return True
+
+
+async def make_pair(tmp_path: Path) -> tuple[TlsStream, TlsStream]:
+    context = server_context(write_certificate(tmp_path, identity_of(1)))
+    near, far = memory_stream_pair()
+    streams: dict[str, TlsStream] = {}
+
+    async def serve() -> None:
+        streams["server"] = await open_server_tls(far, context)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        streams["client"] = await open_client_tls(near, pinned_context(), None, anybody)
+    return streams["client"], streams["server"]
+
+
+async def test_a_tls_stream_keeps_the_promises_of_a_trio_stream(tmp_path: Path) -> None:
+    async def make() -> tuple[TlsStream, TlsStream]:
+        return await make_pair(tmp_path)
+
+    await check_two_way_stream(make, None)
+
+
+async def test_megabytes_pass_in_both_directions_at_once(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    data = bytes(range(256)) * 16384
+
+    async def send(stream: TlsStream) -> None:
+        await stream.send_all(data)
+
+    async def receive(stream: TlsStream) -> None:
+        got = bytearray()
+        while len(got) < len(data):
+            got += await stream.receive_some()
+        assert got == data
+
+    async with trio.open_nursery() as nursery:
+        for stream in (client, server):
+            nursery.start_soon(send, stream)
+            nursery.start_soon(receive, stream)
+
+
+async def test_a_certificate_of_another_key_is_refused_before_any_byte_of_the_application(tmp_path: Path) -> None:
+    heard = bytearray()
+
+    async def listen(stream: trio.abc.Stream) -> None:
+        while data := await stream.receive_some():
+            heard.extend(data)
+
+    async with open_raw_server(listen, write_certificate(tmp_path, identity_of(1))) as port:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        with pytest.raises(WrongPeer):
+            await open_client_tls(stream, pinned_context(), None, lambda der: False)
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.send_all(b"x")
+    assert not heard
+
+
+async def test_a_context_that_verifies_nothing_is_refused_without_a_check() -> None:
+    near, _ = memory_stream_pair()
+    with pytest.raises(ValueError, match="needs a check"):
+        await open_client_tls(near, pinned_context(), None)
+
+
+async def test_an_end_without_a_goodbye_is_an_error(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    await server.send_all(b"half of it")
+    await server.transport.aclose()
+    assert await client.receive_some() == b"half of it"
+    with pytest.raises(trio.BrokenResourceError):
+        await client.receive_some()
+
+
+async def test_a_goodbye_ends_the_stream(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    await server.send_all(b"all of it")
+    await server.aclose()
+    assert await client.receive_some() == b"all of it"
+    assert await client.receive_some() == b""
+
+
+async def test_a_cancelled_send_leaves_the_connection_broken(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+
+    async def never() -> None:
+        await trio.sleep_forever()
+
+    client.transport.send_stream.send_all_hook = never  # type: ignore[attr-defined]  # a memory stream
+    with trio.move_on_after(0.01) as scope:
+        await client.send_all(bytes(1000))
+    assert scope.cancelled_caught
+    with pytest.raises(trio.BrokenResourceError):
+        await client.send_all(b"more")
+    await trio.aclose_forcefully(client)
+    await trio.aclose_forcefully(server)
+
+
+async def test_a_cancelled_receive_loses_nothing(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    with trio.move_on_after(0.01):
+        await client.receive_some()
+    await server.send_all(b"later")
+    assert await client.receive_some() == b"later"
+
+
+async def test_a_tampered_record_is_an_error(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    near, far = client.transport, server.transport
+    server.transport = memory_stream_pair()[0]
+    kept = bytearray()
+
+    class Keeper(trio.abc.SendStream):
+        async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+            kept.extend(data)
+
+        async def wait_send_all_might_not_block(self) -> None: ...
+        async def aclose(self) -> None: ...
+
+    server.transport.send_stream = Keeper()  # type: ignore[attr-defined]
+    await server.send_all(b"a message")
+    kept[-1] ^= 1
+    await far.send_all(kept)
+    with pytest.raises(trio.BrokenResourceError):
+        await client.receive_some()
+    await near.aclose()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 5, 100, 300])
+async def test_a_handshake_cut_at_any_byte_is_one_clear_error(cut: int, tmp_path: Path) -> None:
+    async def hang_up(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+        await stream.send_all(bytes(cut))
+
+    async with open_raw_server(hang_up) as port:
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        with pytest.raises(trio.BrokenResourceError):
+            await open_client_tls(stream, pinned_context(), None, anybody)
+
+
+async def test_old_tls_is_refused_where_the_key_is_pinned(tmp_path: Path) -> None:
+    context = server_context(write_certificate(tmp_path, identity_of(1)))
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    near, far = memory_stream_pair()
+
+    async def serve() -> None:
+        with pytest.raises(trio.BrokenResourceError):
+            await open_server_tls(far, context)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        with pytest.raises(trio.BrokenResourceError):
+            await open_client_tls(near, pinned_context(), None, anybody)
