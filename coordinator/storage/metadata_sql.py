@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from coordinator.ports import Offload, StorageUnavailable, Transaction
@@ -162,7 +162,7 @@ class SqlMetadata:
         try:
             job.value = job.use_case(self._transaction)
         except Exception as error:
-            job.error = error
+            job.error = _told(error)
             if not _in_transaction(connection):
                 raise  # the database gave the whole transaction up (a full disk, say): everybody's failed
             connection.exec_driver_sql("ROLLBACK TO use_case")
@@ -200,10 +200,17 @@ def sqlite_engine(path: Path | None) -> Engine:
     """An engine whose connections begin transactions only when told to, durable at each COMMIT."""
     arguments = {"check_same_thread": False, "timeout": BUSY_MS / 1000}
     if path is None:
-        engine = create_engine("sqlite://", isolation_level="AUTOCOMMIT", poolclass=StaticPool, connect_args=arguments)
+        engine = create_engine(
+            "sqlite://",
+            hide_parameters=True,
+            isolation_level="AUTOCOMMIT",
+            poolclass=StaticPool,
+            connect_args=arguments,
+        )
     else:
         engine = create_engine(
             f"sqlite:///{path}",
+            hide_parameters=True,
             isolation_level="AUTOCOMMIT",
             poolclass=QueuePool,
             pool_size=READERS + 1,
@@ -223,6 +230,11 @@ def _fail(jobs: list[_Job], why: str, *, full: bool = False) -> None:
     for job in jobs:
         job.error = job.error or StorageUnavailable(why, full=full)
         job.done.set()
+
+
+def _told(error: Exception) -> Exception:
+    """What the caller of a use case gets: a bug's exception as it is, a failing disk's as the port promises."""
+    return StorageUnavailable(str(error), full=_is_full(error)) if isinstance(error, OperationalError) else error
 
 
 def _is_full(error: BaseException) -> bool:
