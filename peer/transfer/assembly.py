@@ -82,6 +82,32 @@ class Received(NamedTuple):
     data: bytes | None
 
 
+class Opened(NamedTuple):
+    """A chunk that is what its reference says, else None: `absent`, or `wrong` if it is not even the block asked for,
+    or, with neither, not what the author of the manifest promised."""
+
+    data: bytes | None
+    absent: bool = False
+    wrong: bool = False
+
+
+def open_blocks(keys: WorkspaceKeyring, items: Sequence[tuple[ChunkRef, Received]]) -> list[Opened]:
+    """Check and open blocks; any number of threads may do so at once."""
+    return [_open(keys, ref, received.data) for ref, received in items]
+
+
+def _open(keys: WorkspaceKeyring, ref: ChunkRef, block: bytes | None) -> Opened:
+    if block is None:
+        return Opened(None, absent=True)
+    if block_id(block) != ref.block:
+        return Opened(None, wrong=True)
+    try:
+        data = open_block(keys, block, ref.length, ref.length)
+    except BadBlock:
+        return Opened(None)
+    return Opened(data if chunk_id(keys.fixed, data) == ref.chunk else None)
+
+
 @dataclass(slots=True)
 class _Current:
     index: int
@@ -107,48 +133,53 @@ class Assembler:
         self._directories = Directories(root)
         self._sources: OrderedDict[Path, Handle | None] = OrderedDict()
 
-    def advance(self, steps: Sequence[Step], received: Sequence[Received], places: dict[ChunkId, Place]) -> Advance:
-        """Carry out these steps; `received` are the blocks of those that are `fetched`, in order."""
+    def advance(self, steps: Sequence[Step], opened: Sequence[Opened], places: dict[ChunkId, Place]) -> Advance:
+        """Carry out these steps; `opened` are the chunks of those that are `fetched`, in order."""
         found = Advance()
-        blocks = iter(received)
+        chunks = iter(opened)
         for step in steps:
-            block = next(blocks) if step.fetched else None
+            chunk = next(chunks) if step.fetched else None
             if self.files[step.file].problem is not None:
                 continue
             try:
-                self._step(step, block, places, found)
+                self._step(step, chunk, places, found)
             except OSError as error:
                 self._fail(step.file, error)
         return found
 
-    def fill(self, holes: Sequence[Step], received: Sequence[Received]) -> Advance:
+    def fill(self, steps: Sequence[Step], received: Sequence[Received]) -> Advance:
         """Write chunks that came late, each received block to all its places."""
         found = Advance()
-        by_block = {item.block: item for item in received}
-        opened: dict[ChunkRef, bytes | None] = {}
-        for step in holes:
-            state = self.files[step.file]
-            if state.problem is not None:
+        by_block = {item.block: item.data for item in received}
+        opened: dict[ChunkRef, Opened] = {}
+        for step in steps:
+            if self.files[step.file].problem is not None:
                 continue
-            if step.ref not in opened:
-                opened[step.ref] = self._open(step, by_block[step.ref.block], found)
-            data = opened[step.ref]
-            if data is None:
-                found.holes.append(Hole(step, by_block[step.ref.block].data is None))
+            chunk = opened.get(step.ref)
+            if chunk is None:
+                chunk = opened[step.ref] = _open(self._keys, step.ref, by_block[step.ref.block])
+                if chunk.wrong:
+                    found.wrong.append(step.ref.block)
+            if chunk.data is None:
+                found.holes.append(Hole(step, chunk.absent))
                 continue
             try:
-                handle = self._fs.open_write(self._root.tmp, state.temp)
-                try:
-                    TempWriter(self._root, state.temp, handle).write_at(data, step.offset)
-                finally:
-                    self._fs.close(handle)
-                self._written.setdefault(step.ref.chunk, (step.file, step.offset))
-                state.holes -= 1
-                if state.holes == 0 and (self._current is None or self._current.index != step.file):
-                    self._verify(step.file)
+                self._fill(step, chunk.data)
             except OSError as error:
                 self._fail(step.file, error)
         return found
+
+    def _fill(self, step: Step, data: bytes) -> None:
+        state = self.files[step.file]
+        handle = self._fs.open_write(self._root.tmp, state.temp)
+        try:
+            TempWriter(self._root, state.temp, handle).write_at(data, step.offset)
+        finally:
+            self._fs.close(handle)
+        self._written.setdefault(step.ref.chunk, (step.file, step.offset))
+        state.holes -= 1
+        if state.holes == 0 and (self._current is None or self._current.index != step.file):
+            self._verify(step.file)
 
     def give_up(self, problems: Sequence[tuple[int, str, str]]) -> None:
         """Go no further with these files: (index, code, message)."""
@@ -188,16 +219,18 @@ class Assembler:
 
     # --- one chunk --------------------------------------------------------------------------------------
 
-    def _step(self, step: Step, block: Received | None, places: dict[ChunkId, Place], found: Advance) -> None:
+    def _step(self, step: Step, chunk: Opened | None, places: dict[ChunkId, Place], found: Advance) -> None:
         current = self._current
         if current is None or current.index != step.file:
             self._end_files(step.file)
             current = self._begin(step.file)
-        data = self._open(step, block, found) if block is not None else self._at_hand(step, places)
+        data = chunk.data if chunk is not None else self._at_hand(step, places)
         if data is None:
+            if chunk is not None and chunk.wrong:
+                found.wrong.append(step.ref.block)
             current.hasher = None
             self.files[step.file].holes += 1
-            found.holes.append(Hole(step, block is not None and block.data is None))
+            found.holes.append(Hole(step, chunk is not None and chunk.absent))
         else:
             current.writer.write_at(data, step.offset)
             if current.hasher is not None:
@@ -206,21 +239,6 @@ class Assembler:
         current.written_bytes += step.ref.length
         if current.written_bytes == self._requests[step.file].size:
             self._end_current(current)
-
-    def _open(self, step: Step, received: Received, found: Advance) -> bytes | None:
-        if received.data is None:
-            return None
-        ref = step.ref
-        try:
-            if block_id(received.data) == ref.block:
-                data = open_block(self._keys, received.data, ref.length, ref.length)
-                if chunk_id(self._keys.fixed, data) == ref.chunk:
-                    return data
-            else:
-                found.wrong.append(ref.block)
-        except BadBlock:
-            return None
-        return None
 
     def _at_hand(self, step: Step, places: dict[ChunkId, Place]) -> bytes | memoryview | None:
         """The chunk from a file that this run wrote, or from the user's; None where it is not there any more."""

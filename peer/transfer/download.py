@@ -1,11 +1,13 @@
 """Versions out: from blocks and what is at hand to checked temporary files.
 
 Owns what is asked of whom, in which order, and what a wrong, absent or late block means for a file. A window of the
-files' chunks is planned at a time; blocks are received while the batch before is opened and written in a thread. At
-most two batches of `GROUP_BYTES` and a block are held, whatever the files' sizes. Never puts a file in place.
+files' chunks is planned at a time; blocks are received while the batch before is opened in one thread and the one
+before that written in another. At most five batches of `GROUP_BYTES` are held, whatever the files' sizes. Never puts
+a file in place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +16,7 @@ import trio
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.ports import Clock, Entropy, Offload
-from peer.transfer.assembly import Assembler, FetchRequest, Hole, Received, Step
+from peer.transfer.assembly import Assembler, FetchRequest, Hole, Opened, Received, Step, open_blocks
 from peer.transfer.counters import Progress
 from peer.transfer.limits import Limiter, Unlimited
 from peer.transfer.sources import BlockSource, LocalChunks, NothingKnown, Patience, Place, SourceCut, is_passing
@@ -22,6 +24,7 @@ from protocol import limits
 from protocol.frames import HEAD_BYTES, Frame, FrameKind
 from protocol.ids import BlockId, ChunkId
 from protocol.messages import Refusal, RefusalCode
+from protocol.model import ChunkRef
 
 __all__ = ["Bad", "FetchRequest", "FetchResult", "Fetched", "Fetcher", "Missing", "NotFetched", "NotWritten"]
 
@@ -177,73 +180,109 @@ class _Run:
         return steps, places
 
     async def _assemble(self, steps: Sequence[Step], places: dict[ChunkId, Place]) -> list[Hole]:
-        wanted = [step.ref.block for step in steps if step.fetched]
+        """Carry out a window's steps; what could not be filled. Where the source gave out, less is done."""
+        fetched = [step.ref for step in steps if step.fetched]
         holes: list[Hole] = []
         at = 0
 
-        async def advance(received: list[Received], stop: int) -> None:
+        async def advance(opened: list[Opened], stop: int) -> None:
             nonlocal at
             part = steps[at:stop]
             at = stop
-            found = await self._by.offload.run(self.assembler.advance, part, received, places)
-            received.clear()
+            found = await self._by.offload.run(self.assembler.advance, part, opened, places)
+            opened.clear()
             holes.extend(found.holes)
             self._accuse(found.wrong)
             self._progress.bytes_done += sum(step.ref.length for step in part)
             self._progress.files_done += sum(1 for step in part if self._is_last(step))
 
-        async with trio.open_nursery() as nursery:
-            # No buffer: reception waits while a batch is written and one is ready.
-            send, groups = trio.open_memory_channel[list[Received]](0)
-            nursery.start_soon(self._collect, wanted, send)
-            async for group in groups:
-                await advance(group, _after(steps, at, len(group)))
+        if fetched:
+            async with trio.open_nursery() as nursery:
+                # No buffers: reception waits while a batch is opened, and that while one is written.
+                to_open, groups = trio.open_memory_channel[list[Received]](0)
+                to_write, chunks = trio.open_memory_channel[list[Opened]](0)
+                nursery.start_soon(self._collect, [ref.block for ref in fetched], to_open)
+                nursery.start_soon(self._open, fetched, groups, to_write)
+                async for opened in chunks:
+                    await advance(opened, _after(steps, at, len(opened)))
         if self._failure is None and at < len(steps):
             await advance([], len(steps))
         return holes
+
+    async def _open(
+        self,
+        refs: Sequence[ChunkRef],
+        groups: trio.MemoryReceiveChannel[list[Received]],
+        to_write: trio.MemorySendChannel[list[Opened]],
+    ) -> None:
+        at = 0
+        async with to_write:
+            async for group in groups:
+                items = list(zip(refs[at : at + len(group)], group, strict=True))
+                at += len(group)
+                group.clear()
+                opened = await self._by.offload.run(open_blocks, self._by.keys, items)
+                del items
+                await to_write.send(opened)
 
     async def _collect(self, wanted: Sequence[BlockId], send: trio.MemorySendChannel[list[Received]]) -> None:
         """Ask until every block has come or is said to be absent, or there is no use. Groups are in the order asked."""
         done = 0
         async with send:
             while done < len(wanted):
-                before = done
-                group: list[Received] = []
-                wait_s = 0.0
+                part = wanted[done:]
                 refusal: Refusal | None = None
+                received = 0
                 try:
-                    async with self._source.fetch(wanted[done:]) as frames:
+                    async with self._source.fetch(part) as frames:
                         if isinstance(frames, Refusal):
-                            refusal, wait_s = frames, frames.retry_after_ms / 1000
+                            refusal = frames
                         else:
-                            size = 0
-                            async for frame in frames:
-                                if done == len(wanted) or frame.block != wanted[done]:
-                                    raise SourceCut("blocks came in another order")
-                                await self._by.limiter.take(len(frame.data))
-                                group.append(self._received(frame))
-                                done += 1
-                                size += len(frame.data)
-                                if size >= GROUP_BYTES or len(group) == GROUP_BLOCKS:
+                            async with aclosing(self._groups(part, frames)) as groups:
+                                async for group in groups:
+                                    received += len(group)
                                     await send.send(group)
-                                    group, size = [], 0
                 except SourceCut:
                     pass
-                if group:
-                    await send.send(group)
-                if done > before:
+                done += received
+                if received:
                     self._patience.progressed()
-                if done < len(wanted):
-                    passing = refusal is None or is_passing(refusal)
-                    if not passing or not await self._patience.again(wait_s):
-                        self._failure = (
-                            (None, "the connection was cut") if refusal is None else (refusal.code, refusal.message)
-                        )
-                        return
+                if done < len(wanted) and not await self._may_ask_again(refusal):
+                    return
 
-    def _received(self, frame: Frame) -> Received:
-        self._source.count(HEAD_BYTES + len(frame.data))
-        return Received(frame.block, frame.data if frame.kind is FrameKind.BLOCK else None)
+    async def _groups(
+        self, asked: Sequence[BlockId], batches: AsyncIterator[Sequence[Frame]]
+    ) -> AsyncGenerator[list[Received], None]:
+        """What came, in portions worth a hop to a thread; after a cut the last portion, then the end."""
+        group: list[Received] = []
+        size = at = 0
+        try:
+            async for batch in batches:
+                arrived = sum(len(frame.data) for frame in batch)
+                self._source.count(arrived + HEAD_BYTES * len(batch))
+                await self._by.limiter.take(arrived)
+                for frame in batch:
+                    if at == len(asked) or frame.block != asked[at]:
+                        raise SourceCut("blocks came in another order")
+                    at += 1
+                    group.append(Received(frame.block, frame.data if frame.kind is FrameKind.BLOCK else None))
+                size += arrived
+                if size >= GROUP_BYTES or len(group) >= GROUP_BLOCKS:
+                    yield group
+                    group, size = [], 0
+        except SourceCut:
+            pass  # whoever collects sees that some are missing
+        if group:
+            yield group
+
+    async def _may_ask_again(self, refusal: Refusal | None) -> bool:
+        if refusal is None:
+            again = await self._patience.again()
+        else:
+            again = is_passing(refusal) and await self._patience.again(refusal.retry_after_ms / 1000)
+        if not again:
+            self._failure = (None, "the connection was cut") if refusal is None else (refusal.code, refusal.message)
+        return again
 
     async def _fill(self, holes: list[Hole]) -> None:
         """Ask once more for what came out wrong, and for what should have been at hand and was not."""

@@ -40,8 +40,9 @@ class BlockSink(Protocol):
 class BlockSource(Protocol):
     """Who may have blocks of one workspace. Nothing it says is trusted: every block is checked."""
 
-    def fetch(self, blocks: Sequence[BlockId]) -> AbstractAsyncContextManager[AsyncIterator[Frame] | Refusal]:
-        """Ask for at most `limits.GET_BLOCKS` blocks; their frames, `BLOCK` or `ABSENT`, come in the order asked.
+    def fetch(self, blocks: Sequence[BlockId]) -> AbstractAsyncContextManager[AsyncIterator[Sequence[Frame]] | Refusal]:
+        """Ask for at most `limits.GET_BLOCKS` blocks; their frames, `BLOCK` or `ABSENT`, come in the order asked, in
+        batches as they arrive.
 
         The iterator stops after the last one. Entering it or iterating raises `SourceCut` where the answer breaks
         off. A reader that stops reading holds the sender up and nothing else.
@@ -96,7 +97,14 @@ class NothingKnown:
 
 
 _LONGEST_WAIT_S = 30.0
-_PASSING = frozenset({RefusalCode.RATE_LIMITED, RefusalCode.UNAVAILABLE, RefusalCode.CATCHING_UP})
+_PASSING = frozenset(
+    {
+        RefusalCode.RATE_LIMITED,
+        RefusalCode.UNAVAILABLE,
+        RefusalCode.CATCHING_UP,
+        RefusalCode.UNAUTHENTICATED,  # the token ran out; the next attempt signs in anew
+    }
+)
 
 
 def is_passing(refusal: Refusal) -> bool:

@@ -28,6 +28,7 @@ BODY_BLOCKS: Final = limits.HAVE_BLOCKS // 2
 BODIES: Final = 2
 """Bodies without an answer: while one is being made durable the next one is already sent."""
 _PIECE_BYTES: Final = 256 * limits.KIB
+_LARGE_BYTES: Final = 64 * limits.KIB
 
 
 class Outgoing(NamedTuple):
@@ -48,7 +49,7 @@ class UploadFailure:
 
 @dataclass(slots=True)
 class _Piece:
-    data: bytes
+    data: tuple[bytes, ...]
     blocks: list[tuple[BlockId, Origin]]
 
 
@@ -145,10 +146,11 @@ class UploadSession:
         piece: _Piece | None = first
         while piece is not None:
             body.blocks += piece.blocks
-            body.sent_bytes += len(piece.data)
-            await self._limiter.take(len(piece.data))
-            self._counters.server_out += len(piece.data)
-            yield piece.data
+            for data in piece.data:
+                body.sent_bytes += len(data)
+                await self._limiter.take(len(data))
+                self._counters.server_out += len(data)
+                yield data
             if body.sent_bytes >= BODY_BYTES or len(body.blocks) >= BODY_BLOCKS:
                 break
             piece = None
@@ -227,16 +229,21 @@ async def open_upload(
 
 
 def _pieces_of(blocks: Sequence[Outgoing]) -> Iterator[_Piece]:
-    """Frames of small blocks joined, so that a piece is worth a system call."""
+    """Frames of small blocks joined, so that a piece is worth a system call; large blocks are not copied."""
     parts: list[bytes] = []
     names: list[tuple[BlockId, Origin]] = []
     size = 0
     for block, data, origin in blocks:
-        parts += (block_head(block, len(data)), data)
         names.append((block, origin))
+        parts.append(block_head(block, len(data)))
+        if len(data) >= _LARGE_BYTES:
+            yield _Piece((b"".join(parts), data), names)
+            parts, names, size = [], [], 0
+            continue
+        parts.append(data)
         size += len(data)
         if size >= _PIECE_BYTES:
-            yield _Piece(b"".join(parts), names)
+            yield _Piece((b"".join(parts),), names)
             parts, names, size = [], [], 0
     if names:
-        yield _Piece(b"".join(parts), names)
+        yield _Piece((b"".join(parts),), names)

@@ -117,7 +117,7 @@ class MemoryBlocks:
         return frozenset(block for block in blocks if block in self.blocks)
 
     @asynccontextmanager
-    async def fetch(self, blocks: Sequence[BlockId]) -> AsyncIterator[AsyncIterator[Frame] | Refusal]:
+    async def fetch(self, blocks: Sequence[BlockId]) -> AsyncIterator[AsyncIterator[list[Frame]] | Refusal]:
         self.asked.append(list(blocks))
         if self.unreachable:
             raise SourceCut("nobody there")
@@ -127,13 +127,11 @@ class MemoryBlocks:
         left = self.fetch_cuts.pop(0) if self.fetch_cuts else None
         yield self._frames(blocks, left)
 
-    async def _frames(self, blocks: Sequence[BlockId], left: int | None) -> AsyncIterator[Frame]:
+    async def _frames(self, blocks: Sequence[BlockId], left: int | None) -> AsyncIterator[list[Frame]]:
         reader = FrameReader()
         for piece in self._answer(blocks):
             arrived = piece if left is None else piece[:left]
-            for frame in reader.receive(arrived):
-                if frame.kind is not FrameKind.END:
-                    yield frame
+            yield [frame for frame in reader.receive(arrived) if frame.kind is not FrameKind.END]
             if left is not None:
                 left -= len(arrived)
                 if left == 0:
