@@ -80,13 +80,12 @@ class MoveEntry:
 
 @dataclass(frozen=True, slots=True)
 class RemoveEntry:
-    """Remove a file, symlink or (empty but for ignored names) directory that still is as planned against; the local
-    row goes. `forget`: the synced row goes too."""
+    """Remove a file, symlink or (empty but for ignored names) directory that still is as planned against. Its local
+    row and its synced row go."""
 
     entry: EntryId
     kind: Kind
     expected: Fingerprint | None
-    forget: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ class SetAttributes:
 class ForkEntry:
     """The content on disk under `entry` becomes the entry `fork` (a conflicted copy) at (`parent`, `name`): a rename on
     disk whose row changes id and takes `copy_of` in the same step. The synced row of `entry` goes in that step too,
-    so that its absence is not taken for a deletion."""
+    so that its absence is not taken for a deletion. `intended` as in `MoveEntry`."""
 
     entry: EntryId
     fork: EntryId
@@ -111,6 +110,7 @@ class ForkEntry:
     name: str
     copy_of: tuple[EntryId, ChangeId | None]
     expected: Fingerprint | None
+    intended: tuple[EntryId, str] | None
 
 
 # --- to the coordinator ---------------------------------------------------------------------------------
@@ -122,7 +122,8 @@ class ProposeChange:
     version already has these bytes as blocks (None: they are read from this disk). `copy_of` as in the sealed body.
 
     Proposals may be cut into commits anywhere in the order of the plan, except that those with the same `group` go in
-    one commit (`cut_commits`). Once accepted, the synced base advances by `agreed`; after a deletion the synced row goes.
+    one commit (`cut_commits`). Once accepted, the synced base advances by `agreed`; after a
+    deletion the synced row goes.
     """
 
     entry: EntryId
@@ -140,7 +141,8 @@ class ProposeChange:
 @dataclass(frozen=True, slots=True)
 class AdoptEntry:
     """What is on disk as `local` is the journal's (or will be) `entry`: the local row takes that id; local *and synced*
-    rows that name `local` as their parent name `entry` instead; a synced row of `local` goes. Nothing moves."""
+    rows that name `local` as their parent (or intended parent) name `entry` instead; a synced row of `local` goes.
+    Nothing moves on disk."""
 
     local: EntryId
     entry: EntryId

@@ -1,9 +1,127 @@
-"""`plan`: from three trees to a plan. Owns the composition of merge and diff and the brake; decides nothing else."""
+"""`plan`: from three trees to a plan. Owns the composition of merge and diff, and the brake; decides nothing else."""
 
-from peer.planner.operations import Plan, Policy
-from peer.planner.trees import Trees
+from peer.planner.agreeing import agreed_on
+from peer.planner.differences import Differences, Item
+from peer.planner.disk import DiskWaves, plan_disk
+from peer.planner.merge import merge
+from peer.planner.naming import Names
+from peer.planner.operations import (
+    AdoptEntry,
+    Brake,
+    ForgetEntry,
+    ForkEntry,
+    MarkSynced,
+    Operation,
+    Plan,
+    Policy,
+    RemoveEntry,
+    Undone,
+)
+from peer.planner.places import adopt_same_names, break_cycles, settle_parents
+from peer.planner.proposals import Proposals, plan_proposals
+from peer.planner.trees import Node, Trees
+from protocol.ids import EntryId
 
 
 def plan(trees: Trees, policy: Policy) -> Plan:
     """What to do so that the three trees become equal. Pure and deterministic; costs as much as the trees differ."""
-    raise NotImplementedError
+    found = Differences(trees, policy)
+    merge(found)
+    settle_parents(found)
+    adopt_same_names(found)
+    break_cycles(found)
+    names = Names(found)
+    names.settle()
+    ordered = sorted(found.items.values(), key=lambda item: item.entry)
+    disk = plan_disk(found, ordered)
+    proposals = plan_proposals(found, ordered, disk.held_back)
+    target = tuple(node for item in ordered if (node := _new_in_target(item)) is not None)
+    undone = tuple(Undone(item.entry, item.undone) for item in ordered if _is_undone(item))
+    brakes = () if policy.confirmed_deletions else _brakes(found, disk, proposals)
+    if brakes:
+        return Plan(target, (), tuple(names.conflicts), undone, brakes, (), ())
+    withheld: set[EntryId] = set()
+    if not policy.may_write:
+        withheld = proposals.changed | proposals.deleted
+        proposals = Proposals()
+    waves = _waves(ordered, disk, proposals)
+    settled = _settled(found, disk, waves, withheld)
+    return Plan(target, waves, tuple(names.conflicts), undone, (), tuple(sorted(withheld)), settled)
+
+
+def _new_in_target(item: Item) -> Node | None:
+    """The target's node where it differs from any of the three trees."""
+    if item.alive:
+        target = item.target()
+        same = item.live and item.r == target and item.b == target
+        return None if same and (item.absent or (item.local is not None and item.local.node == target)) else target
+    if item.live or item.b is not None or item.local is not None:
+        return item.target()
+    return None
+
+
+def _is_undone(item: Item) -> bool:
+    if item.undone == "moved":
+        return item.l is not None and item.place != (item.parent, item.name)
+    return item.undone == "deleted" and item.alive and item.local is None
+
+
+def _brakes(found: Differences, disk: DiskWaves, proposals: Proposals) -> tuple[Brake, ...]:
+    """The brakes that this plan meets: more deletions than both bounds allow, counted in each direction."""
+    policy = found.policy
+    removals = [*(wave for wave in disk.places), *disk.removals]
+    here = sum(isinstance(operation, RemoveEntry) for wave in removals for operation in wave)
+    there = len(proposals.deleted) if policy.may_write else 0
+    if max(here, there) <= policy.brake_entries:
+        return ()
+    entries = found.trees.synced_count()
+    counted = (("local", here), ("remote", there))
+    return tuple(
+        Brake(side, count, entries)
+        for side, count in counted
+        if count > policy.brake_entries and count > policy.brake_ratio * entries
+    )
+
+
+def _waves(ordered: list[Item], disk: DiskWaves, proposals: Proposals) -> tuple[tuple[Operation, ...], ...]:
+    """All waves: adoptions; places on disk; proposals; contents; removals; what is only recorded."""
+    touched = {
+        operation.entry
+        for wave in (*disk.places, disk.contents, *disk.removals, disk.absent)
+        for operation in wave
+        if not isinstance(operation, ForkEntry)
+    }
+    adoptions: list[Operation] = []
+    records: list[Operation] = list(disk.absent)
+    for item in ordered:
+        entry = item.entry
+        agreed = None if entry in touched or entry in disk.held_back else agreed_on(item, item.r, proposed=False)
+        if item.adopted_from is not None:
+            adoptions.append(AdoptEntry(item.adopted_from, entry, agreed))
+        elif agreed is not None:
+            records.append(MarkSynced(entry, item.kind, agreed))
+        elif not item.alive and item.synced is not None and item.r is None and item.place is None:
+            records.append(ForgetEntry(entry))
+    proposed: list[list[Operation]] = [[*wave] for wave in proposals.waves]
+    waves = [adoptions, *disk.places, *proposed, disk.contents, *disk.removals, records]
+    return tuple(tuple(wave) for wave in waves if wave)
+
+
+def _settled(
+    found: Differences, disk: DiskWaves, waves: tuple[tuple[Operation, ...], ...], withheld: set[EntryId]
+) -> tuple[EntryId, ...]:
+    """The differing entries that nothing is done about, now or later."""
+    busy = disk.held_back | withheld
+    for wave in waves:
+        for operation in wave:
+            busy.add(operation.entry)
+            if isinstance(operation, AdoptEntry):
+                busy.add(operation.local)
+    items = found.items
+    return tuple(entry for entry in found.differing if entry not in busy and _is_settled(items.get(entry)))
+
+
+def _is_settled(item: Item | None) -> bool:
+    if item is None or item.frozen:
+        return False
+    return _new_in_target(item) is None

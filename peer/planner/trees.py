@@ -103,7 +103,7 @@ class Trees(Protocol):
         """Entries on disk under `parent`."""
 
     def remote_named(self, parent: EntryId, name: str) -> EntryId | None:
-        """The live remote child of that name."""
+        """The remote child of that name that is not itself deleted."""
 
     def local_named(self, parent: EntryId, name: str) -> EntryId | None:
         """The local child of that true name."""

@@ -1,0 +1,189 @@
+"""What a plan looks at. Owns the entries under consideration, the closure of those that differ, and liveness.
+
+Never decides an outcome. An entry that is not looked at is live in the journal and on disk as it was last synced (or
+absent by design), and so are its ancestors, unless one of them is looked at.
+"""
+
+from dataclasses import replace
+
+from peer.planner.operations import Policy
+from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, Trees
+from protocol.ids import ROOT, EntryId
+from protocol.model import Kind
+
+Place = tuple[EntryId, str]
+
+
+class Item:
+    """One entry while its plan is made: its value in each tree, then its place and content in the target.
+
+    `r`, `b`, `l` are the remote value (None unless the entry lives in the target by what the journal says alone), the
+    synced base, and the local value (a parked entry where it is meant to be; the base where the disk says nothing).
+    `place` is where the entry is on disk now. `from_local`: the target's location is the local one. `forks`: both sides
+    changed the content, so that the local one becomes the item `fork`.
+    """
+
+    __slots__ = (
+        "absent", "adopted_from", "alive", "attributes", "b", "content", "copy_of", "entry", "fork", "fork_of", "forks",
+        "from_local", "frozen", "kind", "l", "lasting", "live", "local", "name", "parent", "place", "r", "remote",
+        "synced", "undone",
+    )  # fmt: skip
+
+    def __init__(
+        self, entry: EntryId, remote: RemoteNode | None, synced: SyncedNode | None, local: LocalNode | None
+    ) -> None:
+        self.entry = entry
+        self.remote = remote
+        self.synced = synced
+        self.local = local
+        self.live = False
+        self.lasting = False
+        self.r: Node | None = None
+        self.b: Node | None = None if synced is None or synced.base.deleted else synced.base
+        self.l: Node | None = None
+        self.place: Place | None = None
+        self.absent = False
+        self.frozen = False
+        if local is not None:
+            node = local.node
+            self.place = (node.parent, node.name)
+            if local.intended is not None:
+                node = replace(node, parent=local.intended[0], name=local.intended[1])
+            self.l = node
+        first = self.l or self.b or (remote.node if remote is not None else None)
+        self.kind: Kind = Kind.DIRECTORY if first is None else first.kind
+        self.copy_of = local.copy_of if local is not None else None
+        self.adopted_from: EntryId | None = None
+        self.forks = False
+        self.fork: Item | None = None
+        self.fork_of: Item | None = None
+        self.undone = ""
+        # the target
+        self.alive = False
+        self.from_local = False
+        self.parent: EntryId = ROOT
+        self.name = ""
+        self.content: Content | None = None
+        self.attributes: Attributes | None = None
+
+    def take(self, node: Node, *, from_local: bool) -> None:
+        """Make `node` the target."""
+        self.alive = True
+        self.from_local = from_local
+        self.parent = node.parent
+        self.name = node.name
+        self.content = node.content
+        self.attributes = node.attributes
+
+    def target(self) -> Node:
+        """The target's node; for one that is not live there, a deleted one."""
+        if self.alive:
+            return Node(self.entry, self.kind, self.parent, self.name, self.content, self.attributes)
+        last = self.r or self.b or self.l or (self.remote.node if self.remote is not None else None)
+        assert last is not None
+        return Node(self.entry, self.kind, last.parent, last.name, None, None, deleted=True)
+
+
+class Differences:
+    """The entries that a plan looks at, by id."""
+
+    def __init__(self, trees: Trees, policy: Policy) -> None:
+        self.trees = trees
+        self.policy = policy
+        self.items: dict[EntryId, Item] = {}
+        self.differing: tuple[EntryId, ...] = tuple(trees.differing())
+        self.adopted: dict[EntryId, EntryId] = {}
+        self._live: dict[EntryId, bool] = {ROOT: True}
+        self._lasting: dict[EntryId, bool] = {ROOT: True}
+        self._gather()
+
+    def _gather(self) -> None:
+        items, trees = self.items, self.trees
+        stack = [entry for entry in self.differing if entry != ROOT]
+        while stack:
+            entry = stack.pop()
+            if entry in items:
+                continue
+            item = items[entry] = self.load(entry)
+            if item.kind is not Kind.DIRECTORY:
+                continue
+            if not item.live:
+                if item.remote is not None or item.b is not None:
+                    stack.extend(trees.synced_children(entry))
+                    stack.extend(trees.local_children(entry))
+                    if item.lasting:
+                        stack.extend(trees.remote_children(entry))
+            elif item.b is None or item.l is None:
+                stack.extend(trees.remote_children(entry))
+
+    def load(self, entry: EntryId) -> Item:
+        """The entry with its values in the three trees and its liveness. The caller adds it to `items`."""
+        trees = self.trees
+        item = Item(entry, trees.remote(entry), trees.synced(entry), trees.local(entry))
+        if item.remote is not None:
+            item.live = self.live(entry)
+            item.lasting = item.live or self.lasting(entry)
+            if item.lasting:
+                item.r = item.remote.node
+        if item.b is not None and item.l is None and item.synced is not None and item.synced.absent_by_design:
+            item.l, item.absent = item.b, True
+        if trees.unknown(entry):
+            item.frozen = True
+            if item.l is None and item.b is not None:
+                item.l, item.place = item.b, (item.b.parent, item.b.name)
+        if item.remote is not None and not item.remote.usable:
+            self._without_bad_content(item)
+        return item
+
+    def _without_bad_content(self, item: Item) -> None:
+        """Where no version of an entry was ever good, its content counts as what is here."""
+        known = item.b or item.l
+        if item.r is not None and item.r.content is None and item.kind is not Kind.DIRECTORY and known is not None:
+            item.r = replace(item.r, content=known.content, attributes=known.attributes)
+
+    def live(self, entry: EntryId) -> bool:
+        """Whether the entry is live in the journal now."""
+        memo, path = self._live, []
+        while entry not in memo:
+            row = self.trees.remote(entry)
+            if row is None or row.node.deleted:
+                memo[entry] = False
+                break
+            path.append(entry)
+            entry = row.node.parent
+        value = memo[entry]
+        for passed in path:
+            memo[passed] = value
+        return value
+
+    def lasting(self, entry: EntryId) -> bool:
+        """Whether the entry is live, or will be because a directory above it outlives its deletion."""
+        memo, path = self._lasting, []
+        while entry not in memo:
+            if self.live(entry):
+                memo[entry] = True
+                break
+            row = self.trees.remote(entry)
+            if row is None or row.node.deleted:
+                memo[entry] = False
+                break
+            path.append(entry)
+            entry = row.node.parent
+        value = memo[entry]
+        for passed in reversed(path):
+            value = value or self._outlives_as_directory(entry)
+            memo[passed] = value
+            entry = passed
+        return value
+
+    def _outlives_as_directory(self, entry: EntryId) -> bool:
+        item = Item(entry, self.trees.remote(entry), self.trees.synced(entry), self.trees.local(entry))
+        return item.l is not None and self.outlives(item)
+
+    def outlives(self, item: Item) -> bool:
+        """Whether an entry that is here lives on although the journal's has ended: edited, new, or moved elsewhere."""
+        row, base, here = item.remote, item.b, item.l
+        assert here is not None
+        if row is None or base is None or self.policy.rejected_deletions or here.content != base.content:
+            return True
+        return not row.node.deleted and (here.parent, here.name) != (base.parent, base.name)

@@ -1,0 +1,132 @@
+"""Names in the target: who has a name that two want, and how conflicted copies are called. Owns these; pure.
+
+The journal's entry always has the name. What gives way is renamed, never dropped.
+"""
+
+from peer.planner.differences import Differences, Item, Place
+from peer.planner.merge import decide
+from peer.planner.operations import Conflict
+from peer.planner.trees import Content, LocalNode
+from protocol.ids import EntryId
+from protocol.model import Kind
+from protocol.names import conflict_name, utc_date
+
+
+class Names:
+    """The names taken in the target, as far as this plan looks at them."""
+
+    def __init__(self, found: Differences) -> None:
+        self._found = found
+        self.taken: dict[Place, EntryId] = {}
+        self.conflicts: list[Conflict] = []
+
+    def settle(self) -> None:
+        """Make all names unique among live siblings, and give every conflicted copy its id and name."""
+        losers = [*self._lose_to_journal(), *self._lose_to_each_other()]
+        for item, winner in sorted(losers, key=lambda pair: (pair[0].parent, pair[0].name, pair[0].entry)):
+            self._rename(item, winner)
+        forked = [item for item in self._found.items.values() if item.forks]
+        for item in sorted(forked, key=lambda item: item.entry):
+            self._fork(item)
+
+    def _lose_to_journal(self) -> list[tuple[Item, EntryId]]:
+        taken, items = self.taken, self._found.items
+        here = []
+        for item in items.values():
+            if item.alive:
+                if item.from_local:
+                    here.append(item)
+                else:
+                    taken[item.parent, item.name] = item.entry
+        losers = []
+        self._here: list[Item] = []
+        for item in here:
+            winner = self.occupant((item.parent, item.name))
+            if winner is None:
+                self._here.append(item)
+            else:
+                losers.append((item, winner))
+        return losers
+
+    def _lose_to_each_other(self) -> list[tuple[Item, EntryId]]:
+        """Two entries moved here to one name, which happens where their directories were taken for one."""
+        losers = []
+        taken, items = self.taken, self._found.items
+        for item in self._here:
+            key = (item.parent, item.name)
+            other = taken.get(key)
+            if other is None:
+                taken[key] = item.entry
+                continue
+            first, second = sorted((items[other], item), key=lambda one: (one.place != key, one.entry))
+            taken[key] = first.entry
+            losers.append((second, first.entry))
+        return losers
+
+    def occupant(self, key: Place) -> EntryId | None:
+        """Who has this name in the target: an entry placed by this plan, or one that it does not look at."""
+        winner = self.taken.get(key)
+        if winner is None:
+            winner = self._found.trees.remote_named(*key)
+            if winner is not None and winner in self._found.items:
+                winner = None
+        return winner
+
+    def _free_name(self, item: Item, name: str, here: LocalNode | None) -> str:
+        policy = self._found.policy
+        mtime_ns = None
+        if here is not None and here.node.attributes is not None:
+            mtime_ns = here.node.attributes.mtime_ns
+        date = policy.date if mtime_ns is None else utc_date(mtime_ns)
+        n = 1
+        while True:
+            candidate = conflict_name(name, policy.device_name, date, n, directory=item.kind is Kind.DIRECTORY)
+            if self.occupant((item.parent, candidate)) is None:
+                return candidate
+            n += 1
+
+    def _rename(self, item: Item, winner: EntryId) -> None:
+        item.name = self._free_name(item, item.name, item.local)
+        self.taken[item.parent, item.name] = item.entry
+        other = self._found.items.get(winner)
+        same_kind = other is not None and other.kind is item.kind is not Kind.DIRECTORY
+        if same_kind and item.b is None and item.remote is None and item.copy_of is None:
+            item.copy_of = (winner, None)
+        self.conflicts.append(Conflict(winner, item.entry, item.name))
+
+    def _fork(self, item: Item) -> None:
+        here = item.l
+        assert here is not None
+        assert here.content is not None
+        base = None if item.b is None or item.synced is None else item.synced.content_base
+        fork = self._fork_item(item, here.content, base or b"")
+        fork.fork_of, item.fork = item, fork
+        fork.kind = item.kind
+        if not fork.alive:
+            fork.parent = item.parent
+            fork.name = self._free_name(fork, item.name, item.local)
+            fork.alive, fork.from_local = True, True
+            fork.content, fork.attributes = here.content, here.attributes
+            self.taken[fork.parent, fork.name] = fork.entry
+        original = item.remote.copy_of if item.remote is not None else None
+        if original is None and item.copy_of is not None:
+            original = item.copy_of[0]
+        fork.copy_of = (original or item.entry, base)
+        self.conflicts.append(Conflict(item.entry, fork.entry, fork.name))
+
+    def _fork_item(self, item: Item, content: Content, base: bytes) -> Item:
+        """An entry for the copy: unknown to all trees, or the journal's copy of the same bytes, made elsewhere."""
+        found = self._found
+        n = 1
+        while True:
+            parts = (item.entry, base, content.digest, n.to_bytes(4, "big"))
+            entry = found.policy.derive("conflicted copy", parts)
+            fork = found.items.get(entry)
+            if fork is None:
+                fork = found.load(entry)
+                decide(found, fork)
+            free = fork.local is None and fork.synced is None and fork.fork_of is None
+            if free and (fork.remote is None or (fork.r is not None and fork.r.content == content)):
+                found.items[entry] = fork
+                return fork
+            n += 1

@@ -1,0 +1,181 @@
+"""Makes the target one tree: parents that live, entries made twice taken as one, no cycles. Owns these three steps.
+
+Names are settled afterwards, in `naming`. Pure.
+"""
+
+from peer.planner.differences import Differences, Item
+from peer.planner.merge import decide
+from protocol.ids import ROOT, ChangeId, EntryId
+from protocol.model import Kind
+
+
+def settle_parents(found: Differences) -> None:
+    """Give every live entry a live parent.
+
+    A directory that was only deleted here stays. One that the journal has ended is made again under a derived id, at
+    its place on this disk, and what is there on disk is taken for it.
+    """
+    resolved: dict[EntryId, EntryId] = {ROOT: ROOT}
+    queue = [item for item in found.items.values() if item.alive]
+    while queue:
+        parent = queue.pop().parent
+        if parent not in resolved:
+            resolved[parent] = _living(found, parent, queue)
+    for item in found.items.values():
+        if item.alive:
+            item.parent = resolved.get(item.parent, item.parent)
+
+
+def _living(found: Differences, parent: EntryId, queue: list[Item]) -> EntryId:
+    item = found.items.get(parent)
+    if item is None:
+        known = found.trees.remote(parent) is not None or found.trees.local(parent) is not None
+        return parent if known else ROOT
+    if item.alive:
+        return parent
+    if item.r is not None:
+        item.take(item.r, from_local=False)
+        item.undone = "deleted"
+        queue.append(item)
+        return parent
+    if item.l is None or item.place is None:
+        return ROOT
+    return _made_again(found, item, queue)
+
+
+def _made_again(found: Differences, old: Item, queue: list[Item]) -> EntryId:
+    """The directory that stands for `old`, which the journal has ended: another device's, or a new one."""
+    derive, trees, items = found.policy.derive, found.trees, found.items
+    entry = old.entry
+    while True:
+        entry = derive("directory made again", (entry, _ended_by(found, entry)))
+        if trees.remote(entry) is None or found.lasting(entry):
+            break
+    item = items.get(entry)
+    if item is None:
+        item = items[entry] = found.load(entry)
+        decide(found, item)
+    if item.l is None and item.b is None:
+        here = old.l
+        assert here is not None
+        _adopt(found, old, item)
+        if not item.alive:
+            item.take(here, from_local=True)
+    elif not item.alive and item.r is not None:
+        item.take(item.r, from_local=False)
+    if item.alive:
+        queue.append(item)
+        return entry
+    return ROOT
+
+
+def _ended_by(found: Differences, entry: EntryId) -> ChangeId:
+    """The change that deleted the entry, or the nearest directory above it."""
+    row = found.trees.remote(entry)
+    while row is not None and not row.node.deleted:
+        row = found.trees.remote(row.node.parent)
+    assert row is not None, "asked of an entry that lives"
+    return row.head
+
+
+def _adopt(found: Differences, old: Item, item: Item) -> None:
+    """What is on disk as `old` is `item`: it has `old`'s place and local value from here on."""
+    item.local, item.l, item.place = old.local, old.l, old.place
+    item.kind, item.copy_of, item.frozen = old.kind, old.copy_of, old.frozen
+    item.adopted_from = old.entry
+    found.adopted[old.entry] = item.entry
+    del found.items[old.entry]
+    if item.r is not None:
+        decide(found, item)
+
+
+def adopt_same_names(found: Differences) -> None:
+    """Take an entry made here for the journal's entry of that name, made elsewhere, where the two are equal: two
+    directories (whose contents are then compared likewise), or two files or symlinks of the same content."""
+    new = {
+        item.entry: item
+        for item in found.items.values()
+        if item.alive and item.l is not None and item.remote is None and item.b is None and not item.frozen
+    }
+    known: dict[EntryId, bool] = {ROOT: True}
+    done: set[EntryId] = set()
+    for entry in new:
+        chain = []
+        while entry in new and entry not in done:
+            done.add(entry)
+            chain.append(new[entry])
+            entry = new[entry].parent
+        for item in reversed(chain):
+            _adopt_same_name(found, item, known)
+    adopted = found.adopted
+    if adopted:
+        for item in found.items.values():
+            item.parent = adopted.get(item.parent, item.parent)
+            if item.place is not None:
+                item.place = (adopted.get(item.place[0], item.place[0]), item.place[1])
+
+
+def _adopt_same_name(found: Differences, item: Item, known: dict[EntryId, bool]) -> None:
+    if item.adopted_from is not None:
+        return
+    parent = found.adopted.get(item.parent, item.parent)
+    if parent not in known:
+        known[parent] = found.trees.remote(parent) is not None
+    if not known[parent]:
+        return
+    named = found.trees.remote_named(parent, item.name)
+    other = None if named is None else found.items.get(named)
+    if (
+        other is not None
+        and other.alive
+        and other.r is not None
+        and other.b is None
+        and other.l is None
+        and other.kind is item.kind
+        and other.content == item.content
+    ):
+        _adopt(found, item, other)
+
+
+def break_cycles(found: Differences) -> None:
+    """Undo local moves of directories until no entry is below itself. One of each cycle's moves is always local."""
+    safe: set[EntryId] = {ROOT}
+    for start in sorted(item.entry for item in found.items.values() if item.kind is Kind.DIRECTORY and item.from_local):
+        while True:
+            cycle = _cycle_above(found, start, safe)
+            if cycle is None:
+                break
+            undone = min(
+                (
+                    item
+                    for entry in cycle
+                    if (item := found.items.get(entry)) is not None and item.from_local and item.r
+                ),
+                key=lambda item: item.entry,
+            )
+            assert undone.r is not None
+            undone.take(undone.r, from_local=False)
+            undone.undone = "moved"
+            settle_parents(found)
+
+
+def _cycle_above(found: Differences, entry: EntryId, safe: set[EntryId]) -> list[EntryId] | None:
+    """The entries that are below themselves, going up from `entry` in the target; None where the root is reached."""
+    path: dict[EntryId, None] = {}
+    while entry not in safe:
+        if entry in path:
+            passed = list(path)
+            return passed[passed.index(entry) :]
+        path[entry] = None
+        entry = target_parent(found, entry)
+    safe.update(path)
+    return None
+
+
+def target_parent(found: Differences, entry: EntryId) -> EntryId:
+    """The parent of a live entry in the target. Entries that are not looked at stay where the journal has them."""
+    item = found.items.get(entry)
+    if item is not None:
+        return item.parent
+    row = found.trees.remote(entry)
+    return ROOT if row is None else row.node.parent
