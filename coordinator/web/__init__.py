@@ -1,0 +1,1 @@
+"""HTTP and WebSockets: decoding, limits, statuses, streams. Permission and rules are the services'."""
