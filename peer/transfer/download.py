@@ -30,7 +30,8 @@ __all__ = ["Bad", "FetchRequest", "FetchResult", "Fetched", "Fetcher", "Missing"
 
 WINDOW_BYTES: Final = 64 * limits.MIB
 """How much of the files, by plaintext, one question to a source covers."""
-GROUP_BYTES: Final = 4 * limits.MIB
+GROUP_BYTES: Final = 2 * limits.MIB
+"""How much, by plaintext, is opened and written in one call."""
 GROUP_BLOCKS: Final = 500
 _ROUNDS: Final = 2
 """How often a block that came out wrong is asked for once more."""
@@ -201,7 +202,7 @@ class _Run:
                 # No buffers: reception waits while a batch is opened, and that while one is written.
                 to_open, groups = trio.open_memory_channel[list[Received]](0)
                 to_write, chunks = trio.open_memory_channel[list[Opened]](0)
-                nursery.start_soon(self._collect, [ref.block for ref in fetched], to_open)
+                nursery.start_soon(self._collect, fetched, to_open)
                 nursery.start_soon(self._open, fetched, groups, to_write)
                 async for opened in chunks:
                     await advance(opened, _after(steps, at, len(opened)))
@@ -225,7 +226,7 @@ class _Run:
                 del items
                 await to_write.send(opened)
 
-    async def _collect(self, wanted: Sequence[BlockId], send: trio.MemorySendChannel[list[Received]]) -> None:
+    async def _collect(self, wanted: Sequence[ChunkRef], send: trio.MemorySendChannel[list[Received]]) -> None:
         """Ask until every block has come or is said to be absent, or there is no use. Groups are in the order asked."""
         done = 0
         async with send:
@@ -234,7 +235,7 @@ class _Run:
                 refusal: Refusal | None = None
                 received = 0
                 try:
-                    async with self._source.fetch(part) as frames:
+                    async with self._source.fetch([ref.block for ref in part]) as frames:
                         if isinstance(frames, Refusal):
                             refusal = frames
                         else:
@@ -251,9 +252,12 @@ class _Run:
                     return
 
     async def _groups(
-        self, asked: Sequence[BlockId], batches: AsyncIterator[Sequence[Frame]]
+        self, asked: Sequence[ChunkRef], batches: AsyncIterator[Sequence[Frame]]
     ) -> AsyncGenerator[list[Received], None]:
-        """What came, in portions worth a hop to a thread; after a cut the last portion, then the end."""
+        """What came, in portions worth a hop to a thread; after a cut the last portion, then the end.
+
+        A portion is measured by what it will be when opened: a block may hold a thousand times its size.
+        """
         group: list[Received] = []
         size = at = 0
         try:
@@ -262,14 +266,14 @@ class _Run:
                 self._source.count(arrived + HEAD_BYTES * len(batch))
                 await self._by.limiter.take(arrived)
                 for frame in batch:
-                    if at == len(asked) or frame.block != asked[at]:
+                    if at == len(asked) or frame.block != asked[at].block:
                         raise SourceCut("blocks came in another order")
-                    at += 1
                     group.append(Received(frame.block, frame.data if frame.kind is FrameKind.BLOCK else None))
-                size += arrived
-                if size >= GROUP_BYTES or len(group) >= GROUP_BLOCKS:
-                    yield group
-                    group, size = [], 0
+                    size += max(asked[at].length, len(frame.data))
+                    at += 1
+                    if size >= GROUP_BYTES or len(group) == GROUP_BLOCKS:
+                        yield group
+                        group, size = [], 0
         except SourceCut:
             pass  # whoever collects sees that some are missing
         if group:
@@ -303,7 +307,7 @@ class _Run:
         holes: list[Hole] = []
         async with trio.open_nursery() as nursery:
             send, groups = trio.open_memory_channel[list[Received]](0)
-            nursery.start_soon(self._collect, list(by_block), send)
+            nursery.start_soon(self._collect, [steps[0].ref for steps in by_block.values()], send)
             async for group in groups:
                 steps = [step for received in group for step in by_block[received.block]]
                 found = await self._by.offload.run(self.assembler.fill, steps, group)
