@@ -5,6 +5,7 @@ call for a whole batch, in `peer.disk.apply`), and never touches a user path but
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -102,13 +103,20 @@ def open_temp(root: Root, size_bytes: int = 0) -> Iterator[TempWriter]:
     try:
         try:
             if size_bytes >= _RESERVE_FROM_BYTES:
-                root.fs.allocate(handle, size_bytes)
+                _reserve(root, handle, size_bytes)
             yield TempWriter(root, name, handle)
         finally:
             root.fs.close(handle)
     except BaseException:
         discard_temp(root, name)
         raise
+
+
+def _reserve(root: Root, handle: Handle, size_bytes: int) -> None:
+    # Asked first, since a reservation that fails may have taken, and must give back, all there is.
+    if root.fs.free_bytes(handle) < size_bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    root.fs.allocate(handle, size_bytes)
 
 
 def discard_temp(root: Root, name: str) -> None:
