@@ -6,6 +6,7 @@ the COMMIT itself fails, all in the batch fail. Statements are in `sql_people`, 
 """
 
 import errno
+import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ class SqlMetadata:
     async def _write_batch(self, offload: Offload, batch: list[_Job]) -> None:
         try:
             await offload.run(lambda: self._write(batch))
-        except (DBAPIError, OSError) as error:
+        except (DBAPIError, sqlite3.Error, OSError) as error:
             _fail(batch, str(error), full=_is_full(error))
         except BaseException as error:
             _fail(batch, repr(error))
@@ -234,7 +235,11 @@ def _fail(jobs: list[_Job], why: str, *, full: bool = False) -> None:
 
 def _told(error: Exception) -> Exception:
     """What the caller of a use case gets: a bug's exception as it is, a failing disk's as the port promises."""
-    return StorageUnavailable(str(error), full=_is_full(error)) if isinstance(error, OperationalError) else error
+    return (
+        StorageUnavailable(str(error), full=_is_full(error))
+        if isinstance(error, OperationalError | sqlite3.OperationalError)
+        else error
+    )
 
 
 def _is_full(error: BaseException) -> bool:

@@ -6,12 +6,12 @@ live names holds at every statement.
 
 from typing import Any, Final, cast
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from coordinator.records import Appended
 from coordinator.storage import tables
-from coordinator.storage.lookup import Lookup
+from coordinator.storage.driver import Driver, Lookup, Statement
 from protocol import codec, limits
 from protocol.ids import NO_LOG, BlockId, LogHash, UserId, WorkspaceId
 from protocol.model import (
@@ -34,18 +34,18 @@ _workspaces, _commits, _changes = tables.workspaces.c, tables.commits.c, tables.
 _heads, _refs = tables.entry_heads.c, tables.block_refs.c
 
 _KEY: Final[BindParameter[int]] = bindparam("key")
-_SIZES: Final = (
+_SIZES: Final = Statement(
     select(_commits.seq, _commits.size)
     .where(_commits.workspace == _KEY, _commits.seq > bindparam("after"))
     .order_by(_commits.seq)
     .limit(bindparam("count"))
 )
-_COMMITS: Final = (
+_COMMITS: Final = Statement(
     select(_commits.seq, _commits.log_hash, _commits.received, _commits.header, _commits.signature, _commits.control)
     .where(_commits.workspace == _KEY, _commits.seq > bindparam("after"), _commits.seq <= bindparam("last"))
     .order_by(_commits.seq)
 )
-_CHANGES: Final = (
+_CHANGES: Final = Statement(
     select(
         _changes.seq,
         _changes.clear,
@@ -65,24 +65,30 @@ _VACATE: Final = Lookup(
 _REFERENCED: Final = Lookup(_refs.block, lambda keys: select(_refs.block).where(_refs.workspace == _KEY, keys))
 _LENGTHS: Final = Lookup(tables.blocks.c.block, lambda keys: select(tables.blocks.c.length).where(keys))
 _ref = upsert(tables.block_refs)
-_REFER: Final = _ref.on_conflict_do_update(
-    index_elements=[_refs.workspace, _refs.block], set_={"versions": _refs.versions + _ref.excluded.versions}
+_REFER: Final = Statement(
+    _ref.on_conflict_do_update(
+        index_elements=[_refs.workspace, _refs.block], set_={"versions": _refs.versions + _ref.excluded.versions}
+    )
 )
 _device = upsert(tables.workspace_devices)
-_DEVICE: Final = _device.on_conflict_do_update(
-    index_elements=["workspace", "device_id"],
-    set_={name: _device.excluded[name] for name in ("user_id", "keys", "active", "last_number")},
+_DEVICE: Final = Statement(
+    _device.on_conflict_do_update(
+        index_elements=["workspace", "device_id"],
+        set_={name: _device.excluded[name] for name in ("user_id", "keys", "active", "last_number")},
+    )
 )
 _member = upsert(tables.members)
-_MEMBER: Final = _member.on_conflict_do_update(
-    index_elements=["workspace", "user_id"], set_={"role": _member.excluded.role}
+_MEMBER: Final = Statement(
+    _member.on_conflict_do_update(index_elements=["workspace", "user_id"], set_={"role": _member.excluded.role})
 )
 _chain = upsert(tables.workspace_chains)
-_CHAIN: Final = _chain.on_conflict_do_update(
-    index_elements=["workspace", "user_id"],
-    set_={"length": _chain.excluded.length, "last": _chain.excluded.last},
+_CHAIN: Final = Statement(
+    _chain.on_conflict_do_update(
+        index_elements=["workspace", "user_id"],
+        set_={"length": _chain.excluded.length, "last": _chain.excluded.last},
+    )
 )
-_MOVE_HEAD: Final = (
+_MOVE_HEAD: Final = Statement(
     update(tables.workspaces)
     .where(_workspaces.id == _KEY)
     .values(
@@ -97,38 +103,39 @@ _MOVE_HEAD: Final = (
 )
 
 
-def create(connection: Connection, workspace: WorkspaceId, owner: UserId, salt: bytes) -> int:
+_INSERT_COMMIT: Final = Statement(insert(tables.commits))
+_INSERT_CHANGE: Final = Statement(insert(tables.changes))
+_INSERT_HEAD: Final = Statement(insert(tables.entry_heads))
+_INSERT_WORKSPACE: Final = Statement(insert(tables.workspaces))
+_NEXT_KEY: Final = Statement(select(func.coalesce(func.max(_workspaces.id), 0) + 1))
+_DROP_MEMBER: Final = Statement(
+    delete(tables.members).where(tables.members.c.workspace == _KEY, tables.members.c.user_id == bindparam("user"))
+)
+
+
+def create(driver: Driver, workspace: WorkspaceId, owner: UserId, salt: bytes) -> int:
     """A workspace with an empty journal; returns its key."""
-    row = {
-        "workspace_id": workspace,
-        "owner": owner,
-        "salt": salt,
-        "head_seq": 0,
-        "head_hash": NO_LOG,
-        "epoch": 1,
-        "last_control": bytes(32),
-        "received": 0,
-        "entries": 0,
-        "stored_bytes": 0,
-    }
-    key = connection.execute(insert(tables.workspaces), row).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    key = driver.value(_NEXT_KEY, {})
+    assert isinstance(key, int), "there is always a next one"
+    no_control = bytes(32)
+    row = (key, workspace, owner, salt, 0, NO_LOG, 1, no_control, 0, 0, 0)
+    driver.run_many(_INSERT_WORKSPACE, [row])
+    return key
 
 
-def append(connection: Connection, key: int, appended: Appended) -> None:
+def append(driver: Driver, key: int, appended: Appended) -> None:
     """The commit becomes the journal's head, with all that its delta says."""
     delta = appended.delta
-    _insert_commit(connection, key, appended)
+    _insert_commit(driver, key, appended)
     more_entries, more_bytes = 0, 0
     body = appended.commit.body
     if isinstance(body, Entries) and body.changes:
-        _insert_changes(connection, key, delta.workspace.seq, body, appended)
-        more_entries = _store_heads(connection, key, body, appended)
-        more_bytes = _refer(connection, key, body)
-    _store_members(connection, key, appended)
+        _insert_changes(driver, key, delta.workspace.seq, body, appended)
+        more_entries = _store_heads(driver, key, body, appended)
+        more_bytes = _refer(driver, key, body)
+    _store_members(driver, key, appended)
     state = delta.workspace
-    connection.execute(
+    driver.run(
         _MOVE_HEAD,
         {
             "key": key,
@@ -143,68 +150,69 @@ def append(connection: Connection, key: int, appended: Appended) -> None:
     )
 
 
-def _insert_commit(connection: Connection, key: int, appended: Appended) -> None:
+def _insert_commit(driver: Driver, key: int, appended: Appended) -> None:
     body = appended.commit.body
-    row = {
-        "workspace": key,
-        "seq": appended.delta.workspace.seq,
-        "digest": appended.delta.digest,
-        "log_hash": appended.delta.workspace.log_hash,
-        "received": appended.received,
-        "header": codec.encode(appended.commit.header),
-        "signature": appended.commit.signature,
-        "control": None if isinstance(body, Entries) else codec.encode(body),
-        "changes": len(body.changes) if isinstance(body, Entries) else 0,
-        "size": appended.size,
-    }
-    connection.execute(insert(tables.commits), row)
+    state = appended.delta.workspace
+    row = (
+        key,
+        state.seq,
+        appended.delta.digest,
+        state.log_hash,
+        appended.received,
+        codec.encode(appended.commit.header),
+        appended.commit.signature,
+        None if isinstance(body, Entries) else codec.encode(body),
+        len(body.changes) if isinstance(body, Entries) else 0,
+        appended.size,
+    )
+    driver.run_many(_INSERT_COMMIT, [row])
 
 
-def _insert_changes(connection: Connection, key: int, seq: int, body: Entries, appended: Appended) -> None:
+def _insert_changes(driver: Driver, key: int, seq: int, body: Entries, appended: Appended) -> None:
     rows = []
     for position, (change, hashes) in enumerate(zip(body.changes, appended.hashes, strict=True)):
         whole = change if isinstance(change, Change) else None
         rows.append(
-            {
-                "workspace": key,
-                "seq": seq,
-                "position": position,
-                "entry": change.clear.entry,
-                "change_id": hashes.change_id,
-                "clear": codec.encode(change.clear),
-                "sealed_hash": hashes.sealed_hash,
-                "lists_hash": hashes.lists_hash,
-                "sealed": whole.sealed if whole else None,
-                "added": whole.added if whole else None,
-                "removed": whole.removed if whole else None,
-            }
+            (
+                key,
+                seq,
+                position,
+                change.clear.entry,
+                hashes.change_id,
+                codec.encode(change.clear),
+                hashes.sealed_hash,
+                hashes.lists_hash,
+                whole.sealed if whole else None,
+                whole.added if whole else None,
+                whole.removed if whole else None,
+            )
         )
-    connection.execute(insert(tables.changes), rows)
+    driver.run_many(_INSERT_CHANGE, rows)
 
 
-def _store_heads(connection: Connection, key: int, body: Entries, appended: Appended) -> int:
+def _store_heads(driver: Driver, key: int, body: Entries, appended: Appended) -> int:
     """Returns how many more entries are not deleted."""
     replaced = [change.clear.entry for change in body.changes if change.clear.base is not None]
-    before = sum(not row[0] for row in list(_VACATE.run(connection, replaced, key=key)))
+    before = sum(not row[0] for row in list(_VACATE.rows(driver, replaced, key=key)))
     rows = [
-        {
-            "workspace": key,
-            "entry": entry,
-            "parent": state.parent,
-            "kind": int(state.kind),
-            "name_key": state.name_key,
-            "deleted": int(state.deleted),
-            "head": state.head,
-            "seq": state.seq,
-            "device": state.device,
-        }
+        (
+            key,
+            entry,
+            state.parent,
+            int(state.kind),
+            state.name_key,
+            int(state.deleted),
+            state.head,
+            state.seq,
+            state.device,
+        )
         for entry, state in appended.delta.entries
     ]
-    connection.execute(insert(tables.entry_heads), rows)
+    driver.run_many(_INSERT_HEAD, rows)
     return sum(not state.deleted for _, state in appended.delta.entries) - before
 
 
-def _refer(connection: Connection, key: int, body: Entries) -> int:
+def _refer(driver: Driver, key: int, body: Entries) -> int:
     """References of the versions to the blocks that they add. Returns the bytes new to this workspace."""
     versions: dict[BlockId, int] = {}
     for change in body.changes:
@@ -213,40 +221,31 @@ def _refer(connection: Connection, key: int, body: Entries) -> int:
                 versions[BlockId(block)] = versions.get(BlockId(block), 0) + 1
     if not versions:
         return 0
-    known = {row[0] for row in _REFERENCED.run(connection, versions.keys(), key=key)}
-    more = sum(int(row[0]) for row in _LENGTHS.run(connection, versions.keys() - known))
-    rows = [{"workspace": key, "block": block, "versions": count} for block, count in versions.items()]
-    connection.execute(_REFER, rows)
+    known = {row[0] for row in _REFERENCED.rows(driver, versions.keys(), key=key)}
+    more = sum(int(row[0]) for row in _LENGTHS.rows(driver, versions.keys() - known))
+    driver.run_many(_REFER, [(key, block, count) for block, count in versions.items()])
     return more
 
 
-def _store_members(connection: Connection, key: int, appended: Appended) -> None:
+def _store_members(driver: Driver, key: int, appended: Appended) -> None:
     delta = appended.delta
-    for device, state in delta.devices:
-        row = {
-            "workspace": key,
-            "device_id": device,
-            "user_id": state.user,
-            "keys": codec.encode(state.keys),
-            "active": int(state.active),
-            "last_number": state.last_number,
-        }
-        connection.execute(_DEVICE, row)
+    devices = [
+        (key, device, state.user, codec.encode(state.keys), int(state.active), state.last_number)
+        for device, state in delta.devices
+    ]
+    driver.run_many(_DEVICE, devices)
     for user, role in delta.roles:
         if role is None:
-            members = tables.members
-            connection.execute(delete(members).where(members.c.workspace == key, members.c.user_id == user))
+            driver.run(_DROP_MEMBER, {"key": key, "user": user})
         else:
-            connection.execute(_MEMBER, {"workspace": key, "user_id": user, "role": int(role)})
-    for user, chain in delta.chains:
-        row = {"workspace": key, "user_id": user, "length": chain.length, "last": chain.last}
-        connection.execute(_CHAIN, row)
+            driver.run_many(_MEMBER, [(key, user, int(role))])
+    driver.run_many(_CHAIN, [(key, user, chain.length, chain.last) for user, chain in delta.chains])
 
 
-def read(connection: Connection, key: int, after: int, count: int, size_bytes: int) -> tuple[JournalRow, ...]:
+def read(driver: Driver, key: int, after: int, count: int, size_bytes: int) -> tuple[JournalRow, ...]:
     """Commits after `after` in order: at least one where there is one, at most `count`, about `size_bytes`."""
     last, total = after, 0
-    for seq, size in connection.execute(_SIZES, {"key": key, "after": after, "count": count}):
+    for seq, size in driver.rows(_SIZES, {"key": key, "after": after, "count": count}):
         total += size
         if total > size_bytes and last > after:
             break
@@ -255,9 +254,9 @@ def read(connection: Connection, key: int, after: int, count: int, size_bytes: i
         return ()
     span = {"key": key, "after": after, "last": last}
     changes: dict[int, list[AnyChange]] = {}
-    for row in connection.execute(_CHANGES, span):
+    for row in driver.rows(_CHANGES, span):
         changes.setdefault(row.seq, []).append(_change(row))
-    return tuple(_row(row, changes.get(row.seq, [])) for row in connection.execute(_COMMITS, span))
+    return tuple(_row(row, changes.get(row.seq, [])) for row in driver.rows(_COMMITS, span))
 
 
 def _row(row: Any, changes: list[AnyChange]) -> JournalRow:

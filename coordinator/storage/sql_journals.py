@@ -6,12 +6,12 @@ Reading and writing the journal's commits is in `sql_commits`.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, literal_column, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from coordinator.records import Appended, Workspace
 from coordinator.storage import sql_commits, tables
-from coordinator.storage.lookup import Lookup
+from coordinator.storage.driver import Driver, Lookup, Statement
 from protocol import codec
 from protocol.ids import (
     NO_LOG,
@@ -35,22 +35,26 @@ _chains, _commits = tables.workspace_chains.c, tables.commits.c
 _heads, _keys = tables.entry_heads.c, tables.sealed_keys.c
 
 _KEY: Final[BindParameter[int]] = bindparam("workspace")
-_WORKSPACE: Final = select(tables.workspaces).where(_workspaces.workspace_id == bindparam("id"))
-_ROLE: Final = select(_members.role).where(_members.workspace == _KEY, _members.user_id == bindparam("user"))
-_DEVICE: Final = select(tables.workspace_devices).where(
-    _devices.workspace == _KEY, _devices.device_id == bindparam("device")
+_WORKSPACE: Final = Statement(select(tables.workspaces).where(_workspaces.workspace_id == bindparam("id")))
+_ROLE: Final = Statement(select(_members.role).where(_members.workspace == _KEY, _members.user_id == bindparam("user")))
+_DEVICE: Final = Statement(
+    select(tables.workspace_devices).where(_devices.workspace == _KEY, _devices.device_id == bindparam("device"))
 )
-_CHAIN: Final = select(_chains.length, _chains.last).where(
-    _chains.workspace == _KEY, _chains.user_id == bindparam("user")
+_CHAIN: Final = Statement(
+    select(_chains.length, _chains.last).where(_chains.workspace == _KEY, _chains.user_id == bindparam("user"))
 )
-_AUDIENCE: Final = (
+_AUDIENCE: Final = Statement(
     select(tables.devices.c.device_id)
     .join_from(tables.members, tables.devices, tables.devices.c.user_id == _members.user_id)
     .where(_members.workspace == _KEY, tables.devices.c.active == 1)
 )
-_LOG_HASH: Final = select(_commits.log_hash).where(_commits.workspace == _KEY, _commits.seq == bindparam("seq"))
-_ACCEPTED: Final = select(_commits.seq, _commits.log_hash, _commits.received).where(
-    _commits.workspace == _KEY, _commits.digest == bindparam("digest")
+_LOG_HASH: Final = Statement(
+    select(_commits.log_hash).where(_commits.workspace == _KEY, _commits.seq == bindparam("seq"))
+)
+_ACCEPTED: Final = Statement(
+    select(_commits.seq, _commits.log_hash, _commits.received).where(
+        _commits.workspace == _KEY, _commits.digest == bindparam("digest")
+    )
 )
 _STATE: Final = (
     _heads.entry,
@@ -62,14 +66,15 @@ _STATE: Final = (
     _heads.seq,
     _heads.device,
 )
+LIVE: Final = _heads.deleted == literal_column("0")
+"""Spelt out, not a parameter: only so does SQLite use the index of live names."""
+
 _HEADS: Final = Lookup(_heads.entry, lambda keys: select(*_STATE).where(_heads.workspace == _KEY, keys))
 _NAMED: Final = Lookup(
     _heads.name_key,
-    lambda keys: select(_heads.name_key, _heads.parent, _heads.entry).where(
-        _heads.workspace == _KEY, keys, _heads.deleted == 0
-    ),
+    lambda keys: select(_heads.name_key, _heads.parent, _heads.entry).where(_heads.workspace == _KEY, keys, LIVE),
 )
-_CHANGED: Final = (
+_CHANGED: Final = Statement(
     select(*_STATE, _commits.digest)
     .join_from(
         tables.entry_heads,
@@ -81,7 +86,7 @@ _CHANGED: Final = (
 _SEALED: Final = Lookup(
     _keys.recipient, lambda keys: select(_keys.recipient, _keys.box).where(_keys.workspace == _KEY, keys)
 )
-_ADD_SEALED: Final = upsert(tables.sealed_keys).on_conflict_do_nothing()
+_ADD_SEALED: Final = Statement(upsert(tables.sealed_keys).on_conflict_do_nothing())
 
 
 class SqlJournals:
@@ -89,10 +94,11 @@ class SqlJournals:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._driver = Driver(connection)
 
     def workspace(self, workspace: WorkspaceId) -> Workspace | None:
         """By id."""
-        row = self._connection.execute(_WORKSPACE, {"id": workspace}).one_or_none()
+        row = self._driver.row(_WORKSPACE, {"id": workspace})
         return None if row is None else _workspace(row)
 
     def workspaces(self) -> list[Workspace]:
@@ -121,7 +127,7 @@ class SqlJournals:
 
     def role(self, key: int, user: UserId) -> Role | None:
         """A member's role."""
-        value = self._connection.execute(_ROLE, {"workspace": key, "user": user}).scalar()
+        value = self._driver.value(_ROLE, {"workspace": key, "user": user})
         return None if value is None else Role(value)
 
     def members(self, key: int) -> list[tuple[UserId, Role]]:
@@ -131,7 +137,7 @@ class SqlJournals:
 
     def device(self, key: int, device: DeviceId) -> DeviceState | None:
         """A device that the journal has added."""
-        row = self._connection.execute(_DEVICE, {"workspace": key, "device": device}).one_or_none()
+        row = self._driver.row(_DEVICE, {"workspace": key, "device": device})
         return None if row is None else _device(row)
 
     def devices(self, key: int) -> list[tuple[DeviceId, DeviceState]]:
@@ -141,16 +147,16 @@ class SqlJournals:
 
     def audience(self, key: int) -> frozenset[DeviceId]:
         """All active devices of its members, whether the journal has added them or not."""
-        return frozenset(row[0] for row in self._connection.execute(_AUDIENCE, {"workspace": key}))
+        return frozenset(row[0] for row in self._driver.rows(_AUDIENCE, {"workspace": key}))
 
     def chain(self, key: int, user: UserId) -> ChainState | None:
         """The longest chain that the journal has seen of a user."""
-        row = self._connection.execute(_CHAIN, {"workspace": key, "user": user}).one_or_none()
+        row = self._driver.row(_CHAIN, {"workspace": key, "user": user})
         return None if row is None else ChainState(row.length, LinkHash(row.last))
 
     def heads(self, key: int, entries: Collection[EntryId]) -> dict[EntryId, EntryState]:
         """Head versions."""
-        found = _HEADS.run(self._connection, entries, workspace=key)
+        found = _HEADS.rows(self._driver, entries, workspace=key)
         return {EntryId(row[0]): _entry(row) for row in found}
 
     def named(
@@ -160,50 +166,48 @@ class SqlJournals:
         asked = set(names)
         found: dict[tuple[EntryId, NameKey], list[EntryId]] = {}
         name_keys = {name_key for _, name_key in asked}
-        for name_key, parent, entry in _NAMED.run(self._connection, name_keys, workspace=key):
+        for name_key, parent, entry in _NAMED.rows(self._driver, name_keys, workspace=key):
             if (parent, name_key) in asked:
                 found.setdefault((parent, name_key), []).append(entry)
         return found
 
     def changed_since(self, key: int, seq: int) -> Iterable[tuple[EntryId, EntryState, CommitDigest]]:
         """Entries whose head is later than `seq`."""
-        for row in self._connection.execute(_CHANGED, {"workspace": key, "seq": seq}):
+        for row in self._driver.rows(_CHANGED, {"workspace": key, "seq": seq}):
             yield EntryId(row[0]), _entry(row), CommitDigest(row.digest)
 
     def log_hash(self, key: int, seq: int) -> LogHash | None:
         """The journal's hash after commit `seq`; None where it has none."""
         if seq == 0:
             return NO_LOG
-        value: LogHash | None = self._connection.execute(_LOG_HASH, {"workspace": key, "seq": seq}).scalar()
+        value: LogHash | None = self._driver.value(_LOG_HASH, {"workspace": key, "seq": seq})
         return value
 
     def accepted(self, key: int, digest: CommitDigest) -> tuple[int, LogHash, int] | None:
         """`seq`, `log_hash` and received time of a commit with this digest."""
-        row = self._connection.execute(_ACCEPTED, {"workspace": key, "digest": digest}).one_or_none()
+        row = self._driver.row(_ACCEPTED, {"workspace": key, "digest": digest})
         return None if row is None else (row.seq, LogHash(row.log_hash), row.received)
 
     def rows(self, key: int, after: int, count: int, size_bytes: int) -> tuple[JournalRow, ...]:
         """Commits after `after` in order: at least one where there is one, at most `count`, about `size_bytes`."""
-        return sql_commits.read(self._connection, key, after, count, size_bytes)
+        return sql_commits.read(self._driver, key, after, count, size_bytes)
 
     def create(self, workspace: WorkspaceId, owner: UserId, salt: bytes) -> int:
         """A workspace with an empty journal; returns its key."""
-        return sql_commits.create(self._connection, workspace, owner, salt)
+        return sql_commits.create(self._driver, workspace, owner, salt)
 
     def append(self, key: int, appended: Appended) -> None:
         """The commit becomes the head, with all that its delta says. Raises where it does not fit the tables."""
-        sql_commits.append(self._connection, key, appended)
+        sql_commits.append(self._driver, key, appended)
 
     def keys(self, key: int, recipients: Collection[bytes]) -> tuple[SealedKey, ...]:
         """What is sealed to these."""
-        found = _SEALED.run(self._connection, set(recipients), workspace=key)
+        found = _SEALED.rows(self._driver, set(recipients), workspace=key)
         return tuple(SealedKey(recipient, box) for recipient, box in found)
 
     def add_keys(self, key: int, keys: Iterable[SealedKey]) -> None:
         """Keep sealed keys; a recipient who has one keeps it."""
-        rows = [{"workspace": key, "recipient": sealed.recipient, "box": sealed.box} for sealed in keys]
-        if rows:
-            self._connection.execute(_ADD_SEALED, rows)
+        self._driver.run_many(_ADD_SEALED, [(key, sealed.recipient, sealed.box) for sealed in keys])
 
 
 def _workspace(row: Any) -> Workspace:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from coordinator.records import Device, Invitation, Pairing, User
 from coordinator.storage import tables
+from coordinator.storage.driver import Driver, Statement
 from protocol import codec, limits
 from protocol.ids import DeviceId, LinkHash, UserId
 from protocol.model import DeviceKeys, SignedLink
@@ -14,7 +15,7 @@ from protocol.rules import ChainState
 _users, _links, _devices = tables.users.c, tables.links.c, tables.devices.c
 _invitations, _pairings = tables.invitations.c, tables.pairings.c
 
-_DEVICE: Final = select(tables.devices).where(_devices.device_id == bindparam("device"))
+_DEVICE: Final = Statement(select(tables.devices).where(_devices.device_id == bindparam("device")))
 _KEYS_BYTES: Final = 1024
 
 
@@ -23,6 +24,7 @@ class SqlPeople:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._driver = Driver(connection)
 
     def user(self, user: UserId) -> User | None:
         """By id."""
@@ -79,7 +81,7 @@ class SqlPeople:
 
     def device(self, device: DeviceId) -> Device | None:
         """By id."""
-        row = self._connection.execute(_DEVICE, {"device": device}).one_or_none()
+        row = self._driver.row(_DEVICE, {"device": device})
         return None if row is None else _device(row)
 
     def devices(self, user: UserId) -> list[Device]:
