@@ -68,6 +68,10 @@ class MemoryState:
         seq = self._seqs.get(digest)
         return None if seq is None else (seq, self._log[seq - 1][1])
 
+    def digests(self) -> Iterable[CommitDigest]:
+        """The digests of the journal's commits in order."""
+        return (digest for digest, _, _ in self._log)
+
     def apply(self, delta: Delta) -> None:
         """Take an accepted commit, which must be the next one."""
         assert delta.workspace.seq == self.workspace.seq + 1 == len(self._log) + 1

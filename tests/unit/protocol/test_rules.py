@@ -589,6 +589,14 @@ def test_an_edit_below_a_nested_deletion_refuses_the_innermost(below: Below) -> 
     assert change_reasons(journal.judge(commit)) == {entry_id("sub"): ChangeReason.UNSEEN}
 
 
+def test_what_each_deletion_saw_counts_for_itself(below: Below) -> None:
+    journal = below.journal
+    journal.put(below.laptop, journal.directory("other"))
+    journal.put(below.phone, journal.change("file", entry_id("sub"), sealed=b"edit"))
+    seq = journal.state.workspace.seq
+    journal.put(below.laptop, journal.deletion("dir", seen_seq=seq), journal.deletion("other", seen_seq=below.seen))
+
+
 def test_edits_elsewhere_refuse_nothing(below: Below) -> None:
     journal = below.journal
     journal.put(below.phone, journal.change("elsewhere"))
