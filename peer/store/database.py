@@ -67,7 +67,7 @@ _sql_cache: dict[str, str] = {}
 def _replace_sql(table: sa.Table) -> str:
     sql = _sql_cache.get(table.name)
     if sql is None:
-        values = {column.name: sa.bindparam(column.name) for column in table.columns}
+        values: dict[str, object] = {column.name: sa.bindparam(column.name) for column in table.columns}
         statement = sa.insert(table).prefix_with("OR REPLACE").values(values)
         dialect = sa.create_engine("sqlite://", paramstyle="qmark").dialect
         sql = _sql_cache[table.name] = str(statement.compile(dialect=dialect))

@@ -155,12 +155,10 @@ local = sa.Table(
     *_key("entry"),
     *(sa.Column(name, kind, nullable=nullable) for name, kind, nullable in _tree_columns),
     sa.Column("disk_name", sa.Text, nullable=False),
-    sa.Column("target", sa.LargeBinary),
     sa.Column("intended_parent", sa.LargeBinary),
     sa.Column("intended_name", sa.Text),
     sa.Column("copy_of", sa.LargeBinary),
     sa.Column("copy_base", sa.LargeBinary),
-    sa.Column("manifest", sa.LargeBinary),  # of a file read here whose blocks are stored, until it is committed
     *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
     sa.Index("local_name", "w", "parent", "name"),
     sa.Index("local_disk_name", "w", "parent", "disk_name"),
@@ -192,14 +190,14 @@ outbox = sa.Table(
     sa.Column("commit", sa.LargeBinary, nullable=False),
 )
 
-problems = sa.Table(
-    "problems",
+contents = sa.Table(
+    "contents",
     metadata,
     _w(),
-    sa.Column("path", sa.Text, primary_key=True),
-    sa.Column("code", sa.Text, primary_key=True),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("since", sa.Integer, nullable=False),
+    *_key("digest"),
+    sa.Column("target", sa.LargeBinary),  # a symlink's
+    sa.Column("manifest", sa.LargeBinary),  # a file's that was read here and whose blocks are stored
+    sqlite_with_rowid=True,
 )
 
 chain_links = sa.Table(

@@ -4,14 +4,15 @@
 write of a row puts its entry among the differing ones; `settle` takes those out again that agree in all trees.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
-from peer.fingerprint import Fingerprint
+from peer.fingerprint import Fingerprint, Path
 from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, rows_differ
 from peer.store import schema
 from peer.store.database import Database
-from protocol.ids import ChangeId, EntryId
+from protocol import limits
+from protocol.ids import ROOT, ChangeId, EntryId
 from protocol.model import Kind
 
 _TREE: Final = "parent, name, kind, digest, size, mtime_ns, executable"
@@ -19,7 +20,9 @@ _PRINT: Final = "f_device, f_inode, f_size, f_mtime_ns, f_ctime_ns, f_executable
 _REMOTE: Final = f"place AS parent, {_TREE.removeprefix('parent, ')}, deleted, head, seq, usable, copy_of"
 _SYNCED: Final = f"{_TREE}, deleted, content_base, absent, {_PRINT}"
 _LOCAL: Final = f"{_TREE}, disk_name, intended_parent, intended_name, copy_of, copy_base, {_PRINT}"
-_CACHE_ROWS: Final = 200_000
+_CACHE_ROWS: Final = 60_000
+
+RowNode = TypeVar("RowNode")
 
 
 class TreeStore:
@@ -45,18 +48,24 @@ class TreeStore:
         """Read all rows of the differing entries at once."""
         if len(self._remote) + len(self._local) > _CACHE_ROWS:
             self.forget_cache()
-        for table, columns, cache, build in (
-            ("remote", _REMOTE, self._remote, _remote_node),
-            ("synced", _SYNCED, self._synced, _synced_node),
-            ("local", _LOCAL, self._local, _local_node),
-        ):
-            qualified = ", ".join(f"t.{column.split(' AS ')[0]}" for column in columns.split(", "))
-            sql = (
-                f"SELECT d.entry, {qualified} FROM differing d LEFT JOIN {table} t "  # noqa: S608 - constants
-                "ON t.w = d.w AND t.entry = d.entry WHERE d.w = ?"
-            )
-            for entry, *row in self._db.all(sql, (self.w,)):
-                cache[entry] = None if row[0] is None else build(entry, row)  # type: ignore[index,operator]
+        self._load("remote", _REMOTE, self._remote, _remote_node)
+        self._load("synced", _SYNCED, self._synced, _synced_node)
+        self._load("local", _LOCAL, self._local, _local_node)
+
+    def _load(
+        self,
+        table: str,
+        columns: str,
+        cache: dict[EntryId, RowNode | None],
+        build: Callable[[EntryId, Sequence[Any]], RowNode],
+    ) -> None:
+        qualified = ", ".join(f"t.{column.split(' AS ')[0]}" for column in columns.split(", "))
+        sql = (
+            f"SELECT d.entry, {qualified} FROM differing d LEFT JOIN {table} t "  # noqa: S608 - constants
+            "ON t.w = d.w AND t.entry = d.entry WHERE d.w = ?"
+        )
+        for entry, *row in self._db.all(sql, (self.w,)):
+            cache[entry] = None if row[0] is None else build(entry, row)
 
     def remote(self, entry: EntryId) -> RemoteNode | None:
         """The journal's view."""
@@ -113,8 +122,31 @@ class TreeStore:
         return [row[0] for row in rows]
 
     def unknown(self, entry: EntryId) -> bool:
-        """Whether the disk could not be read at the entry."""
-        return entry in self.unknown_entries
+        """Whether the disk could not be read at the entry, or at a directory above it."""
+        if not self.unknown_entries:
+            return False
+        passed: set[EntryId] = set()
+        while entry not in passed:
+            if entry in self.unknown_entries:
+                return True
+            passed.add(entry)
+            local, synced = self.local(entry), self.synced(entry)
+            if local is not None:
+                entry = local.node.parent
+            elif synced is not None:
+                entry = synced.base.parent
+        return False
+
+    def path(self, entry: EntryId) -> Path | None:
+        """Where an entry is on this disk, in names as the disk has them; None if it or something above is not there."""
+        names: list[str] = []
+        while entry != ROOT:
+            row = self.local(entry)
+            if row is None or len(names) > limits.PATH_DEPTH:
+                return None
+            names.append(row.disk_name)
+            entry = row.node.parent
+        return tuple(reversed(names))
 
     def differing(self) -> Iterable[EntryId]:
         """Every entry in which any two trees may differ, in the order of their ids."""
@@ -144,25 +176,19 @@ class TreeStore:
             values = (*_tree_values(node.base), node.base.deleted, node.content_base, absent, *_print(node.shown))
             rows.append((self.w, entry, *values))
         self._db.insert(schema.synced, rows)
-        self.touch(row[1] for row in rows)
+        self.touch(EntryId(row[1]) for row in rows)
 
-    def put_local(self, nodes: Iterable[tuple[LocalNode, bytes | None, bytes | None]]) -> None:
-        """Replace rows of the local tree: node, symlink target, encoded manifest."""
+    def put_local(self, nodes: Iterable[LocalNode]) -> None:
+        """Replace rows of the local tree."""
         rows = []
-        for node, target, manifest in nodes:
+        for node in nodes:
             entry = node.node.entry
             self._local[entry] = node
             intended = node.intended or (None, None)
-            rows.append(
-                (
-                    *(self.w, entry, *_tree_values(node.node), node.disk_name, target, *intended),
-                    *(node.copy_of or (None, None)),
-                    manifest,
-                    *_print(node.fingerprint),
-                )
-            )
+            names = (node.disk_name, *intended, *(node.copy_of or (None, None)))
+            rows.append((self.w, entry, *_tree_values(node.node), *names, *_print(node.fingerprint)))
         self._db.insert(schema.local, rows)
-        self.touch(row[1] for row in rows)
+        self.touch(EntryId(row[1]) for row in rows)
 
     def drop_synced(self, entries: Sequence[EntryId]) -> None:
         """Remove rows of the synced tree."""
@@ -202,8 +228,8 @@ class TreeStore:
     def touch_below(self, directory: EntryId) -> None:
         """Put everything that the journal has below a directory among the differing ones."""
         self._db.run(
-            "WITH RECURSIVE below(entry) AS (SELECT entry FROM remote WHERE w = ?1 AND place = ?2 AND deleted = 0 UNION "
-            "SELECT r.entry FROM remote r JOIN below b ON r.place = b.entry WHERE r.w = ?1 AND r.deleted = 0) "
+            "WITH RECURSIVE below(entry) AS "
+            "(SELECT entry FROM remote WHERE w = ?1 AND place = ?2 AND deleted = 0 UNION SELECT r.entry FROM remote r JOIN below b ON r.place = b.entry WHERE r.w = ?1 AND r.deleted = 0) "
             "INSERT OR IGNORE INTO differing SELECT ?1, entry FROM below",
             (self.w, directory),
         )
