@@ -98,5 +98,3 @@ def _parts(chunks: Sequence[bytes]) -> Iterable[tuple[Sequence[bytes], str]]:
     for at in range(0, len(chunks), _AT_ONCE):
         part = chunks[at : at + _AT_ONCE]
         yield part, ",".join("?" * len(part))
-
-

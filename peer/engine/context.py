@@ -1,0 +1,105 @@
+"""What an engine works with. Owns the bundle of ports and facts that its parts share; does nothing itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from chunking.params import ChunkerParams
+from crypto.identity import DeviceKeys
+from crypto.keyring import WorkspaceKeyring
+from peer.disk.root import Root
+from peer.engine.problems import Problems
+from peer.link.coordinator import CoordinatorClient
+from peer.ports import Clock, Entropy, Offload, Watching
+from peer.scan.ignore import IgnoreRules
+from peer.store.contents import ContentStore
+from peer.store.database import Database
+from peer.store.journal import JournalState
+from peer.store.trees import TreeStore
+from peer.store.workspaces import Record
+from peer.transfer.counters import Progress, TransferCounters
+from protocol.ids import DeviceId, UserId
+from protocol.model import Chunker
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The ports and pools of a daemon, shared by its engines. `database_work` runs one thing at a time."""
+
+    clock: Clock
+    entropy: Entropy
+    database_work: Offload
+    disk_work: Offload
+    compute: Offload
+    watching: Watching
+    client: CoordinatorClient
+    database: Database
+    counters: TransferCounters
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who this device is."""
+
+    device: DeviceId
+    device_name: str
+    user: UserId
+    keys: DeviceKeys
+
+
+class Signal:
+    """Something is to be looked at. Set any number of times, waited for by one task."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        """Wake the waiting task, now or when it next waits."""
+        self._event.set()
+
+    async def wait(self, timeout_s: float | None = None) -> None:
+        """Until it is set, or for `timeout_s`; then it is unset."""
+        with trio.move_on_after(float("inf") if timeout_s is None else max(0.0, timeout_s)):
+            await self._event.wait()
+        self._event = trio.Event()
+
+
+@dataclass
+class Context:
+    """One mounted workspace at work. `changed` is called after anything that a person could see."""
+
+    machine: Machine
+    identity: Identity
+    record: Record
+    root: Root
+    trees: TreeStore
+    journal: JournalState
+    contents: ContentStore
+    signal: Signal
+    changed: Callable[[], None]
+    problems: Problems
+    rules: IgnoreRules = field(default_factory=IgnoreRules)
+    up: Progress = field(default_factory=Progress)
+    down: Progress = field(default_factory=Progress)
+
+    @property
+    def keyring(self) -> WorkspaceKeyring:
+        """The workspace's keys."""
+        return self.record.keyring
+
+    @property
+    def chunker(self) -> Chunker:
+        """How the workspace's files are cut, as recorded in its genesis."""
+        return self.record.founding.chunker
+
+    @property
+    def chunker_params(self) -> ChunkerParams:
+        """The same for the cutter."""
+        its = self.chunker
+        return ChunkerParams(min_size=its.min_size, avg_size=its.avg_size, max_size=its.max_size)
+
+    @property
+    def online(self) -> bool:
+        """Whether the coordinator can be reached."""
+        return self.machine.client.status.current.state == "connected"
