@@ -23,6 +23,12 @@ class KnownFiles:
     def __init__(self, trees: TreeStore, reading: dict[EntryId, Assigned]) -> None:
         self._trees = trees
         self._reading = {entry: _reading(one) for entry, one in reading.items()}
+        self._named = {(one.parent, one.name): one for one in self._reading.values()}
+        self._below: dict[EntryId, list[Known]] = {}
+        self._inodes: dict[tuple[int, int], list[Known]] = {}
+        for one in self._reading.values():
+            self._below.setdefault(one.parent, []).append(one)
+            self._inodes.setdefault((one.fingerprint.device, one.fingerprint.inode), []).append(one)
 
     def entry(self, entry: EntryId) -> Known | None:
         """An entry by its id."""
@@ -33,9 +39,9 @@ class KnownFiles:
 
     def named(self, parent: EntryId, name: str) -> Known | None:
         """The child of that true name."""
-        for one in self._reading.values():
-            if one.parent == parent and one.name == name:
-                return one
+        reading = self._named.get((parent, name))
+        if reading is not None:
+            return reading
         entry = self._trees.local_named(parent, name)
         return None if entry is None or entry in self._reading else self.entry(entry)
 
@@ -43,24 +49,18 @@ class KnownFiles:
         """All children."""
         stored = [entry for entry in self._trees.local_children(parent) if entry not in self._reading]
         found = [known for entry in stored if (known := self.entry(entry)) is not None]
-        return found + [one for one in self._reading.values() if one.parent == parent]
+        return found + self._below.get(parent, [])
 
     def by_inode(self, device: int, inode: int) -> Sequence[Known]:
         """The entries that last had this inode."""
         stored = [one for one in self._trees.local_with_inode(device, inode) if one not in self._reading]
         found = [known for entry in stored if (known := self.entry(entry)) is not None]
-        return found + [
-            one
-            for one in self._reading.values()
-            if one.fingerprint.inode == inode and one.fingerprint.device == device
-        ]
+        return found + self._inodes.get((device, inode), [])
 
 
 def _stored(row: LocalNode) -> Known:
     node = row.node
-    return Known(
-        node.entry, node.parent, node.name, row.disk_name, DISK_KINDS[node.kind], row.fingerprint or _NOBODY
-    )
+    return Known(node.entry, node.parent, node.name, row.disk_name, DISK_KINDS[node.kind], row.fingerprint or _NOBODY)
 
 
 def _reading(one: Assigned) -> Known:

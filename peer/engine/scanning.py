@@ -1,0 +1,328 @@
+"""From the disk to the local tree. Owns what is to be looked at, what is being read, and writing what was found.
+
+Directories, symlinks, renames and disappearances are written at once; a file whose content is not known is read first
+(`reading`), and its row stays as it was until then: every step on disk checks its preimage, so an old row costs a
+plan, never a byte.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from crypto.digest import link_digest
+from peer.disk.private import check_root
+from peer.engine.context import Context
+from peer.engine.known import KINDS, KnownFiles
+from peer.fingerprint import DiskKind, Fingerprint, Path
+from peer.planner.trees import Attributes, Content, LocalNode, Node
+from peer.scan.findings import (
+    BadName,
+    Changed,
+    Finding,
+    Found,
+    Overflow,
+    RootGone,
+    Special,
+    Touch,
+    Unreadable,
+    WasRead,
+    WatchEvent,
+    WatchLimit,
+)
+from peer.scan.identity import Assigned, Identified, identify
+from peer.scan.ignore import IGNORE_NAME
+from peer.scan.settle import Settling
+from peer.scan.walker import look, walk
+from peer.transfer.ingest import Ingested
+from protocol import names
+from protocol.ids import EntryId
+from protocol.model import Kind
+
+RESCAN_S = 30.0
+"""How often what cannot be watched is scanned again."""
+_ROUNDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RootTrouble:
+    """The folder is not there, or is another one: nothing may be concluded from what is in it."""
+
+    code: str
+    message: str
+
+
+class Scanner:
+    """Looks at the folder and keeps the local tree true. One call at a time, by the engine's loop."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._settling: Settling[Path] = Settling()
+        self._rescan: set[Path] = {()}
+        self._moved: set[Path] = set()
+        self._unwatched: set[Path] = set()
+        self._rescan_at_s = 0.0
+        self._unreadable: dict[Path, str] = {}
+        self.root_gone = False
+        self.reading: dict[EntryId, Assigned] = {}
+        """Files found whose content is not known yet, by entry."""
+
+    # --- what is to be looked at -----------------------------------------------------------------------
+
+    def notice(self, event: WatchEvent) -> None:
+        """Take an event of the watcher."""
+        now_s = self._context.machine.clock.monotonic_s()
+        match event:
+            case Changed():
+                for path, touch in event.touched.items():
+                    self._settling.touched(path, touch, now_s)
+                    if path[-1] == IGNORE_NAME:
+                        self._rescan.add(path[:-1])
+                self._rescan |= event.rescan
+                for source, destination in event.moved:
+                    self._moved.add(destination)
+                    self._settling.touched(source, Touch.GONE, now_s)
+                    self._settling.touched(destination, Touch.SAVED, now_s)
+            case Overflow():
+                self._rescan.add(())
+            case WatchLimit():
+                self._unwatched.add(event.path)
+                self._rescan_at_s = now_s + RESCAN_S
+                self._context.problems.put(
+                    "",
+                    "watch_limit",
+                    "the system watches no more folders; raise fs.inotify.max_user_watches. Until "
+                    "then what it cannot watch is scanned every 30 seconds",
+                )
+            case RootGone():
+                self.root_gone = True
+                self._rescan.add(())
+        self._context.signal.set()
+
+    def look_again(self, path: Path) -> None:
+        """Something turned out different from what the tree says: look at it after a while."""
+        self._settling.unstable(path, self._context.machine.clock.monotonic_s())
+
+    def rescan(self, path: Path = ()) -> None:
+        """Scan a directory and all below it at the next turn."""
+        self._rescan.add(path)
+
+    def next_due_s(self) -> float | None:
+        """Monotonic time at which there is something to look at; None where nothing is noticed."""
+        due = [self._settling.next_due_s()]
+        if self._rescan:
+            due.append(0.0)
+        if self._unwatched or self._unreadable:
+            due.append(self._rescan_at_s)
+        return min((one for one in due if one is not None), default=None)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is waiting to be looked at or read."""
+        return not self._rescan and not len(self._settling) and not self.reading
+
+    # --- looking ---------------------------------------------------------------------------------------
+
+    async def scan(self) -> RootTrouble | list[Assigned]:
+        """Look at all that is due and write what it means; returns the files that are to be read."""
+        machine = self._context.machine
+        now_s = machine.clock.monotonic_s()
+        paths = self._settling.take_due(now_s)
+        trees, self._rescan = self._rescan, set()
+        if (self._unwatched or self._unreadable) and now_s >= self._rescan_at_s:
+            trees |= self._unwatched | set(self._unreadable)
+            self._rescan_at_s = now_s + RESCAN_S
+        moved, self._moved = frozenset(self._moved), set()
+        if not paths and not trees:
+            return []
+        trouble = await machine.disk_work.run(self._check_root)
+        if trouble is not None:
+            self._rescan |= trees | {path[:-1] for path in paths}
+            return trouble
+        findings = await machine.disk_work.run(self._look, tuple(paths), frozenset(trees))
+        for _ in range(_ROUNDS):
+            identified = await machine.database_work.run(self._identify, findings, moved)
+            if not identified.look_at and not identified.unwalked:
+                break
+            findings += await machine.disk_work.run(self._look, tuple(identified.look_at), identified.unwalked)
+        else:
+            self._rescan |= trees
+            return []
+        if identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
+            self._rescan.add(())
+            return trouble
+        self._report(findings, identified)
+        return await machine.database_work.run(self._write, identified)
+
+    def _check_root(self) -> RootTrouble | None:
+        marker = self._context.record.marker
+        assert marker is not None
+        verdict = check_root(self._context.root, marker)
+        return None if verdict is None else root_trouble(verdict, self._context.root.path)
+
+    def _look(self, paths: Iterable[Path], trees: frozenset[Path]) -> list[Finding]:
+        root, rules = self._context.root, self._context.rules
+        found: list[Finding] = []
+        tops = [one for one in trees if not any(one[:depth] in trees for depth in range(len(one)))]
+        for tree in sorted(tops):
+            found += walk(root, tree, rules)
+        rest = [path for path in paths if not any(path[: len(top)] == top for top in tops)]
+        with root.open_directories() as directories:
+            found += look(root, directories, rest, rules)
+        return found
+
+    def _identify(self, findings: list[Finding], moved: frozenset[Path]) -> Identified:
+        known = KnownFiles(self._context.trees, self.reading)
+        entropy = self._context.machine.entropy
+        return identify(known, findings, lambda: EntryId(entropy.token(16)), moved, self._context.rules.ignores)
+
+    def _report(self, findings: list[Finding], identified: Identified) -> None:
+        problems = self._context.problems
+        for finding in findings:
+            path = finding.path
+            if isinstance(finding, Unreadable):
+                self._unreadable[path] = finding.reason
+                self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
+            elif isinstance(finding, WasRead | Found):
+                if self._unreadable.get(path) and (isinstance(finding, WasRead) or finding.kind is DiskKind.FILE):
+                    del self._unreadable[path]
+            elif isinstance(finding, Special):
+                problems.put(_text(path), "special_file", "sockets, pipes and devices are not synced")
+            elif isinstance(finding, BadName):
+                problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
+        for path, why in self._unreadable.items():
+            problems.put(
+                _text(path),
+                "unreadable",
+                f"cannot be read ({why}): nothing is concluded about it; check its permissions",
+            )
+        problems.clear_code("unreadable", keep=[_text(path) for path in self._unreadable])
+        for path in identified.bad_names:
+            problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
+        for twin in identified.twins:
+            problems.put(
+                _text(twin.other), "name_clash", f"its name equals {_text(twin.stays)} in Unicode: rename one of them"
+            )
+
+    # --- writing ---------------------------------------------------------------------------------------
+
+    def _write(self, identified: Identified) -> list[Assigned]:
+        """Write rows; returns the files to read."""
+        context = self._context
+        trees, to_read, rows, targets = context.trees, [], [], []
+        for one in identified.assigned:
+            before = trees.local(one.entry)
+            if one.found.kind is DiskKind.FILE:
+                if before is None or not _keeps_content(before, one.found.fingerprint):
+                    to_read.append(one)
+                    if before is not None and _place(before) != (one.parent, one.name):
+                        rows.append(self._moved_row(before, one))
+                    continue
+                rows.append(self._moved_row(before, one))
+                self.reading.pop(one.entry, None)
+            else:
+                rows.append(self._plain_row(before, one, targets))
+        gone = [known.entry for known in identified.vanished]
+        with context.machine.database.transaction():
+            trees.put_local(rows)
+            trees.drop_local(gone)
+            for digest, target in targets:
+                context.contents.put_target(digest, target)
+        for entry in gone:
+            self.reading.pop(entry, None)
+        for one in to_read:
+            self.reading[one.entry] = one
+        trees.unknown_entries = self._unknown_entries()
+        return to_read
+
+    def _unknown_entries(self) -> set[EntryId]:
+        known = KnownFiles(self._context.trees, self.reading)
+        found: set[EntryId] = set()
+        for path in self._unreadable:
+            entry: EntryId | None = EntryId(bytes(16))
+            for name in path:
+                one = known.named(entry, names.nfc(name)) if entry is not None else None
+                entry = None if one is None else one.entry
+            if entry is not None:
+                found.add(entry)
+        return found
+
+    def _moved_row(self, before: LocalNode, one: Assigned) -> LocalNode:
+        """The same content, perhaps elsewhere or with another executable bit."""
+        node = before.node
+        assert node.attributes is not None
+        found = one.found.fingerprint
+        keeps = _keeps_content(before, found)
+        attributes = Attributes(found.executable, found.mtime_ns) if keeps else node.attributes
+        # A file that is being read again keeps its old fingerprint, so that nothing takes it for read.
+        shown = found if keeps else before.fingerprint
+        moved = Node(one.entry, node.kind, one.parent, one.name, node.content, attributes)
+        return LocalNode(moved, one.found.path[-1], shown, _intended(before, one), before.copy_of)
+
+    def _plain_row(self, before: LocalNode | None, one: Assigned, targets: list[tuple[bytes, bytes]]) -> LocalNode:
+        kind = KINDS[one.found.kind]
+        content = None
+        if kind is Kind.SYMLINK:
+            target = (one.found.target or "").encode("utf-8", "surrogateescape")
+            digest = link_digest(self._context.keyring.fixed, target)
+            content = Content(digest, len(target))
+            targets.append((digest, target))
+        node = Node(one.entry, kind, one.parent, one.name, content, None)
+        intended = None if before is None else _intended(before, one)
+        copy_of = None if before is None else before.copy_of
+        return LocalNode(node, one.found.path[-1], one.found.fingerprint, intended, copy_of)
+
+    def put_read(self, read: Iterable[tuple[Assigned, Ingested]]) -> None:
+        """Write the rows of files that were read, unless a later scan saw something else. In the database's thread."""
+        context = self._context
+        with context.machine.database.transaction():
+            for one, result in read:
+                if self.reading.get(one.entry) != one:
+                    continue
+                del self.reading[one.entry]
+                before = context.trees.local(one.entry)
+                found = result.fingerprint
+                node = Node(
+                    one.entry,
+                    Kind.FILE,
+                    one.parent,
+                    one.name,
+                    Content(result.digest, result.size),
+                    Attributes(found.executable, found.mtime_ns),
+                )
+                intended = None if before is None else _intended(before, one)
+                copy_of = None if before is None else before.copy_of
+                context.trees.put_local([LocalNode(node, one.found.path[-1], found, intended, copy_of)])
+                if result.manifest is not None:
+                    context.contents.put_manifest(result.digest, result.manifest)
+                context.contents.put_places(one.entry, result.chunks)
+
+
+def root_trouble(verdict: object, path: str) -> RootTrouble:
+    """What to say of a root that is not as expected."""
+    if type(verdict).__name__ == "RootMissing":
+        return RootTrouble(
+            "root_missing", f"{path} is not there: bring it back (mount its disk), or `shoal unmount` it"
+        )
+    return RootTrouble(
+        "root_replaced", f"{path} is not the folder that was synced: put that one back, or `shoal confirm` to take this"
+    )
+
+
+def _keeps_content(before: LocalNode, found: Fingerprint) -> bool:
+    """Whether a file certainly still has the content of its row: untouched, or renamed, or only made executable."""
+    known = before.fingerprint
+    if known is None or not found.is_same_file(known):
+        return False
+    return found.size == known.size and found.mtime_ns == known.mtime_ns
+
+
+def _place(row: LocalNode) -> tuple[EntryId, str]:
+    return row.node.parent, row.node.name
+
+
+def _intended(before: LocalNode, one: Assigned) -> tuple[EntryId, str] | None:
+    """A parked entry stays parked until somebody moves it."""
+    return before.intended if _place(before) == (one.parent, one.name) else None
+
+
+def _text(path: Path) -> str:
+    return "/".join(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
