@@ -12,26 +12,20 @@ from crypto.digest import link_digest
 from peer.disk.private import check_root
 from peer.engine.context import Context
 from peer.engine.known import KINDS, KnownFiles
-from peer.fingerprint import DiskKind, Fingerprint, Path
+from peer.fingerprint import DiskKind, Path
 from peer.planner.trees import Attributes, Content, LocalNode, Node
 from peer.scan.findings import (
-    BadName,
     Changed,
-    Finding,
-    Found,
     Overflow,
     RootGone,
-    Special,
     Touch,
-    Unreadable,
-    WasRead,
     WatchEvent,
     WatchLimit,
 )
-from peer.scan.identity import Assigned, Identified, identify
+from peer.scan.identity import Assigned, Identified
 from peer.scan.ignore import IGNORE_NAME
 from peer.scan.settle import Settling
-from peer.scan.walker import look, walk
+from peer.scan.stock import Stock, take_stock
 from peer.transfer.ingest import Ingested
 from protocol import names
 from protocol.ids import EntryId
@@ -39,7 +33,6 @@ from protocol.model import Kind
 
 RESCAN_S = 30.0
 """How often what cannot be watched is scanned again."""
-_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +130,15 @@ class Scanner:
         if trouble is not None:
             self._rescan |= trees | {path[:-1] for path in paths}
             return trouble
-        findings = await machine.disk_work.run(self._look, tuple(paths), frozenset(trees))
-        for _ in range(_ROUNDS):
-            identified = await machine.database_work.run(self._identify, findings, moved)
-            if not identified.look_at and not identified.unwalked:
-                break
-            findings += await machine.disk_work.run(self._look, tuple(identified.look_at), identified.unwalked)
-        else:
-            self._rescan |= trees
+        stock = await machine.database_work.run(self._take_stock, paths, trees, moved)
+        if stock.identified.look_at or stock.identified.unwalked:
+            self._rescan |= trees | {path[:-1] for path in paths}
             return []
-        if identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
+        if stock.identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
             self._rescan.add(())
             return trouble
-        self._report(findings, identified)
-        return await machine.database_work.run(self._write, identified)
+        self._report(stock, trees)
+        return await machine.database_work.run(self._write, stock.identified)
 
     def _check_root(self) -> RootTrouble | None:
         marker = self._context.record.marker
@@ -158,60 +146,59 @@ class Scanner:
         verdict = check_root(self._context.root, marker)
         return None if verdict is None else root_trouble(verdict, self._context.root.path)
 
-    def _look(self, paths: Iterable[Path], trees: frozenset[Path]) -> list[Finding]:
-        root, rules = self._context.root, self._context.rules
-        found: list[Finding] = []
-        tops = [one for one in trees if not any(one[:depth] in trees for depth in range(len(one)))]
-        for tree in sorted(tops):
-            found += walk(root, tree, rules)
-        rest = [path for path in paths if not any(path[: len(top)] == top for top in tops)]
-        with root.open_directories() as directories:
-            found += look(root, directories, rest, rules)
-        return found
+    def _take_stock(self, paths: list[Path], trees: set[Path], moved: frozenset[Path]) -> Stock:
+        context = self._context
+        known = KnownFiles(context.trees, self.reading)
+        entropy = context.machine.entropy
+        return take_stock(
+            context.root,
+            known,
+            context.rules,
+            lambda: EntryId(entropy.token(16)),
+            paths=paths,
+            subtrees=trees,
+            moved_to=moved,
+        )
 
-    def _identify(self, findings: list[Finding], moved: frozenset[Path]) -> Identified:
-        known = KnownFiles(self._context.trees, self.reading)
-        entropy = self._context.machine.entropy
-        return identify(known, findings, lambda: EntryId(entropy.token(16)), moved, self._context.rules.ignores)
-
-    def _report(self, findings: list[Finding], identified: Identified) -> None:
+    def _report(self, stock: Stock, trees: set[Path]) -> None:
         problems = self._context.problems
-        for finding in findings:
-            path = finding.path
-            if isinstance(finding, Unreadable):
-                self._unreadable[path] = finding.reason
-                self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
-            elif isinstance(finding, WasRead | Found):
-                if self._unreadable.get(path) and (isinstance(finding, WasRead) or finding.kind is DiskKind.FILE):
-                    del self._unreadable[path]
-            elif isinstance(finding, Special):
-                problems.put(_text(path), "special_file", "sockets, pipes and devices are not synced")
-            elif isinstance(finding, BadName):
-                problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
+
+        def rescanned(path: Path) -> bool:
+            return any(path[:depth] in trees for depth in range(len(path) + 1))
+
+        for path in [path for path in self._unreadable if rescanned(path)]:
+            del self._unreadable[path]
+        for finding in stock.unreadable:
+            self._unreadable[finding.path] = finding.reason
+            self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
         for path, why in self._unreadable.items():
-            problems.put(
-                _text(path),
-                "unreadable",
-                f"cannot be read ({why}): nothing is concluded about it; check its permissions",
-            )
+            message = f"cannot be read ({why}): nothing is concluded about it; check its permissions"
+            problems.put(_text(path), "unreadable", message)
         problems.clear_code("unreadable", keep=[_text(path) for path in self._unreadable])
-        for path in identified.bad_names:
+        if () in trees:
+            for code in ("special_file", "name_not_allowed", "name_clash"):
+                problems.clear_code(code)
+        for path in stock.special:
+            problems.put(_text(path), "special_file", "sockets, pipes and devices are not synced")
+        for path in stock.identified.bad_names:
             problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
-        for twin in identified.twins:
-            problems.put(
-                _text(twin.other), "name_clash", f"its name equals {_text(twin.stays)} in Unicode: rename one of them"
-            )
+        for twin in stock.identified.twins:
+            message = f"its name equals {_text(twin.stays)} in Unicode: rename one of them"
+            problems.put(_text(twin.other), "name_clash", message)
 
     # --- writing ---------------------------------------------------------------------------------------
 
     def _write(self, identified: Identified) -> list[Assigned]:
         """Write rows; returns the files to read."""
         context = self._context
-        trees, to_read, rows, targets = context.trees, [], [], []
+        trees = context.trees
+        to_read: list[Assigned] = []
+        rows: list[LocalNode] = []
+        targets: list[tuple[bytes, bytes]] = []
         for one in identified.assigned:
             before = trees.local(one.entry)
             if one.found.kind is DiskKind.FILE:
-                if before is None or not _keeps_content(before, one.found.fingerprint):
+                if before is None or not _keeps_content(before, one):
                     to_read.append(one)
                     if before is not None and _place(before) != (one.parent, one.name):
                         rows.append(self._moved_row(before, one))
@@ -250,7 +237,7 @@ class Scanner:
         node = before.node
         assert node.attributes is not None
         found = one.found.fingerprint
-        keeps = _keeps_content(before, found)
+        keeps = _keeps_content(before, one)
         attributes = Attributes(found.executable, found.mtime_ns) if keeps else node.attributes
         # A file that is being read again keeps its old fingerprint, so that nothing takes it for read.
         shown = found if keeps else before.fingerprint
@@ -280,6 +267,11 @@ class Scanner:
                 del self.reading[one.entry]
                 before = context.trees.local(one.entry)
                 found = result.fingerprint
+                if before is not None and _is_suspect(before, result):
+                    message = "its bytes changed though nobody saved it: compare it, then save it again to keep this"
+                    context.problems.put(_text(one.found.path), "suspect_file", message)
+                    continue
+                context.problems.clear(_text(one.found.path), "suspect_file", "busy_file")
                 node = Node(
                     one.entry,
                     Kind.FILE,
@@ -307,12 +299,24 @@ def root_trouble(verdict: object, path: str) -> RootTrouble:
     )
 
 
-def _keeps_content(before: LocalNode, found: Fingerprint) -> bool:
-    """Whether a file certainly still has the content of its row: untouched, or renamed, or only made executable."""
-    known = before.fingerprint
+def _keeps_content(before: LocalNode, one: Assigned) -> bool:
+    """Whether a file certainly still has the content of its row: untouched, or renamed, or only made executable.
+
+    A ctime that nothing explains means a second look: somebody may have written and put the mtime back.
+    """
+    known, found = before.fingerprint, one.found.fingerprint
     if known is None or not found.is_same_file(known):
         return False
-    return found.size == known.size and found.mtime_ns == known.mtime_ns
+    explained = one.how == "inode" or found.ctime_ns == known.ctime_ns or found.executable != known.executable
+    return found.size == known.size and found.mtime_ns == known.mtime_ns and explained
+
+
+def _is_suspect(before: LocalNode, result: Ingested) -> bool:
+    """Whether a file has other bytes although its inode, size and mtime say that nobody saved it."""
+    known, found, content = before.fingerprint, result.fingerprint, before.node.content
+    if known is None or content is None or content.digest == result.digest:
+        return False
+    return found.is_same_file(known) and found.size == known.size and found.mtime_ns == known.mtime_ns
 
 
 def _place(row: LocalNode) -> tuple[EntryId, str]:

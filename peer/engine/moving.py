@@ -1,0 +1,216 @@
+"""Transfers beside the loop: files being read and sent, versions being fetched. Owns what is under way.
+
+Four lanes, each with one batch at a time: small and large files, up and down, so that a large one never holds up a
+small one. Results wait here until the loop takes them; nothing is decided or written here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import trio
+
+from peer.engine.context import Context
+from peer.engine.server_blocks import ServerBlocks
+from peer.scan.identity import Assigned
+from peer.transfer.download import Fetcher, FetchRequest, FetchResult
+from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
+from peer.transfer.sources import Place
+from protocol.ids import ChangeId, ChunkId, EntryId
+from protocol.model import ChunkRef
+
+SMALL_BYTES: Final = 8 * 1024 * 1024
+BATCH_BYTES: Final = 64 * 1024 * 1024
+BATCH_FILES: Final = 1000
+
+IngestResult = Ingested | Changed | Failed | NotSent
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A file to be read; `send`: its blocks go to the coordinator in the same pass. `propose`: it is known here, but
+    its blocks are wanted for a proposal."""
+
+    file: Assigned
+    send: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """A version wanted on this disk."""
+
+    entry: EntryId
+    request: FetchRequest
+
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class Lane(Generic[Job, Result]):
+    """Jobs waiting, by entry, and one batch under way."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[EntryId, Job] = {}
+        self.under_way: dict[EntryId, Job] = {}
+
+    def put(self, entry: EntryId, job: Job) -> None:
+        """Wait for a turn; replaces what waits for the same entry. What is under way stays."""
+        if self.under_way.get(entry) != job:
+            self.waiting[entry] = job
+
+    def take(self, size: Callable[[Job], int], same: Callable[[Job], object]) -> list[Job]:
+        """The next batch: of one sort, bounded in files and bytes."""
+        total, sort = 0, None
+        for entry in list(self.waiting):
+            job = self.waiting[entry]
+            if not self.under_way:
+                sort = same(job)
+            elif same(job) != sort or total + size(job) > BATCH_BYTES or len(self.under_way) >= BATCH_FILES:
+                if len(self.under_way) >= BATCH_FILES or total >= BATCH_BYTES:
+                    break
+                continue
+            del self.waiting[entry]
+            self.under_way[entry] = job
+            total += size(job)
+        return list(self.under_way.values())
+
+
+class Mover:
+    """The lanes of one workspace. `run` works them off until cancelled."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._up: tuple[Lane[Up, IngestResult], Lane[Up, IngestResult]] = (Lane(), Lane())
+        self._down: tuple[Lane[Down, FetchResult], Lane[Down, FetchResult]] = (Lane(), Lane())
+        self._work = [trio.Event() for _ in range(4)]
+        self.read: list[tuple[Up, IngestResult]] = []
+        self.fetched: list[tuple[Down, FetchResult]] = []
+        machine = context.machine
+        self._server = ServerBlocks(machine.client, context.record.workspace, machine.counters)
+        self._ingester = Ingester(
+            root=context.root,
+            offload=machine.compute,
+            clock=machine.clock,
+            entropy=machine.entropy,
+            keys=context.keyring,
+            params=context.chunker_params,
+            index=_Index(context),
+            counters=machine.counters,
+        )
+        self._fetcher = Fetcher(
+            root=context.root,
+            offload=machine.compute,
+            clock=machine.clock,
+            entropy=machine.entropy,
+            keys=context.keyring,
+            local=_Places(context),
+        )
+
+    # --- asked by the loop -----------------------------------------------------------------------------
+
+    def put_up(self, jobs: Sequence[Up]) -> None:
+        """Have these files read (and sent)."""
+        for job in jobs:
+            large = job.file.found.fingerprint.size > SMALL_BYTES
+            self._up[large].put(job.file.entry, job)
+            self._work[large].set()
+
+    def put_down(self, jobs: Sequence[Down]) -> None:
+        """Have these versions fetched."""
+        for job in jobs:
+            large = job.request.size > SMALL_BYTES
+            self._down[large].put(job.entry, job)
+            self._work[2 + large].set()
+
+    def drop_waiting_down(self, keep: dict[EntryId, ChangeId]) -> None:
+        """Forget what waits to be fetched and is not wanted any more."""
+        for lane in self._down:
+            for entry, job in list(lane.waiting.items()):
+                if keep.get(entry) != job.request.version:
+                    del lane.waiting[entry]
+
+    def sending(self, entry: EntryId) -> bool:
+        """Whether the entry's file waits to be read or is being read."""
+        return any(entry in lane.waiting or entry in lane.under_way for lane in self._up)
+
+    def fetching(self, entry: EntryId, version: ChangeId) -> bool:
+        """Whether this version waits to be fetched or is being fetched."""
+        for lane in self._down:
+            for job in (lane.waiting.get(entry), lane.under_way.get(entry)):
+                if job is not None and job.request.version == version:
+                    return True
+        return False
+
+    def pending(self) -> tuple[int, int, int, int]:
+        """Files and bytes going up, files and bytes coming down."""
+        up = [job for lane in self._up for job in (*lane.waiting.values(), *lane.under_way.values())]
+        down = [job for lane in self._down for job in (*lane.waiting.values(), *lane.under_way.values())]
+        return (
+            len(up),
+            sum(job.file.found.fingerprint.size for job in up),
+            len(down),
+            sum(job.request.size for job in down),
+        )
+
+    # --- the lanes -------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Work the lanes off; runs until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for large in (0, 1):
+                nursery.start_soon(self._run_up, self._up[large], large)
+                nursery.start_soon(self._run_down, self._down[large], 2 + large)
+
+    async def _run_up(self, lane: Lane[Up, IngestResult], number: int) -> None:
+        context = self._context
+        while True:
+            jobs = lane.take(lambda job: job.file.found.fingerprint.size, lambda job: job.send)
+            if not jobs:
+                await self._work[number].wait()
+                self._work[number] = trio.Event()
+                continue
+            requests = [IngestRequest(job.file.found.path, job.file.found.fingerprint) for job in jobs]
+            sink = self._server if jobs[0].send else None
+            results = await self._ingester.ingest(requests, sink, progress=context.up)
+            lane.under_way.clear()
+            self.read += zip(jobs, results, strict=True)
+            context.signal.set()
+
+    async def _run_down(self, lane: Lane[Down, FetchResult], number: int) -> None:
+        context = self._context
+        while True:
+            jobs = lane.take(lambda job: job.request.size, lambda job: 0)
+            if not jobs:
+                await self._work[number].wait()
+                self._work[number] = trio.Event()
+                continue
+            requests = [job.request for job in jobs]
+            results = await self._fetcher.fetch(requests, self._server, progress=context.down)
+            lane.under_way.clear()
+            self.fetched += zip(jobs, results, strict=True)
+            context.signal.set()
+
+
+class _Index:
+    """`ChunkIndex` over the store."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def known(self, chunks: Sequence[ChunkId]) -> "dict[ChunkId, ChunkRef]":
+        """The chunks among these that have a durable block."""
+        context = self._context
+        return dict(await context.machine.database_work.run(context.contents.known, chunks))
+
+
+class _Places:
+    """`LocalChunks` over the store."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def locate(self, chunks: Sequence[ChunkId]) -> "dict[ChunkId, Place]":
+        """Where on this disk these chunks should be."""
+        context = self._context
+        return dict(await context.machine.database_work.run(context.contents.locate, context.trees, chunks))
