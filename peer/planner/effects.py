@@ -1,10 +1,11 @@
-"""What each operation does to the three trees. Owns these definitions, over `MemoryTrees`; does nothing to a disk.
+"""What each operation does to the three trees. Owns these definitions, over `ChangingTrees`; never touches a disk.
 
 An operation whose precondition does not hold is refused (`Refuted`): its name is taken, its parent is not there, it
 would put a directory below itself or remove one that is not empty, or the file is not as it was planned against.
 """
 
 from dataclasses import replace
+from typing import TypeVar
 
 from peer.fingerprint import Fingerprint
 from peer.planner.memory import MemoryTrees
@@ -23,16 +24,18 @@ from peer.planner.operations import (
     SetAttributes,
     WriteContent,
 )
-from peer.planner.trees import LocalNode, Node, RemoteNode, SyncedNode
+from peer.planner.trees import ChangingTrees, LocalNode, Node, RemoteNode, SyncedNode
 from protocol.ids import ROOT, ChangeId, EntryId
 from protocol.model import Kind
+
+Row = TypeVar("Row")
 
 
 class Refuted(Exception):
     """The trees are not as the operation expects; the plan is out of date, or wrong."""
 
 
-def apply(trees: MemoryTrees, operation: Operation, fingerprint: Fingerprint) -> None:
+def apply(trees: ChangingTrees, operation: Operation, fingerprint: Fingerprint) -> None:
     """Do to the trees what carrying out `operation` does. `fingerprint`: that of the file, should one be written.
 
     A `ProposeChange` does nothing here: see `accept`. Raises `Refuted` where a precondition does not hold.
@@ -41,7 +44,7 @@ def apply(trees: MemoryTrees, operation: Operation, fingerprint: Fingerprint) ->
         case MakeDirectory():
             _need_place(trees, operation.parent, operation.name)
             node = Node(operation.entry, Kind.DIRECTORY, operation.parent, operation.name, None, None)
-            trees.local_rows.put(LocalNode(node, operation.name, None))
+            trees.put_local((LocalNode(node, operation.name, None),))
             _agree(trees, operation.entry, Kind.DIRECTORY, operation.agreed)
         case WriteContent():
             _write(trees, operation, fingerprint)
@@ -49,14 +52,14 @@ def apply(trees: MemoryTrees, operation: Operation, fingerprint: Fingerprint) ->
             _move(trees, operation)
         case RemoveEntry():
             _need_local(trees, operation.entry, operation.expected)
-            if trees.local_rows.children(operation.entry):
+            if trees.local_children(operation.entry):
                 raise Refuted("a directory to be removed is not empty")
-            trees.local_rows.drop(operation.entry)
-            trees.synced_rows.drop(operation.entry)
+            trees.drop_local((operation.entry,))
+            trees.drop_synced((operation.entry,))
         case SetAttributes():
             row = _need_local(trees, operation.entry, operation.expected)
             node = replace(row.node, attributes=operation.attributes)
-            trees.local_rows.put(replace(row, node=node, fingerprint=fingerprint))
+            trees.put_local((replace(row, node=node, fingerprint=fingerprint),))
             _agree(trees, operation.entry, Kind.FILE, operation.agreed)
         case ForkEntry():
             _fork(trees, operation)
@@ -65,11 +68,11 @@ def apply(trees: MemoryTrees, operation: Operation, fingerprint: Fingerprint) ->
         case MarkSynced():
             _agree(trees, operation.entry, operation.kind, operation.agreed)
         case ForgetEntry():
-            trees.synced_rows.drop(operation.entry)
+            trees.drop_synced((operation.entry,))
         case MarkAbsent():
             _agree(trees, operation.entry, operation.kind, operation.agreed)
-            row_ = trees.synced_rows.rows[operation.entry]
-            trees.synced_rows.put(replace(row_, shown=None, absent_by_design=True))
+            row_ = _present(trees.synced(operation.entry))
+            trees.put_synced((replace(row_, shown=None, absent_by_design=True),))
         case ProposeChange():
             pass
 
@@ -78,8 +81,13 @@ def accept(trees: MemoryTrees, proposal: ProposeChange, change: ChangeId, seq: i
     """What the journal's taking of this device's proposal, as version `change` at `seq`, does to the trees."""
     copy_of = None if proposal.copy_of is None else proposal.copy_of[0]
     trees.remote_rows.put(RemoteNode(proposal.node, change, seq, True, copy_of))
+    accept_synced(trees, proposal, change)
+
+
+def accept_synced(trees: ChangingTrees, proposal: ProposeChange, change: ChangeId) -> None:
+    """The part of `accept` that concerns the synced tree."""
     if proposal.node.deleted:
-        trees.synced_rows.drop(proposal.entry)
+        trees.drop_synced((proposal.entry,))
     elif proposal.agreed is not None:
         agreed = proposal.agreed
         if agreed.content is not None:
@@ -87,7 +95,13 @@ def accept(trees: MemoryTrees, proposal: ProposeChange, change: ChangeId, seq: i
         _agree(trees, proposal.entry, proposal.node.kind, agreed)
 
 
-def _agree(trees: MemoryTrees, entry: EntryId, kind: Kind, agreed: Agreed | None) -> None:
+def _present(row: Row | None) -> Row:
+    if row is None:
+        raise Refuted("the entry has no row")
+    return row
+
+
+def _agree(trees: ChangingTrees, entry: EntryId, kind: Kind, agreed: Agreed | None) -> None:
     if agreed is None:
         return
     row = trees.synced(entry)
@@ -96,7 +110,7 @@ def _agree(trees: MemoryTrees, entry: EntryId, kind: Kind, agreed: Agreed | None
     if row is None:
         assert agreed.location is not None, "a new synced row needs all fields"
         node = Node(entry, kind, *agreed.location, agreed.content, agreed.attributes)
-        trees.synced_rows.put(SyncedNode(node, agreed.content_base, shown))
+        trees.put_synced((SyncedNode(node, agreed.content_base, shown),))
         return
     node = row.base
     if agreed.location is not None:
@@ -106,10 +120,10 @@ def _agree(trees: MemoryTrees, entry: EntryId, kind: Kind, agreed: Agreed | None
         node, base = replace(node, content=agreed.content), agreed.content_base
     if agreed.attributes is not None:
         node = replace(node, attributes=agreed.attributes)
-    trees.synced_rows.put(SyncedNode(node, base, shown, row.absent_by_design and local is None))
+    trees.put_synced((SyncedNode(node, base, shown, row.absent_by_design and local is None),))
 
 
-def _need_place(trees: MemoryTrees, parent: EntryId, name: str) -> None:
+def _need_place(trees: ChangingTrees, parent: EntryId, name: str) -> None:
     if parent != ROOT:
         row = trees.local(parent)
         if row is None or row.node.kind is not Kind.DIRECTORY:
@@ -118,7 +132,7 @@ def _need_place(trees: MemoryTrees, parent: EntryId, name: str) -> None:
         raise Refuted("the name is taken")
 
 
-def _need_local(trees: MemoryTrees, entry: EntryId, expected: Fingerprint | None) -> LocalNode:
+def _need_local(trees: ChangingTrees, entry: EntryId, expected: Fingerprint | None) -> LocalNode:
     row = trees.local(entry)
     if row is None:
         raise Refuted("the entry is not on disk")
@@ -127,7 +141,7 @@ def _need_local(trees: MemoryTrees, entry: EntryId, expected: Fingerprint | None
     return row
 
 
-def _write(trees: MemoryTrees, operation: WriteContent, fingerprint: Fingerprint) -> None:
+def _write(trees: ChangingTrees, operation: WriteContent, fingerprint: Fingerprint) -> None:
     place = (operation.parent, operation.name)
     if operation.expected is None:
         _need_place(trees, *place)
@@ -138,50 +152,51 @@ def _write(trees: MemoryTrees, operation: WriteContent, fingerprint: Fingerprint
         if (row.node.parent, row.node.name) != place:
             raise Refuted("the entry is on disk elsewhere")
     node = Node(operation.entry, operation.kind, *place, operation.content, operation.attributes)
-    trees.local_rows.put(LocalNode(node, operation.name, fingerprint))
+    trees.put_local((LocalNode(node, operation.name, fingerprint),))
     _agree(trees, operation.entry, operation.kind, operation.agreed)
 
 
-def _move(trees: MemoryTrees, operation: MoveEntry) -> None:
+def _move(trees: ChangingTrees, operation: MoveEntry) -> None:
     row = _need_local(trees, operation.entry, operation.expected)
     _need_place(trees, operation.parent, operation.name)
     above = operation.parent
     while above != ROOT:
         if above == operation.entry:
             raise Refuted("a directory would be below itself")
-        above = trees.local_rows.rows[above].node.parent
+        above = _present(trees.local(above)).node.parent
     node = replace(row.node, parent=operation.parent, name=operation.name)
     moved = LocalNode(node, operation.name, row.fingerprint, operation.intended, operation.copy_of or row.copy_of)
-    trees.local_rows.put(moved)
+    trees.put_local((moved,))
     _agree(trees, operation.entry, node.kind, operation.agreed)
 
 
-def _fork(trees: MemoryTrees, operation: ForkEntry) -> None:
+def _fork(trees: ChangingTrees, operation: ForkEntry) -> None:
     row = _need_local(trees, operation.entry, operation.expected)
     _need_place(trees, operation.parent, operation.name)
     if trees.local(operation.fork) is not None:
         raise Refuted("the copy is there already")
     node = replace(row.node, entry=operation.fork, parent=operation.parent, name=operation.name)
-    trees.local_rows.drop(operation.entry)
-    trees.synced_rows.drop(operation.entry)
-    trees.local_rows.put(LocalNode(node, operation.name, row.fingerprint, operation.intended, operation.copy_of))
+    trees.drop_local((operation.entry,))
+    trees.drop_synced((operation.entry,))
+    trees.put_local((LocalNode(node, operation.name, row.fingerprint, operation.intended, operation.copy_of),))
 
 
-def _adopt(trees: MemoryTrees, operation: AdoptEntry) -> None:
+def _adopt(trees: ChangingTrees, operation: AdoptEntry) -> None:
     old, new = operation.local, operation.entry
     row = _need_local(trees, old, None if (found := trees.local(old)) is None else found.fingerprint)
     if trees.local(new) is not None:
         raise Refuted("the entry is on disk already")
-    trees.local_rows.drop(old)
-    trees.synced_rows.drop(old)
-    trees.local_rows.put(replace(row, node=replace(row.node, entry=new)))
-    for below in trees.local_rows.children(old):
-        child = trees.local_rows.rows[below]
-        trees.local_rows.put(replace(child, node=replace(child.node, parent=new)))
-    for child in list(trees.local_rows):
-        if child.intended is not None and child.intended[0] == old:
-            trees.local_rows.put(replace(child, intended=(new, child.intended[1])))
-    for below in trees.synced_rows.children(old):
-        base = trees.synced_rows.rows[below]
-        trees.synced_rows.put(replace(base, base=replace(base.base, parent=new)))
+    trees.drop_local((old,))
+    trees.drop_synced((old,))
+    trees.put_local((replace(row, node=replace(row.node, entry=new)),))
+    for below in trees.local_children(old):
+        child = _present(trees.local(below))
+        trees.put_local((replace(child, node=replace(child.node, parent=new)),))
+    for parked in trees.intended_for(old):
+        child = _present(trees.local(parked))
+        assert child.intended is not None
+        trees.put_local((replace(child, intended=(new, child.intended[1])),))
+    for below in trees.synced_children(old):
+        base = _present(trees.synced(below))
+        trees.put_synced((replace(base, base=replace(base.base, parent=new)),))
     _agree(trees, new, row.node.kind, operation.agreed)

@@ -3,7 +3,7 @@
 It is also the definition that a stored implementation is checked against. Small and indexed; not thread-safe.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from peer.planner.trees import LocalNode, Node, RemoteNode, SyncedNode, rows_differ
@@ -131,6 +131,30 @@ class MemoryTrees:
             elif synced is not None:
                 entry = synced.base.parent
         return False
+
+    def intended_for(self, parent: EntryId) -> Iterable[EntryId]:
+        """See `ChangingTrees`."""
+        return [row.node.entry for row in self.local_rows if row.intended is not None and row.intended[0] == parent]
+
+    def put_local(self, nodes: Iterable[LocalNode]) -> None:
+        """See `ChangingTrees`."""
+        for node in nodes:
+            self.local_rows.put(node)
+
+    def drop_local(self, entries: Sequence[EntryId]) -> None:
+        """See `ChangingTrees`."""
+        for entry in entries:
+            self.local_rows.drop(entry)
+
+    def put_synced(self, nodes: Iterable[SyncedNode]) -> None:
+        """See `ChangingTrees`."""
+        for node in nodes:
+            self.synced_rows.put(node)
+
+    def drop_synced(self, entries: Sequence[EntryId]) -> None:
+        """See `ChangingTrees`."""
+        for entry in entries:
+            self.synced_rows.drop(entry)
 
     def synced_count(self) -> int:
         """See `Trees`."""

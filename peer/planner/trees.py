@@ -4,7 +4,7 @@
 of the disk. The store implements `Trees` over its database; tests implement it over dictionaries.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,6 +118,25 @@ class Trees(Protocol):
     def differing(self) -> Iterable[EntryId]:
         """Every entry whose own rows differ between any two trees (see `rows_differ`). It may hold more: an entry
         that the plan names as `settled` can be dropped from it until one of its rows changes."""
+
+
+class ChangingTrees(Trees, Protocol):
+    """Trees whose local and synced rows can be written."""
+
+    def intended_for(self, parent: EntryId) -> Iterable[EntryId]:
+        """Parked entries that are meant to go under `parent`."""
+
+    def put_local(self, nodes: Iterable[LocalNode]) -> None:
+        """Add or replace rows of the local tree."""
+
+    def drop_local(self, entries: Sequence[EntryId]) -> None:
+        """Remove rows of the local tree."""
+
+    def put_synced(self, nodes: Iterable[SyncedNode]) -> None:
+        """Add or replace rows of the synced tree."""
+
+    def drop_synced(self, entries: Sequence[EntryId]) -> None:
+        """Remove rows of the synced tree."""
 
 
 def rows_differ(remote: RemoteNode | None, synced: SyncedNode | None, local: LocalNode | None) -> bool:

@@ -39,7 +39,7 @@ class ContentStore:
         for part, marks in _parts(chunks):
             sql = (
                 "SELECT chunk, length, entry, offset FROM chunks "
-                f"WHERE w = ? AND entry IS NOT NULL AND chunk IN ({marks})"  # noqa: S608
+                f"WHERE w = ? AND entry IS NOT NULL AND chunk IN ({marks})"
             )
             for chunk, length, entry, offset in self._db.all(sql, (self.w, *part)):
                 row = trees.local(EntryId(entry))

@@ -186,7 +186,7 @@ def take_rows(
             if isinstance(verdict, Refused):
                 invalid = f"commit {row.seq} by device {row.commit.header.device.hex()[:8]}: {_why(verdict)}"
                 break
-            state._record(row, verdict)  # noqa: SLF001 - this module's own half
+            state._record(row, verdict)
             body = row.commit.body
             if isinstance(body, Entries):
                 opening = _Opening(database, state, trees, keyring, chunker)
@@ -216,7 +216,10 @@ class _Opening:
     def take(self, row: JournalRow, commit: Commit, body: Entries, delta: Delta) -> list[BadChange]:
         w, device = self._state.w, commit.header.device
         bad: list[BadChange] = []
-        versions, remotes, chunks, flipped = [], [], [], []
+        versions: list[tuple[object, ...]] = []
+        remotes: list[tuple[object, ...]] = []
+        chunks: list[tuple[object, ...]] = []
+        flipped: list[EntryId] = []
         for change, (entry, head) in zip(body.changes, delta.entries, strict=True):
             opened = self._open(change) if isinstance(change, Change) else "it was purged"
             version = (w, head.head, entry, change.clear.base, row.seq, head.deleted, head.parent)

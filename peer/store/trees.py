@@ -110,6 +110,10 @@ class TreeStore:
         """The local child of that true name."""
         return self._named("SELECT entry FROM local WHERE w = ? AND parent = ? AND name = ?", parent, name)
 
+    def intended_for(self, parent: EntryId) -> Iterable[EntryId]:
+        """Parked entries that are meant to go under `parent`."""
+        return self._entries("SELECT entry FROM local WHERE w = ? AND intended_parent = ?", parent)
+
     def local_on_disk(self, parent: EntryId, disk_name: str) -> EntryId | None:
         """The local child of that name on disk."""
         return self._named("SELECT entry FROM local WHERE w = ? AND parent = ? AND disk_name = ?", parent, disk_name)
@@ -168,7 +172,7 @@ class TreeStore:
 
     def put_synced(self, nodes: Iterable[SyncedNode]) -> None:
         """Replace rows of the synced tree."""
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         for node in nodes:
             entry = node.base.entry
             self._synced[entry] = node
@@ -180,7 +184,7 @@ class TreeStore:
 
     def put_local(self, nodes: Iterable[LocalNode]) -> None:
         """Replace rows of the local tree."""
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         for node in nodes:
             entry = node.node.entry
             self._local[entry] = node
