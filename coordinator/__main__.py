@@ -2,13 +2,20 @@
 
 import click
 
+from coordinator.cli.invite import invite
+from coordinator.cli.lists import devices, users, workspaces
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: shoal-coordinator invite ana --admin",
+)
 def main() -> None:
-    """Run and look after a Shoal coordinator.
+    """Run and look after a Shoal coordinator."""
 
-    Example: shoal-coordinator serve
-    """
+
+for command in (invite, users, devices, workspaces):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

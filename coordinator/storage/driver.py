@@ -17,7 +17,6 @@ from sqlalchemy.sql.expression import ClauseElement
 SIZES: Final = (1, 8, 64, 500)
 """Key lists are filled up to one of these lengths (with a repeat), so that few statements are ever compiled."""
 
-_row_type: Any = namedtuple  # the columns are known only when the program runs
 Parameters: TypeAlias = Mapping[str, object]
 
 
@@ -32,7 +31,7 @@ class Statement:
         columns = [] if isinstance(clause, Insert) else [each.key for each in getattr(clause, "exported_columns", ())]
         self.make_row: Callable[[Iterable[Any]], Any] = tuple
         if columns:
-            named: Any = namedtuple("Row", columns, rename=True)
+            named: Any = namedtuple("Row", columns, rename=True)  # type: ignore[misc]  # columns known when it runs
             self.make_row = named._make
 
     def prepared(self, driver: "Driver") -> str:

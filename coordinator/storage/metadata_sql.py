@@ -27,6 +27,8 @@ from coordinator.storage.sql_people import SqlPeople
 
 T = TypeVar("T")
 
+METADATA_FILE: Final = "metadata.db"
+"""The database's name in a data directory."""
 BATCH_USE_CASES: Final = 200
 """Most use cases that share one transaction: bounds how long the first of them waits for the last."""
 READERS: Final = 4
