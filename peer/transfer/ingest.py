@@ -35,7 +35,6 @@ from peer.transfer.reading import (
 )
 from peer.transfer.sources import BlockSink, ChunkIndex, Patience
 from peer.transfer.upload import Outgoing, UploadFailure, UploadSession, open_upload
-from protocol import limits
 from protocol.ids import BlockId, ChunkId
 from protocol.model import ChunkRef, FlatManifest
 
@@ -247,8 +246,6 @@ class _Run:
                 return self._whole(request, tuple(self._chunks[index]), end)
 
     def _whole(self, request: IngestRequest, chunks: tuple[tuple[ChunkId, int], ...], end: FileRead) -> IngestResult:
-        if len(chunks) > limits.CHANGE_BLOCKS:
-            return Failed(request, "file_too_large", f"more than {limits.CHANGE_BLOCKS} chunks")
         if self._vanished and any(chunk in self._vanished for chunk, _ in chunks):
             return Changed(request)
         refs = tuple(ref for chunk, _ in chunks if (ref := self._refs.get(chunk)) is not None)

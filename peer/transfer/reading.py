@@ -96,6 +96,7 @@ class _OpenFile:
     hasher: blake3
     read_bytes: int = 0
     cut_bytes: int = 0
+    chunks: int = 0
 
 
 class FileReader:
@@ -201,6 +202,9 @@ class FileReader:
         for data in chunks:
             self._add(batch, file.index, file.cut_bytes, data)
             file.cut_bytes += len(data)
+        file.chunks += len(chunks)
+        if file.chunks > limits.CHANGE_BLOCKS:
+            return FileFailed("unreadable", f"longer than {limits.CHANGE_BLOCKS} chunks")
         if file.read_bytes < size:
             return None
         return FileRead(file.hasher.digest(), file.reading.before) if file.reading.is_unchanged() else _CHANGED
