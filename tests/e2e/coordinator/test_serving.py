@@ -44,6 +44,8 @@ class Site:
                 raise RuntimeError("a bug")
             case "/hang":
                 await trio.sleep_forever()
+            case _:
+                pass
 
     async def reply(self, send: Any, body: bytes, status: int = 200) -> None:
         headers = [(b"content-length", str(len(body)).encode())]
