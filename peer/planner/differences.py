@@ -4,6 +4,7 @@ Never decides an outcome. An entry that is not looked at is live in the journal 
 absent by design), and so are its ancestors, unless one of them is looked at.
 """
 
+from collections.abc import Set
 from dataclasses import replace
 
 from peer.planner.operations import Policy
@@ -85,11 +86,12 @@ class Item:
 
 
 class Differences:
-    """The entries that a plan looks at, by id."""
+    """The entries that a plan looks at, by id. `undone`: those that are taken as if they had not been moved here."""
 
-    def __init__(self, trees: Trees, policy: Policy) -> None:
+    def __init__(self, trees: Trees, policy: Policy, undone: Set[EntryId]) -> None:
         self.trees = trees
         self.policy = policy
+        self._undone = undone
         self.items: dict[EntryId, Item] = {}
         self.differing: tuple[EntryId, ...] = tuple(trees.differing())
         self.adopted: dict[EntryId, EntryId] = {}
@@ -119,7 +121,7 @@ class Differences:
     def load(self, entry: EntryId) -> Item:
         """The entry with its values in the three trees and its liveness. The caller adds it to `items`."""
         trees = self.trees
-        item = Item(entry, trees.remote(entry), trees.synced(entry), trees.local(entry))
+        item = self._item(entry)
         if item.remote is not None:
             item.live = self.live(entry)
             item.lasting = item.live or self.lasting(entry)
@@ -133,6 +135,14 @@ class Differences:
                 item.l, item.place = item.b, (item.b.parent, item.b.name)
         if item.remote is not None and not item.remote.usable:
             self._without_bad_content(item)
+        return item
+
+    def _item(self, entry: EntryId) -> Item:
+        trees = self.trees
+        item = Item(entry, trees.remote(entry), trees.synced(entry), trees.local(entry))
+        if entry in self._undone and item.l is not None:
+            was = item.b or replace(item.l, parent=ROOT)
+            item.l, item.undone = replace(item.l, parent=was.parent, name=was.name), "moved"
         return item
 
     def _without_bad_content(self, item: Item) -> None:
@@ -177,7 +187,7 @@ class Differences:
         return value
 
     def _outlives_as_directory(self, entry: EntryId) -> bool:
-        item = Item(entry, self.trees.remote(entry), self.trees.synced(entry), self.trees.local(entry))
+        item = self._item(entry)
         return item.l is not None and self.outlives(item)
 
     def outlives(self, item: Item) -> bool:

@@ -83,7 +83,11 @@ class _Disk:
             if item.fork_of.place is not None:
                 self.leaving[item.fork_of.place] = ("put", entry)
         elif item.fork is not None:
-            self.writes.append(item)
+            if item.from_local:
+                # once the content is forked off nothing here says where the entry was moved: propose that first
+                self.blocked.append(("put", item.fork.entry))
+            else:
+                self.writes.append(item)
         elif item.place is None:
             if item.kind is Kind.DIRECTORY:
                 self.puts[entry] = item

@@ -17,7 +17,7 @@ def merge(found: Differences) -> None:
 def decide(found: Differences, item: Item) -> None:
     """The target of one entry, as if its parents were there and its name free."""
     here, remote = item.l, item.r
-    item.alive, item.forks, item.undone = False, False, ""
+    item.alive, item.forks = False, False
     if here is None:
         if remote is not None:
             _decide_missing(found, item, remote)
@@ -26,6 +26,8 @@ def decide(found: Differences, item: Item) -> None:
             item.take(here, from_local=True)
     else:
         _merge_fields(item, remote, here)
+        if item.forks and not found.policy.may_write:
+            item.take(remote, from_local=False)
 
 
 def _decide_missing(found: Differences, item: Item, remote: Node) -> None:

@@ -89,8 +89,9 @@ class Names:
         item.name = self._free_name(item, item.name, item.local)
         self.taken[item.parent, item.name] = item.entry
         other = self._found.items.get(winner)
-        same_kind = other is not None and other.kind is item.kind is not Kind.DIRECTORY
-        if same_kind and item.b is None and item.remote is None and item.copy_of is None:
+        row = self._found.trees.remote(winner) if other is None else None
+        kind = other.kind if other is not None else row.node.kind if row is not None else None
+        if kind is item.kind is not Kind.DIRECTORY and item.b is None and item.remote is None and item.copy_of is None:
             item.copy_of = (winner, None)
         self.conflicts.append(Conflict(winner, item.entry, item.name))
 

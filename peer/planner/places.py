@@ -82,8 +82,8 @@ def _adopt(found: Differences, old: Item, item: Item) -> None:
     """What is on disk as `old` is `item`: it has `old`'s place and local value from here on."""
     item.local, item.l, item.place = old.local, old.l, old.place
     item.kind, item.copy_of, item.frozen = old.kind, old.copy_of, old.frozen
-    item.adopted_from = old.entry
-    found.adopted[old.entry] = item.entry
+    item.adopted_from = old.adopted_from or old.entry
+    found.adopted[old.entry] = found.adopted[item.adopted_from] = item.entry
     del found.items[old.entry]
     if item.r is not None:
         decide(found, item)
@@ -116,8 +116,6 @@ def adopt_same_names(found: Differences) -> None:
 
 
 def _adopt_same_name(found: Differences, item: Item, known: dict[EntryId, bool]) -> None:
-    if item.adopted_from is not None:
-        return
     parent = found.adopted.get(item.parent, item.parent)
     if parent not in known:
         known[parent] = found.trees.remote(parent) is not None
@@ -137,39 +135,34 @@ def _adopt_same_name(found: Differences, item: Item, known: dict[EntryId, bool])
         _adopt(found, item, other)
 
 
-def break_cycles(found: Differences) -> None:
-    """Undo local moves of directories until no entry is below itself. One of each cycle's moves is always local."""
-    safe: set[EntryId] = {ROOT}
+def moves_to_undo(found: Differences) -> set[EntryId]:
+    """One local move of each cycle: of an entry that is below itself in the target. Empty where all is a tree.
+
+    A cycle has such a move, since neither the journal's tree nor the disk's has a cycle. Where one is undone, what
+    lives, and where, has to be merged anew.
+    """
+    passed: set[EntryId] = {ROOT}
+    undo = set()
     for start in sorted(item.entry for item in found.items.values() if item.kind is Kind.DIRECTORY and item.from_local):
-        while True:
-            cycle = _cycle_above(found, start, safe)
-            if cycle is None:
-                break
-            undone = min(
-                (
-                    item
-                    for entry in cycle
-                    if (item := found.items.get(entry)) is not None and item.from_local and item.r
-                ),
-                key=lambda item: item.entry,
-            )
-            assert undone.r is not None
-            undone.take(undone.r, from_local=False)
-            undone.undone = "moved"
-            settle_parents(found)
+        cycle = _cycle_above(found, start, passed)
+        if cycle:
+            moved = [item for entry in cycle if (item := found.items.get(entry)) is not None and item.from_local]
+            undo.add(min((item.b is None or item.r is None, item.entry) for item in moved)[1])
+    return undo
 
 
-def _cycle_above(found: Differences, entry: EntryId, safe: set[EntryId]) -> list[EntryId] | None:
-    """The entries that are below themselves, going up from `entry` in the target; None where the root is reached."""
+def _cycle_above(found: Differences, entry: EntryId, passed: set[EntryId]) -> list[EntryId]:
+    """The entries that are below themselves, going up from `entry` in the target; none where something was passed."""
     path: dict[EntryId, None] = {}
-    while entry not in safe:
+    while entry not in passed:
         if entry in path:
-            passed = list(path)
-            return passed[passed.index(entry) :]
+            above = list(path)
+            passed.update(path)
+            return above[above.index(entry) :]
         path[entry] = None
         entry = target_parent(found, entry)
-    safe.update(path)
-    return None
+    passed.update(path)
+    return []
 
 
 def target_parent(found: Differences, entry: EntryId) -> EntryId:

@@ -17,7 +17,7 @@ from peer.planner.operations import (
     RemoveEntry,
     Undone,
 )
-from peer.planner.places import adopt_same_names, break_cycles, settle_parents
+from peer.planner.places import adopt_same_names, moves_to_undo, settle_parents
 from peer.planner.proposals import Proposals, plan_proposals
 from peer.planner.trees import Node, Trees
 from protocol.ids import EntryId
@@ -25,11 +25,7 @@ from protocol.ids import EntryId
 
 def plan(trees: Trees, policy: Policy) -> Plan:
     """What to do so that the three trees become equal. Pure and deterministic; costs as much as the trees differ."""
-    found = Differences(trees, policy)
-    merge(found)
-    settle_parents(found)
-    adopt_same_names(found)
-    break_cycles(found)
+    found = _merged(trees, policy)
     names = Names(found)
     names.settle()
     ordered = sorted(found.items.values(), key=lambda item: item.entry)
@@ -47,6 +43,21 @@ def plan(trees: Trees, policy: Policy) -> Plan:
     waves = _waves(ordered, disk, proposals)
     settled = _settled(found, disk, waves, withheld)
     return Plan(target, waves, tuple(names.conflicts), undone, (), tuple(sorted(withheld)), settled)
+
+
+def _merged(trees: Trees, policy: Policy) -> Differences:
+    """The entries that differ, with their places in the target, which is one tree; only names may still clash."""
+    undone: set[EntryId] = set()
+    while True:
+        found = Differences(trees, policy, undone)
+        merge(found)
+        settle_parents(found)
+        adopt_same_names(found)
+        more = moves_to_undo(found)
+        if not more:
+            return found
+        assert not more <= undone, "an undone move still makes a cycle"
+        undone |= more
 
 
 def _new_in_target(item: Item) -> Node | None:
@@ -91,6 +102,7 @@ def _waves(ordered: list[Item], disk: DiskWaves, proposals: Proposals) -> tuple[
         for operation in wave
         if not isinstance(operation, ForkEntry)
     }
+    touched.update(one.entry for wave in proposals.waves for one in wave if one.agreed is not None)
     adoptions: list[Operation] = []
     records: list[Operation] = list(disk.absent)
     for item in ordered:

@@ -1,0 +1,285 @@
+"""One device and the journal: three trees reached by two histories from a common tree, planned, played, checked."""
+
+from collections import Counter
+from dataclasses import replace
+
+from peer.planner.memory import MemoryTrees
+from peer.planner.operations import PARKED, AdoptEntry, Operation, Plan, Policy, ProposeChange
+from peer.planner.plan import plan
+from peer.planner.trees import Node, SyncedNode
+from protocol.ids import ROOT, EntryId
+from protocol.model import Kind
+from tests.properties.planner.edits import (
+    Editor,
+    create_remote,
+    derive,
+    edit_disk,
+    edit_journal,
+    fingerprint,
+    put_local,
+)
+from tests.properties.planner.playing import (
+    Paths,
+    Step,
+    live_nodes,
+    local_nodes,
+    paths,
+    play,
+    steps_of,
+    target_nodes,
+)
+from tests.properties.planner.tape import Tape
+
+ROUNDS = 4
+
+
+def grown(tape: Tape) -> MemoryTrees:
+    """A device that is in step with its journal, with a few entries ended in between."""
+    trees = MemoryTrees()
+    editor = Editor(tape, "base")
+    for _ in range(tape.below(10)):
+        directories = [one.node.entry for one in trees.remote_rows if one.node.kind is Kind.DIRECTORY]
+        create_remote(trees, editor, [ROOT, *directories])
+    for _ in range(tape.below(4)):
+        edit_journal(trees, editor)
+    for entry, node in live_nodes({one.node.entry: one.node for one in trees.remote_rows}).items():
+        row = trees.remote_rows.rows[entry]
+        if tape.one_in(16):
+            trees.synced_rows.put(SyncedNode(node, row.head, None, absent_by_design=node.kind is not Kind.DIRECTORY))
+            if node.kind is not Kind.DIRECTORY:
+                continue
+        put_local(trees, node)
+        trees.synced_rows.put(SyncedNode(node, row.head, fingerprint(node)))
+    return trees
+
+
+def perturbed(tape: Tape) -> tuple[MemoryTrees, int, int]:
+    """`grown`, then edited on both sides. Returns the numbers of edits too."""
+    trees = grown(tape)
+    there, here = tape.below(8), tape.below(8)
+    elsewhere, person = Editor(tape, "far"), Editor(tape, "near")
+    for _ in range(there):
+        edit_journal(trees, elsewhere)
+    for _ in range(here):
+        edit_disk(trees, person)
+    return trees, there, here
+
+
+def policy_of(tape: Tape) -> Policy:
+    braking = tape.one_in(8)
+    return Policy(
+        may_write=not tape.one_in(8),
+        device_name="Ana",
+        derive=derive,
+        date="2026-01-02",
+        brake_entries=1 if braking else 100,
+        brake_ratio=0.3,
+        confirmed_deletions=False,
+    )
+
+
+def check(tape: Tape, counts: Counter[str]) -> None:
+    """One case, all properties of a single device. Raises on the first that does not hold."""
+    policy = policy_of(tape)
+    trees, there, here = perturbed(tape)
+    made = plan(trees, policy)
+    wanted = paths(target_nodes(trees, made))
+    counts["P1"] += 1
+    check_same_plan(trees, policy, made, counts)
+    braked = made
+    if made.brakes:
+        policy = replace(policy, confirmed_deletions=True)
+        made = plan(trees, policy)
+    check_brake(trees, replace(policy, confirmed_deletions=False), braked, made, counts)
+    check_fast_forward(trees, policy, made, there, here, counts)
+    check_contents_kept(trees, made, counts)
+    if not policy.may_write:
+        check_viewer(trees, policy, made, counts)
+        return
+    steps = steps_of(made, tape, commit_changes=1 + tape.below(4) * 333)
+    check_crash(trees, policy, steps, wanted, tape, counts)
+    check_steps_reduce(trees, made, steps, counts)
+    check_waves_commute(trees, made, tape, counts)
+    check_fixpoint(trees, policy, wanted, counts)
+
+
+def check_same_plan(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter[str]) -> None:
+    again = MemoryTrees()
+    for row in reversed(list(trees.remote_rows)):
+        again.remote_rows.put(row)
+    for synced in reversed(list(trees.synced_rows)):
+        again.synced_rows.put(synced)
+    for local in reversed(list(trees.local_rows)):
+        again.local_rows.put(local)
+    second = plan(again, policy)
+    assert replace(second, settled=()) == replace(made, settled=()), "P2: another order of rows, another plan"
+    counts["P2"] += 1
+    again.everything = True
+    second = plan(again, policy)
+    assert replace(second, settled=()) == replace(made, settled=()), "P13: planning everything differs"
+    counts["P13"] += 1
+
+
+def check_brake(trees: MemoryTrees, policy: Policy, made: Plan, free: Plan, counts: Counter[str]) -> None:
+    """`free`: the plan without the brake."""
+    target = target_nodes(trees, made)
+    adopted = {one.local for wave in free.waves for one in wave if isinstance(one, AdoptEntry)}
+    here = sum(entry not in target and entry not in adopted for entry in trees.local_rows.rows)
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    there = sum(entry not in target for entry in live) if policy.may_write else 0
+    bound = max(policy.brake_entries, policy.brake_ratio * len(trees.synced_rows.rows))
+    braked = [one.side for one in made.brakes]
+    assert braked == ["local"] * (here > bound) + ["remote"] * (there > bound), f"P11: {here}, {there} of {bound}"
+    assert not (made.brakes and made.waves), "P11: a braked plan does something"
+    assert made.target == free.target, "P11: the brake changes the target"
+    counts["P11"] += 1
+
+
+def check_fast_forward(
+    trees: MemoryTrees, policy: Policy, made: Plan, there: int, here: int, counts: Counter[str]
+) -> None:
+    target = target_nodes(trees, made)
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    if not here:
+        assert target == live, "P3: nothing was done here, yet the target is not the journal's"
+    absent = any(one.absent_by_design for one in trees.synced_rows)
+    if not there and policy.may_write and not absent:
+        local = local_nodes(trees.local_rows)
+        assert target == local, "P3: nothing was done elsewhere, yet the target is not what is here"
+    if not (there or here):
+        assert not made.waves, "P3: all equal, yet something is done"
+    counts["P3"] += 1
+
+
+def check_contents_kept(trees: MemoryTrees, made: Plan, counts: Counter[str]) -> None:
+    contents = {node.content for node in target_nodes(trees, made).values()}
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    for node in (*live.values(), *local_nodes(trees.local_rows).values()):
+        synced = trees.synced(node.entry)
+        if node.content is not None and (synced is None or synced.base.content != node.content):
+            assert node.content in contents, f"P4: {node} is lost"
+    counts["P4"] += 1
+
+
+def check_viewer(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter[str]) -> None:
+    assert not any(isinstance(one, ProposeChange) for wave in made.waves for one in wave), "P12: a viewer proposes"
+    trees = trees.copy()
+    mine = {
+        node.content
+        for node in local_nodes(trees.local_rows).values()
+        if (synced := trees.synced(node.entry)) is None or synced.base.content != node.content
+    }
+    for _ in range(ROUNDS):
+        made = plan(trees, policy)
+        for step in steps_of(made):
+            play(trees, step)
+            there = {node.content for node in local_nodes(trees.local_rows).values()}
+            assert mine <= there, "P12: a viewer's bytes are destroyed"
+        if not made.waves:
+            break
+    assert not made.waves, "P12: a viewer's device does not come to rest"
+    shown = {node.entry for node in local_nodes(trees.local_rows).values()}
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    missing = {entry for entry in live if entry not in shown}
+    assert all((row := trees.synced(entry)) is not None and row.absent_by_design for entry in missing), "P12: missing"
+    counts["P12"] += 1
+
+
+def check_crash(
+    trees: MemoryTrees, policy: Policy, steps: list[Step], wanted: Paths, tape: Tape, counts: Counter[str]
+) -> None:
+    if not steps:
+        return
+    trees = trees.copy()
+    for step in steps[: 1 + tape.below(len(steps))]:
+        play(trees, step)
+        paths(local_nodes(trees.local_rows))
+        counts["P8"] += 1
+    again = plan(trees, policy)
+    found = paths(target_nodes(trees, again))
+    assert found == wanted, f"P6: after a crash {_difference(found, wanted)}"
+    counts["P6"] += 1
+
+
+def _difference(found: Paths, wanted: Paths) -> str:
+    only = {path: value for path, value in found.items() if wanted.get(path) != value}
+    lost = {path: value for path, value in wanted.items() if found.get(path) != value}
+    return f"there is {only} in place of {lost}"
+
+
+def check_steps_reduce(trees: MemoryTrees, made: Plan, steps: list[Step], counts: Counter[str]) -> None:
+    target = target_nodes(trees, made)
+    trees = trees.copy()
+    before = distance(trees, target)
+    for step in steps:
+        play(trees, step)
+        after = distance(trees, target)
+        assert after < before, f"P7: {step} does not reduce the differences"
+        before = after
+        counts["P7"] += 1
+
+
+def distance(trees: MemoryTrees, target: dict[EntryId, Node]) -> int:
+    """How far the three trees are from the target: weights such that every kind of operation counts."""
+    total = 0
+    remote = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    entries = {*target, *trees.local_rows.rows, *trees.synced_rows.rows, *remote}
+    for entry in entries:
+        total += _distance(trees, entry, target.get(entry), remote.get(entry))
+    return total
+
+
+def _distance(trees: MemoryTrees, entry: EntryId, node: Node | None, there: Node | None) -> int:
+    local, synced = trees.local(entry), trees.synced(entry)
+    if node is None:
+        parked = local is not None and local.node.name.startswith(PARKED)
+        return (4 - parked if local else 0) + (there is not None) + (synced is not None)
+    total = 0
+    if local is not None:
+        place = local.intended or (local.node.parent, local.node.name)
+        total += 2 * (place != (node.parent, node.name))
+        total += local.intended is not None or (local.node.parent, local.node.name) != (node.parent, node.name)
+        total += 6 * (local.node.content != node.content) + (local.node.attributes != node.attributes)
+    elif synced is None or not synced.absent_by_design:
+        total += 10
+    for side, missing in ((there, 4), (None if synced is None else synced.base, 4)):
+        if side is None:
+            total += missing
+        else:
+            total += (side.parent, side.name) != (node.parent, node.name)
+            total += (side.content != node.content) + (side.attributes != node.attributes)
+    return total
+
+
+def check_waves_commute(trees: MemoryTrees, made: Plan, tape: Tape, counts: Counter[str]) -> None:
+    one, two = trees.copy(), trees.copy()
+    for step in steps_of(made):
+        play(one, step)
+    for step in steps_of(made, tape, commit_changes=1 + tape.below(3)):
+        play(two, step)
+    assert one.remote_rows.rows == two.remote_rows.rows, "P10: remote"
+    assert one.synced_rows.rows == two.synced_rows.rows, "P10: synced"
+    assert one.local_rows.rows == two.local_rows.rows, "P10: local"
+    counts["P10"] += 1
+
+
+def check_fixpoint(trees: MemoryTrees, policy: Policy, wanted: Paths, counts: Counter[str]) -> None:
+    trees = trees.copy()
+    done: list[Operation] = []
+    for _ in range(ROUNDS):
+        made = plan(trees, policy)
+        if not made.waves:
+            break
+        for step in steps_of(made):
+            play(trees, step)
+            done.extend(step)
+    assert not plan(trees, policy).waves, f"P5: never done: {made.waves}"
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    assert paths(live) == wanted, f"P5: {_difference(paths(live), wanted)}"
+    base = {one.base.entry: one.base for one in trees.synced_rows}
+    assert base == live, "P5: synced is not the journal"
+    absent = {one.base.entry for one in trees.synced_rows if one.absent_by_design}
+    here = local_nodes(trees.local_rows)
+    assert here == {entry: node for entry, node in live.items() if entry not in absent}, "P5: local is not the journal"
+    assert set(made.settled) == set(trees.differing()), "P5: what is left is not settled"
+    counts["P5"] += 1
