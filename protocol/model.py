@@ -210,6 +210,28 @@ class SignedLink(Array, frozen=True):
 Chain = Annotated[tuple[SignedLink, ...], Meta(min_length=1, max_length=limits.CHAIN_LINKS)]
 
 
+class BundledWorkspace(Array, frozen=True):
+    """A workspace in a pairing's bundle: its keys, packed, and a head of its journal that the author had verified."""
+
+    workspace: WireWorkspaceId
+    keyring: Annotated[bytes, Meta(max_length=limits.BUNDLE_BYTES)]
+    head_seq: Seq
+    head_hash: WireLogHash
+
+
+class Bundle(Array, frozen=True):
+    """What a device leaves for the one that comes with a pairing code, sealed under the code's bundle key.
+
+    Bound to the lookup id. `chain_*` is the user's chain with the link that admits the pairing: the chain that the
+    new device is shown must be this one or go on from it.
+    """
+
+    suite: Suite
+    chain_length: Annotated[int, Meta(ge=1, le=limits.CHAIN_LINKS)]
+    chain_last: WireLinkHash
+    workspaces: Annotated[tuple[BundledWorkspace, ...], Meta(max_length=10_000)]
+
+
 # --- commits -------------------------------------------------------------------------------------------
 
 
