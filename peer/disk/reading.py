@@ -46,11 +46,14 @@ class StableReading:
     def is_unchanged(self) -> bool:
         """Say, after reading, whether the bytes read are one state of the file.
 
-        True if the fingerprint is what it was and nobody has the file open for writing. Names are
-        not looked at: the file may have been renamed or replaced meanwhile.
+        True if the fingerprint is what it was. Names are not looked at: the file may have been renamed or replaced
+        meanwhile. Bytes written through a memory map may show in the fingerprint late; `is_being_written` tells.
         """
-        after = self._fs.stat_handle(self.handle).fingerprint
-        return after == self.before and not self._fs.is_being_written(self.handle)
+        return self._fs.stat_handle(self.handle).fingerprint == self.before
+
+    def is_being_written(self) -> bool:
+        """Say whether somebody has the file open for writing, and may be in the middle of something."""
+        return self._fs.is_being_written(self.handle)
 
 
 @contextmanager

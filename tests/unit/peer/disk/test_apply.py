@@ -207,6 +207,10 @@ def test_attributes_change_in_place_unless_the_file_did(root: Root, folder: path
     assert after.executable
     assert after.mtime_ns == MTIME_NS
     assert apply(root, [SetAttributes(("a",), before, False, 7)]) == [PreimageChanged(after)]
+    with open(folder / "a", "ab"):
+        [busy] = apply(root, [SetAttributes(("a",), after, False, 7)])
+    assert isinstance(busy, Failed)
+    assert busy.code == "busy_file"
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,8 @@ def test_a_file_that_changes_while_it_is_read_is_found_out(root: Root, folder: p
         with read_stable(root.fs, directories, ("a",)) as reading:
             assert reading.is_unchanged()
             with open(folder / "a", "r+b") as writer:
-                assert not reading.is_unchanged()
+                assert reading.is_unchanged()
+                assert reading.is_being_written()
                 writer.write(b"x")
             assert not reading.is_unchanged()
         with read_stable(root.fs, directories, ("a",)) as reading:
