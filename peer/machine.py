@@ -1,0 +1,56 @@
+"""This machine's time, chance and threads behind their ports.
+
+Owns the only calls to the system's clock and random source. Made in `peer.app` alone.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+import trio
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class SystemClock:
+    """The `Clock` port."""
+
+    def wall_ns(self) -> int:
+        """See the port."""
+        return time.time_ns()
+
+    def monotonic_s(self) -> float:
+        """See the port; may be asked from any thread."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """See the port."""
+        await trio.sleep(seconds)
+
+
+class SystemEntropy:
+    """The `Entropy` port."""
+
+    def __init__(self) -> None:
+        self._random = secrets.SystemRandom()
+
+    def token(self, size: int) -> bytes:
+        """See the port."""
+        return secrets.token_bytes(size)
+
+    def jitter(self, low: float, high: float) -> float:
+        """See the port."""
+        return self._random.uniform(low, high)
+
+
+class ThreadOffload:
+    """The `Offload` port: at most `threads` calls at a time, one object for each kind of resource."""
+
+    def __init__(self, threads: int) -> None:
+        self._limiter = trio.CapacityLimiter(threads)
+
+    async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+        """See the port."""
+        return await trio.to_thread.run_sync(fn, *args, limiter=self._limiter)
