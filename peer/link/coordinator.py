@@ -103,6 +103,11 @@ class CoordinatorClient:
         """The pinned identity: the full key once signed in, before that what was given."""
         return self._dialer.pin.identity
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses that are tried."""
+        return self._dialer.addresses
+
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._http.aclose()
@@ -235,27 +240,43 @@ class CoordinatorClient:
         if self._session is session:
             self._session = None
 
-    async def _sign_in(self) -> SignedIn | Refusal:
-        if self._keys is None:
-            raise ValueError("signing in needs a device's keys")
-        device = DeviceId(self._keys.public.device_id)
-        nonce = self._entropy.token(_NONCE_BYTES)
+    async def prove(self) -> Challenge | Refusal:
+        """Have the coordinator prove its identity, and pin its whole key, without signing in.
+
+        Raises `WrongIdentity` where it cannot, besides what `request` raises.
+        """
+        device, nonce = self._own_keys.public.device_id, self._entropy.token(_NONCE_BYTES)
         challenge = await self.request(
-            messages.ChallengeRequest(MAJOR, REVISION, tuple(sorted(CAPABILITIES)), device, nonce)
+            messages.ChallengeRequest(MAJOR, REVISION, tuple(sorted(CAPABILITIES)), DeviceId(device), nonce)
         )
         if isinstance(challenge, Refusal):
             return challenge
-        self._check_challenge(challenge, device, nonce)
+        self._check_challenge(challenge, DeviceId(device), nonce)
         if challenge.major != MAJOR:
             return Refusal(RefusalCode.OLD_CLIENT, "the coordinator speaks another major version of the protocol")
+        self._dialer.pin = Pin(challenge.identity)
+        return challenge
+
+    @property
+    def _own_keys(self) -> DeviceKeys:
+        if self._keys is None:
+            raise ValueError("signing in needs a device's keys")
+        return self._keys
+
+    async def _sign_in(self) -> SignedIn | Refusal:
+        challenge = await self.prove()
+        if isinstance(challenge, Refusal):
+            return challenge
+        device = DeviceId(self._own_keys.public.device_id)
         statement = codec.encode((SUITE, challenge.identity, device, challenge.nonce))
         answer = await self.request(
-            messages.LoginRequest(device, challenge.nonce, sign(Label.SIGN_LOGIN, self._keys.sign.secret, statement))
+            messages.LoginRequest(
+                device, challenge.nonce, sign(Label.SIGN_LOGIN, self._own_keys.sign.secret, statement)
+            )
         )
         if isinstance(answer, Refusal):
             return answer
         lifetime_s = max(0, answer.expires - challenge.time) / 1000
-        self._dialer.pin = Pin(challenge.identity)
         self._dialer.set_addresses((*answer.addresses, *self._given))
         return SignedIn(
             user=answer.user,
