@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 PIECE_BYTES: Final = 256 * 1024
 """So much is received at once."""
-SEND_BYTES: Final = 256 * 1024
+SEND_BYTES: Final = 128 * 1024
 """So much is sent at once; a link that cannot take it within the stall limit is as good as dead."""
 HEAD_BYTES: Final = 64 * 1024
 HEADERS: Final = 100
