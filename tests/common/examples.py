@@ -77,6 +77,9 @@ def model_examples(story: Story) -> list[Example]:
         ("sealed key", model.SealedKey, model.SealedKey(story.phone.id, bytes(range(64)))),
         ("device keys", model.DeviceKeys, story.phone.keys),
     ]
+    here, chain = story.journal.state.workspace, story.ana.chain
+    bundled = model.BundledWorkspace(here.workspace, b"packed keyring", here.seq, here.log_hash)
+    examples.append(("pairing bundle", model.Bundle, model.Bundle(1, chain.length, chain.last, (bundled,))))
     kinds = ("founding", "admitting a pairing", "pairing a device")
     examples += [(f"link {kind}", model.SignedLink, link) for kind, link in zip(kinds, story.ana.links, strict=False)]
     titles = ("genesis", "two new entries", "a device added", "an edit", "a directory deleted")
