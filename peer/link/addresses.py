@@ -195,11 +195,14 @@ class Dialer:
         if not address.secure:
             return await self._plain(address)
         if address not in self._ordinary:
+            stream = await self._plain(address)
             try:
-                stream = await self._plain(address)
                 return await open_client_tls(stream, self._pinned_tls, None, self.pin.admits_certificate)
-            except (WrongPeer, trio.BrokenResourceError):
+            except WrongPeer:
                 pass  # an ordinary certificate, perhaps
+            except trio.BrokenResourceError as error:
+                if not isinstance(error.__cause__, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLEOFError):
+                    raise Unreachable(f"{address.text} broke off") from error  # otherwise older TLS, perhaps
         stream = await self._plain(address)
         if self._verified_tls is None:
             self._verified_tls = verified_context()
@@ -209,7 +212,7 @@ class Dialer:
             self._ordinary.discard(address)
             if isinstance(error.__cause__, ssl.CertificateError):
                 raise WrongIdentity(f"{address.text} is not the coordinator of this code") from error
-            raise Unreachable(f"{address.text} does not speak TLS") from error
+            raise Unreachable(f"{address.text} broke off, or does not speak TLS") from error
         self._ordinary.add(address)
         return secured
 
@@ -217,7 +220,7 @@ class Dialer:
         try:
             return await self._network.connect(address.host, address.port)
         except OSError as error:
-            raise Unreachable(f"{address.text} cannot be reached: {error.strerror or type(error).__name__}") from error
+            raise Unreachable(f"{address.text} cannot be reached: {error.strerror or 'nobody answered'}") from error
 
 
 def _worst(failures: list[LinkError]) -> LinkError:

@@ -15,7 +15,7 @@ from crypto.identity import DeviceKeys, sign, verify
 from crypto.labels import Label
 from peer.link.addresses import Dialer, Pin
 from peer.link.download import Download
-from peer.link.errors import BadReply, Unreachable, WrongIdentity
+from peer.link.errors import BadReply, LinkError, Unreachable, WrongIdentity
 from peer.link.http import Dialled, HttpPool, Request, Response
 from peer.link.status import LinkStatus
 from peer.ports import Clock, Entropy, Network
@@ -90,6 +90,8 @@ class CoordinatorClient:
         self._http = HttpPool(self._dialer.dial, max_connections=max_connections)
         self._session: SignedIn | None = None
         self._signing_in = trio.Lock()
+        self._failures = 0
+        self._failure: LinkError | None = None
         self.status = LinkStatus(clock)
 
     @property
@@ -224,10 +226,17 @@ class CoordinatorClient:
 
     async def session(self) -> SignedIn | Refusal:
         """The current login, made or renewed if need be; one at a time, shared by all tasks."""
+        earlier = self._failures
         async with self._signing_in:
             session = self._session
             if session is None or self._clock.monotonic_s() >= session.renew_at_s:
-                answer = await self._sign_in()
+                if self._failure is not None and self._failures > earlier:
+                    raise type(self._failure)(str(self._failure))  # somebody else has just tried for us
+                try:
+                    answer = await self._sign_in()
+                except LinkError as error:
+                    self._failures, self._failure = self._failures + 1, error
+                    raise
                 if isinstance(answer, Refusal):
                     return answer
                 session = self._session = answer

@@ -97,6 +97,7 @@ class HttpPool:
         self._idle_s = idle_s
         self._fresh_s = fresh_s
         self._stall_s = stall_s
+        self._max_connections = max_connections
         self._slots = trio.Semaphore(max_connections)
         self._idle: list[_Connection] = []
         self._closed = False
@@ -145,15 +146,14 @@ class HttpPool:
         return connection, await self._send(connection, request, stall_s)
 
     async def _take_idle(self, idle_s: float) -> "_Connection | None":
+        """The freshest idle connection, unless it is too old; those that nobody will want again are closed."""
         now = trio.current_time()
-        while self._idle:
-            age_s = now - self._idle[-1].idle_since  # the freshest
-            if age_s <= idle_s:
-                return self._idle.pop()
-            if age_s <= self._idle_s:
-                return None
-            await self._idle.pop().aclose()
-        return None
+        taken = self._idle.pop() if self._idle and now - self._idle[-1].idle_since <= idle_s else None
+        while self._idle and (
+            now - self._idle[0].idle_since > self._idle_s or len(self._idle) >= self._max_connections
+        ):
+            await self._idle.pop(0).aclose()
+        return taken
 
     @staticmethod
     async def _send(connection: "_Connection", request: Request, stall_s: float) -> Response:

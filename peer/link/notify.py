@@ -9,8 +9,10 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import h11
 import trio
 import trio_websocket
+import wsproto.utilities
 from trio.abc import Stream
 
 from peer.link.backoff import Backoff
@@ -35,6 +37,14 @@ POLL_S: Final = 15
 """How long a poll is held open; short, so that a dead line is noticed as soon as on a socket."""
 POLLS_BEFORE_UPGRADE: Final = 40
 """After so many polls the socket is tried again."""
+
+_ENDS: Final = (
+    LinkError,
+    trio_websocket.ConnectionRejected,
+    trio_websocket.ConnectionClosed,
+    h11.ProtocolError,  # these and the next escape from trio-websocket's reader where an upgrade is answered badly
+    wsproto.utilities.ProtocolError,
+)
 
 Known = Callable[[], tuple[tuple[tuple[WorkspaceId, int], ...], int]]
 """The heads known per workspace and the length of the user's chain, for long polling."""
@@ -146,7 +156,7 @@ class Notifications:
                 while True:
                     await self._receive(socket)
         except BaseExceptionGroup as group:
-            ends, rest = group.split((LinkError, trio_websocket.ConnectionRejected, trio_websocket.ConnectionClosed))
+            ends, rest = group.split(_ENDS)
             if rest is not None or ends is None:
                 raise rest or group from None
             raise self._judge_end(ends, session) from None
@@ -180,6 +190,8 @@ class Notifications:
                 if error.status_code in (429, 503):
                     return Unreachable(f"the notification socket was refused with status {error.status_code}")
                 return _NoUpgrade()
+            if not isinstance(error, trio_websocket.ConnectionClosed):
+                return BadReply("what answered is no notification socket")
         return Unreachable("the notification socket was closed")
 
     def _connected(self) -> None:
