@@ -35,7 +35,15 @@ def targets() -> list[object]:
     kinds: list[object] = [messages.Wake, messages.HaveReply | messages.Refusal, messages.Stored | messages.Refusal]
     for request, reply in messages.ENDPOINTS.values():
         kinds += [request, reply]
-    kinds += [messages.BlocksRequest, model.Commit, model.SignedLink, model.Link, model.Body, model.JournalRow]
+    kinds += [
+        messages.BlocksRequest,
+        model.Commit,
+        model.SignedLink,
+        model.Link,
+        model.Body,
+        model.Bundle,
+        model.JournalRow,
+    ]
     return [*dict.fromkeys(kinds), model.AnyChange, model.LinkBody, model.CommitBody]
 
 
