@@ -181,6 +181,8 @@ async def open_metadata(path: Path | None, *, writer: Offload, readers: Offload)
     engine = sqlite_engine(path)
 
     def prepare() -> Connection:
+        if path is not None:
+            path.touch(mode=0o600)  # its log and shared memory get the same mode
         migrate(engine)
         return engine.connect()
 

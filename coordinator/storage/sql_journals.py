@@ -67,7 +67,7 @@ _STATE: Final = (
     _heads.device,
 )
 LIVE: Final = _heads.deleted == literal_column("0")
-"""Spelt out, not a parameter: only so does SQLite use the index of live names."""
+"""Spelt out, not a parameter: only then does SQLite use the index of live names."""
 
 _HEADS: Final = Lookup(_heads.entry, lambda keys: select(*_STATE).where(_heads.workspace == _KEY, keys))
 _NAMED: Final = Lookup(

@@ -189,6 +189,7 @@ entry_heads = _table(
         "workspace",
         "name_key",
         "parent",
+        "deleted",  # always 0 here; with it the index covers the lookup, and only then does SQLite choose it
         unique=True,
         sqlite_where=text("deleted = 0"),
         postgresql_where=text("deleted = 0"),

@@ -92,7 +92,7 @@ def upgrade() -> None:
     op.create_index(
         "entry_heads_by_name",
         "entry_heads",
-        ["workspace", "name_key", "parent"],
+        ["workspace", "name_key", "parent", "deleted"],
         unique=True,
         sqlite_where=sa.text("deleted = 0"),
         postgresql_where=sa.text("deleted = 0"),
