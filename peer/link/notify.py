@@ -99,7 +99,8 @@ class Notifications:
                 continue
             except (LinkError, _Refused) as error:
                 was_connected = self._client.status.current.state == "connected"
-                self._client.status.set("connecting" if was_connected else "offline", str(error))
+                refused = error.refusal.code if isinstance(error, _Refused) else None
+                self._client.status.set("connecting" if was_connected else "offline", str(error), refused)
             if self._clock.monotonic_s() - self._connected_at_s >= STEADY_S:
                 backoff = backoff.succeeded()
             backoff = backoff.failed()

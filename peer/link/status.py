@@ -6,17 +6,22 @@ from typing import Literal
 import trio
 
 from peer.ports import Clock
+from protocol.messages import RefusalCode
 
 State = Literal["connected", "connecting", "offline"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """The state, since when (nanoseconds since 1970, wall time), and the reason where it is not `connected`."""
+    """The state, since when (nanoseconds since 1970, wall time), and the reason where it is not `connected`.
+
+    `refused` is set where the coordinator was heard and would not let this device sign in (`OLD_CLIENT`, say).
+    """
 
     state: State
     since_ns: int
     reason: str = ""
+    refused: RefusalCode | None = None
 
 
 class LinkStatus:
@@ -27,11 +32,11 @@ class LinkStatus:
         self._changed = trio.Event()
         self.current = Reachability("connecting", clock.wall_ns())
 
-    def set(self, state: State, reason: str = "") -> None:
+    def set(self, state: State, reason: str = "", refused: RefusalCode | None = None) -> None:
         """Enter a state; `since_ns` moves only when the state itself does."""
         same = state == self.current.state
         since_ns = self.current.since_ns if same else self._clock.wall_ns()
-        new = Reachability(state, since_ns, reason)
+        new = Reachability(state, since_ns, reason, refused)
         if new != self.current:
             self.current = new
             self._changed.set()

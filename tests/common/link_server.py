@@ -9,9 +9,9 @@ from random import Random  # noqa: TID251 - seeded, for tests
 from typing import Any
 
 import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
 
+from coordinator.serving import open_tcp_listeners, serve
+from coordinator.tls import given_context
 from crypto.certificate import certificate_for
 from crypto.identity import SigningKey, sign, verify
 from crypto.labels import Label
@@ -129,12 +129,6 @@ class ScriptedCoordinator:
         self._nonces: dict[bytes, DeviceId] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await receive()
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
         path = scope["path"]
         self.seen.append(path)
         if scope["type"] == "websocket":
@@ -214,16 +208,12 @@ class ScriptedCoordinator:
 
 @contextlib.asynccontextmanager
 async def open_http_server(app: Any, certificate: Path | None = None) -> AsyncIterator[int]:
-    """Run an ASGI application under hypercorn; gives the port."""
-    config = Config()
-    config.bind = ["127.0.0.1:0"]
-    config.errorlog = None
-    config.graceful_timeout = 0
-    config.shutdown_timeout = 1
+    """Run an ASGI application under the coordinator's own serving; gives the port."""
+    listeners: list[trio.abc.Listener[Any]] = list(await open_tcp_listeners("127.0.0.1", 0, 100))
+    port = listeners[0].socket.getsockname()[1]  # type: ignore[attr-defined]  # a socket's listener
     if certificate is not None:
-        config.certfile = config.keyfile = str(certificate)
-        config.alpn_protocols = ["http/1.1"]
+        listeners = [trio.SSLListener(listeners[0], given_context(certificate, certificate))]
     async with trio.open_nursery() as nursery:
-        binds = await nursery.start(partial(serve, app, config, mode="asgi"))
-        yield int(binds[0].rsplit(":", 1)[1])
+        await nursery.start(partial(serve, app, listeners, stop=trio.Event()))
+        yield port
         nursery.cancel_scope.cancel()

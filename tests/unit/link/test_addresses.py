@@ -1,11 +1,16 @@
 """Reading addresses, and connecting to the one that answers."""
 
 import contextlib
+import datetime as dt
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.abc import Stream
@@ -162,3 +167,53 @@ async def test_of_two_that_answer_at_once_one_is_closed(autojump_clock: trio.tes
 async def test_no_usable_address_is_unreachable() -> None:
     with pytest.raises(Unreachable):
         await Dialer(TrioNetwork(), PIN, ["http://192.0.2.1"]).dial()
+
+
+def ordinary_certificate(directory: Path, name: str) -> tuple[Path, Path]:
+    """An authority's certificate, and one that it issued for a name, with its key."""
+    key = Ed25519PrivateKey.generate()
+    start, end = dt.datetime(2020, 1, 1, tzinfo=dt.UTC), dt.datetime(2099, 1, 1, tzinfo=dt.UTC)
+
+    def builder(subject: str, public: Ed25519PublicKey, *, ca: bool) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]))
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        )
+
+    authority = builder("authority", key.public_key(), ca=True).sign(key, None)
+    own = Ed25519PrivateKey.generate()
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    issued = builder(name, own.public_key(), ca=False).add_extension(names, critical=False).sign(key, None)
+    authority_path, issued_path = directory / "authority.pem", directory / f"{name}.pem"
+    authority_path.write_bytes(authority.public_bytes(Encoding.PEM))
+    private = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    issued_path.write_bytes(issued.public_bytes(Encoding.PEM) + private)
+    return authority_path, issued_path
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("localhost", True), ("elsewhere.test", False)])
+async def test_an_ordinary_certificate_is_taken_for_its_own_name_only(
+    name: str, trusted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, issued = ordinary_certificate(tmp_path, name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    heard = bytearray()
+
+    async def handle(stream: Stream) -> None:
+        await listen(heard, stream)
+
+    async with open_raw_server(handle, issued) as port:
+        dialer = Dialer(TrioNetwork(), PIN, [f"https://localhost:{port}"])
+        if trusted:
+            for _ in range(2):
+                await (await dialer.dial()).stream.aclose()
+        else:
+            with pytest.raises(WrongIdentity):
+                await dialer.dial()
+    assert not heard

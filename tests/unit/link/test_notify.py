@@ -129,6 +129,14 @@ async def test_a_token_that_the_socket_refuses_is_replaced() -> None:
     assert app.logins == 2
 
 
+async def test_a_device_that_may_not_sign_in_is_offline_and_says_why() -> None:
+    app = ScriptedCoordinator(IDENTITY, KEYS.sign.public)
+    app.major = 2
+    async with open_http_server(app) as port, notified(port) as (client, _):
+        await until(lambda: client.status.current.state == "offline", client)
+        assert client.status.current.refused is messages.RefusalCode.OLD_CLIENT
+
+
 @pytest.mark.parametrize("message", [b"junk", codec.encode(poke(1, 1)), bytes(300_000)])
 async def test_a_socket_that_does_not_begin_with_a_welcome_is_given_up(message: bytes) -> None:
     app = ScriptedCoordinator(IDENTITY, KEYS.sign.public)
