@@ -21,6 +21,8 @@ PIECE_BYTES: Final = 256 * 1024
 """So much is received at once."""
 SEND_BYTES: Final = 128 * 1024
 """So much is sent at once; a link that cannot take it within the stall limit is as good as dead."""
+GATHER_BYTES: Final = 64 * 1024
+"""Smaller pieces of a streamed body are sent together."""
 HEAD_BYTES: Final = 64 * 1024
 HEADERS: Final = 100
 INTERIM: Final = 8
@@ -271,11 +273,18 @@ class _Connection:
 
     async def _send_stream(self, body: AsyncIterable[bytes | memoryview]) -> None:
         try:
+            waiting: list[bytes | bytearray | memoryview] = []
+            size = 0
             async for piece in body:
-                if len(piece):
-                    for data in self._http.send_with_data_passthrough(_data(piece)) or ():
-                        await self._send_all(data)
-            await self._send_all(self._http.send(h11.EndOfMessage()) or b"")
+                if not len(piece):
+                    continue
+                waiting += self._http.send_with_data_passthrough(_data(piece)) or ()
+                size += len(piece)
+                if size >= GATHER_BYTES:
+                    await self._send_all(b"".join(waiting))
+                    waiting, size = [], 0
+            waiting += self._http.send_with_data_passthrough(h11.EndOfMessage()) or ()
+            await self._send_all(b"".join(waiting))
         except h11.LocalProtocolError as error:
             raise ValueError("the body is not as long as was announced") from error
         finally:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import h11
 import pytest
 import trio
 import trio.testing
@@ -352,3 +353,41 @@ def test_any_bytes_at_all_are_an_answer_or_one_clear_error(answer: bytes) -> Non
             assert len(await ask(pool)) <= len(answer)
 
     run_with_answer(answer, use)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 200_000), max_size=8), st.booleans(), st.booleans())
+def test_a_streamed_body_arrives_whole_however_it_is_cut(sizes: list[int], known: bool, views: bool) -> None:
+    whole = b"".join(bytes([n % 256]) * size for n, size in enumerate(sizes))
+
+    async def body() -> AsyncIterator[bytes | memoryview]:
+        for n, size in enumerate(sizes):
+            piece = bytes([n % 256]) * size
+            yield memoryview(piece) if views else piece
+
+    async def main() -> None:
+        near, far = trio.testing.memory_stream_pair()
+        got = bytearray()
+
+        async def dial() -> Dialled:
+            return Dialled(near, "x")
+
+        async def serve() -> None:
+            server = h11.Connection(h11.SERVER)
+            while True:
+                event = server.next_event()
+                if event is h11.NEED_DATA:
+                    server.receive_data(bytes(await far.receive_some()))
+                elif isinstance(event, h11.Data):
+                    got.extend(event.data)
+                elif isinstance(event, h11.EndOfMessage):
+                    break
+            await far.send_all(http_answer(b"thanks"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve)
+            request = Request("POST", "/", body=body(), length=len(whole) if known else None)
+            assert await ask(HttpPool(dial), request) == b"thanks"
+        assert got == whole
+
+    trio.run(main)
