@@ -129,6 +129,9 @@ class People(Protocol):
     def open_pairings(self, user: UserId, now: int) -> list[Pairing]:
         """A user's unused and unexpired ones."""
 
+    def forget_bundles(self, user: UserId, now: int) -> None:
+        """What was left for a user's expired pairings."""
+
     def add_pairing(self, pairing: Pairing) -> None:
         """A new one."""
 

@@ -13,6 +13,8 @@ from protocol.ids import DeviceId
 from protocol.messages import Joined, Ok, Pairing, PairingOffer, PairingRequest, PairRequest, Refusal, RefusalCode
 from protocol.model import DevicePaired, PairingAdmitted
 
+LONGEST_MS: Final = 30 * 24 * 3600 * 1000 + 3600 * 1000
+"""How long a pairing may stay open, with an hour for a device's clock that is ahead."""
 OPEN_PAIRINGS: Final = 50
 """Most pairings that a user may have open at once."""
 
@@ -44,12 +46,15 @@ def _offer(
         return Ok() if same else Refusal(RefusalCode.CONFLICT, "this pairing exists already")
     if body.expires <= now_ms:
         return Refusal(RefusalCode.EXPIRED, "this pairing has expired")
+    if body.expires > now_ms + LONGEST_MS:
+        return Refusal(RefusalCode.DENIED, "a pairing is open for 30 days at most")
     if len(people.open_pairings(device.user, now_ms)) >= OPEN_PAIRINGS:
         return Refusal(RefusalCode.RATE_LIMITED, "too many pairings are open")
     chain = chains.extend(transaction, device.user, request.link, context.hashes)
     if isinstance(chain, Refusal):
         return chain
     people.add_link(device.user, request.link, chain.last)
+    people.forget_bundles(device.user, now_ms)
     recipient = body.pairing_box[:16]
     people.add_pairing(
         PairingRecord(request.lookup, device.user, body.pairing_sign, recipient, body.expires, request.bundle, None)

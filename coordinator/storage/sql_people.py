@@ -151,6 +151,11 @@ class SqlPeople:
         )
         return [_pairing(row) for row in self._connection.execute(found)]
 
+    def forget_bundles(self, user: UserId, now: int) -> None:
+        """What was left for a user's expired pairings."""
+        expired = (_pairings.user_id == user, _pairings.expires <= now)
+        self._connection.execute(update(tables.pairings).where(*expired).values(bundle=b""))
+
     def add_pairing(self, pairing: Pairing) -> None:
         """A new one."""
         row = {

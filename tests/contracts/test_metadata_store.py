@@ -1,8 +1,12 @@
 """What every metadata store promises: durability, isolation, order, and that a failure stays alone."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +15,7 @@ import trio
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+import coordinator
 from coordinator.machine import ThreadOffload
 from coordinator.ports import StorageUnavailable, Transaction
 from coordinator.records import Invitation
@@ -206,6 +211,54 @@ async def test_data_outlive_the_store_and_a_second_start_migrates_nothing(tmp_pa
         async with open_metadata(path, writer=ThreadOffload(1), readers=ThreadOffload(1)) as store:
             assert await store.read(get("a")) == (None if value == b"1" else b"1")
             await store.run(put("a", value))
+
+
+WRITER = """
+import sys, trio
+from pathlib import Path
+from coordinator.machine import ThreadOffload
+from coordinator.storage.metadata_sql import open_metadata
+
+async def write(path):
+    async with open_metadata(path, writer=ThreadOffload(1), readers=ThreadOffload(1)) as store:
+        async def one(name):
+            number = 0
+            while True:
+                await store.run(lambda transaction: transaction.facts.put(f"{name}.{number}", b"x"))
+                print(f"{name}.{number}", flush=True)
+                number += 1
+        async with trio.open_nursery() as nursery:
+            for name in range(8):
+                nursery.start_soon(one, name)
+
+trio.run(write, Path(sys.argv[1]))
+"""
+
+
+def answers_until_killed(path: Path, count: int) -> list[str]:
+    """What a process that writes was told to be kept, until it is killed in the middle of its work."""
+    root = Path(coordinator.__file__).parent.parent
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-c", WRITER, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+    with child:
+        assert child.stdout is not None
+        answered = [line.strip() for line in islice(child.stdout, count)]
+        child.kill()
+        rest = child.stdout.read().split("\n")
+    return answered + rest[:-1]
+
+
+async def test_whatever_was_answered_is_there_after_the_process_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    answered = await trio.to_thread.run_sync(answers_until_killed, path, 300)
+    assert len(answered) >= 300
+    async with open_metadata(path, writer=ThreadOffload(1), readers=ThreadOffload(1)) as store:
+        for name in answered:
+            assert await store.read(get(name)) == b"x"
 
 
 async def test_two_stores_on_one_file_take_turns(tmp_path: Path) -> None:

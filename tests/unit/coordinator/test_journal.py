@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
 
 from coordinator.ports import Committed
 from coordinator.service import journal, workspaces
@@ -28,7 +29,16 @@ from protocol.messages import (
 )
 from protocol.model import JournalRow
 from tests.common.coordination import Coordination, open_coordination, session_of
-from tests.common.journals import TestJournal, TestUser, block_id, make_device, other_head, seed, signed_commit
+from tests.common.journals import (
+    TestDevice,
+    TestJournal,
+    TestUser,
+    block_id,
+    make_device,
+    other_head,
+    seed,
+    signed_commit,
+)
 
 
 @pytest.fixture
@@ -357,6 +367,29 @@ async def test_while_devices_are_awaited_only_hand_backs_are_taken(tmp_path: Pat
         assert await journal.hand_back(here.context, session_of(ana), HandBack(kept.id, rows)) == Ok()
         assert isinstance(await pages(here, ana, kept, 6, rows[5].log_hash), JournalPage)
         await here.accept(session_of(ana), kept.commits[-1])
+
+
+async def test_of_commits_that_race_for_one_name_exactly_one_is_accepted(here: Coordination) -> None:
+    ana = TestUser("ana")
+    for number in range(8):
+        ana.pair(f"device {number}")
+    kept = TestJournal(ana)
+    await here.know(ana)
+    await here.accept(session_of(ana), kept.commits[0])
+    answers: list[CommitAccepted | CommitRefused | Refusal] = []
+
+    async def race(device: TestDevice) -> None:
+        commit = kept.commit(device, kept.directory(device.name, name="the one"))
+        answers.append(await here.propose(session_of(ana, device), commit))
+
+    async with trio.open_nursery() as nursery:
+        for device in ana.devices:
+            nursery.start_soon(race, device)
+    accepted = [answer for answer in answers if isinstance(answer, CommitAccepted)]
+    refused = [answer for answer in answers if isinstance(answer, CommitRefused)]
+    assert (len(accepted), len(refused)) == (1, 8)
+    assert {change.reason for answer in refused for change in answer.changes} == {ChangeReason.NAME_TAKEN}
+    assert {answer.head_seq for answer in refused} == {2}
 
 
 async def test_a_header_for_another_workspace_is_refused(here: Coordination, ana: TestUser, kept: TestJournal) -> None:

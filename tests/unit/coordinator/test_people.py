@@ -210,6 +210,9 @@ async def test_an_expired_pairing_is_refused_by_the_coordinators_clock(here: Coo
     late = pair_request(ana, keys, make_device("laptop"))
     assert code_of(await pairing.use(here.context, late)) is RefusalCode.EXPIRED
     assert code_of(await pairing.open_offer(here.context, PairingRequest(keys.lookup_id))) is RefusalCode.EXPIRED
+    for expires in (0, START_MS + 40 * 24 * HOUR_MS):
+        refused, _ = offer_of(ana, "odd", expires)
+        assert isinstance(await pairing.offer(here.context, session_of(ana), refused), Refusal)
     stale, _ = offer_of(ana, "stale")
     assert code_of(await pairing.offer(here.context, session_of(ana), stale)) is RefusalCode.EXPIRED
 
