@@ -42,9 +42,6 @@ async def commit(
     target = proposed.header.workspace
     if isinstance(proposed.body, Genesis):
         target = WorkspaceId(digest_of(proposed, context.hashes))
-    wait_ms = context.continuity.wait_ms(target, context.clock.monotonic_s())
-    if wait_ms:
-        return Refusal(RefusalCode.CATCHING_UP, "the journal was put back; what it lost is collected first", wait_ms)
     now_ms = context.clock.now_ms()
     answer, notice = await context.metadata.run(
         lambda transaction: _commit(context, transaction, session, proposed, target, now_ms)
@@ -67,6 +64,9 @@ def _commit(
             return access.no_workspace(), None
     elif journals.role(workspace.key, device.user) is None:
         return access.no_workspace(), None
+    wait_ms = context.continuity.wait_ms(target, context.clock.monotonic_s())
+    if wait_ms:
+        return Refusal(RefusalCode.CATCHING_UP, "the journal was put back; what it lost comes first", wait_ms), None
     view = JournalView(transaction, workspace)
     owner = device.user if workspace is None else workspace.owner
     verdict = decide(view, proposed, context.hashes, CoordinatorKnowledge(transaction), owner)

@@ -362,6 +362,11 @@ async def test_while_devices_are_awaited_only_hand_backs_are_taken(tmp_path: Pat
         answer = await here.propose(session_of(ana), kept.commits[-1])
         assert isinstance(answer, Refusal)
         assert (answer.code, answer.retry_after_ms) == (RefusalCode.CATCHING_UP, 120_000)
+        eve = TestUser("eve")
+        await here.know(eve)
+        stranger = await here.propose(session_of(eve), kept.commits[-1])
+        assert isinstance(stranger, Refusal)
+        assert stranger.code is RefusalCode.NOT_FOUND
         assert isinstance(await pages(here, ana, kept, 6, rows[5].log_hash), CursorUnknown)
         assert isinstance(await here.propose(session_of(ana), kept.commits[-1]), Refusal)
         assert await journal.hand_back(here.context, session_of(ana), HandBack(kept.id, rows)) == Ok()
