@@ -21,7 +21,10 @@ Waiting = dict[WorkspaceId, set[DeviceId]]
 
 
 class Continuity:
-    """Which workspaces wait for which devices. Times are monotonic seconds; by default nothing waits."""
+    """Which workspaces wait for which devices. Times are monotonic seconds; by default nothing waits.
+
+    Asked on the event loop and in the writer's thread: each call touches the memory in single steps.
+    """
 
     def __init__(self, waiting: Waiting | None = None, until_s: float = 0.0) -> None:
         self._waiting: Waiting = waiting or {}
@@ -38,8 +41,9 @@ class Continuity:
 
     def named(self, workspace: WorkspaceId, device: DeviceId) -> None:
         """The device has shown a cursor that lies on the journal."""
-        if self._waiting and workspace in self._waiting:
-            self._waiting[workspace].discard(device)
+        awaited = self._waiting.get(workspace)
+        if awaited:
+            awaited.discard(device)
 
 
 async def open_continuity(
