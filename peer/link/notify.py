@@ -32,6 +32,8 @@ ANSWER_S: Final = 8.0
 """How long the answer to a ping may take; with `SILENCE_S`, a dead line is noticed after 20 s."""
 STEADY_S: Final = 10.0
 """A connection that held for so long starts the back-off anew when it ends."""
+SIGNED_OUT: Final = 4401
+"""The close code of a socket whose login ran out."""
 HANDSHAKE_BYTES: Final = 64 * 1024
 POLL_S: Final = 15
 """How long a poll is held open; short, so that a dead line is noticed as soon as on a socket."""
@@ -52,6 +54,10 @@ Known = Callable[[], tuple[tuple[tuple[WorkspaceId, int], ...], int]]
 
 class _NoUpgrade(Exception):
     """Something on the way does not let WebSockets through."""
+
+
+class _TokenEnded(Exception):
+    """The coordinator closed the socket because its login ran out; a new one goes on where it was."""
 
 
 class _Refused(Exception):
@@ -97,6 +103,10 @@ class Notifications:
             except _NoUpgrade:
                 upgrade = False
                 continue
+            except _TokenEnded:
+                if self._clock.monotonic_s() - self._connected_at_s >= STEADY_S:
+                    continue
+                self._client.status.set("connecting", "the login ran out")
             except (LinkError, _Refused) as error:
                 was_connected = self._client.status.current.state == "connected"
                 refused = error.refusal.code if isinstance(error, _Refused) else None
@@ -193,6 +203,9 @@ class Notifications:
                 return _NoUpgrade()
             if not isinstance(error, trio_websocket.ConnectionClosed):
                 return BadReply("what answered is no notification socket")
+            if error.reason is not None and error.reason.code == SIGNED_OUT:
+                self._client.forget(session)
+                return _TokenEnded()
         return Unreachable("the notification socket was closed")
 
     def _connected(self) -> None:

@@ -129,6 +129,27 @@ async def test_a_token_that_the_socket_refuses_is_replaced() -> None:
     assert app.logins == 2
 
 
+async def test_a_login_that_runs_out_is_followed_by_another_without_a_word(
+    patient_clock: trio.testing.MockClock,
+) -> None:
+    app = ScriptedCoordinator(IDENTITY, KEYS.sign.public)
+
+    async def script(receive: Any, send: Any) -> None:
+        await send_wake(send, WELCOME)
+        if app.logins == 1:
+            await trio.sleep(30)
+            await send({"type": "websocket.close", "code": 4401})
+        await receive()
+
+    app.websocket = script
+    async with open_http_server(app) as port, notified(port) as (client, notifications):
+        assert await notifications.mailbox.get() == WELCOME
+        connected = client.status.current
+        assert await notifications.mailbox.get() == WELCOME
+        assert client.status.current == connected
+    assert app.logins == 2
+
+
 async def test_a_device_that_may_not_sign_in_is_offline_and_says_why() -> None:
     app = ScriptedCoordinator(IDENTITY, KEYS.sign.public)
     app.major = 2
