@@ -1,0 +1,162 @@
+"""What the state of a device looks like: a panel for a terminal, lines for a pipe. Owns the words and the layout."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from peer.cli.printing import count_shown, line_shown, size_shown, span_shown, time_shown
+from peer.cli.rates import Pace
+from peer.control.messages import Status, WorkspaceStatus
+
+_STYLES: Final = {
+    "up_to_date": "green",
+    "syncing": "cyan",
+    "scanning": "cyan",
+    "paused": "yellow",
+    "offline": "yellow",
+    "waiting": "yellow",
+    "error": "bold red",
+    "connected": "green",
+    "connecting": "yellow",
+}
+_BAR_WIDTH: Final = 24
+
+
+def state_shown(state: str) -> str:
+    """A state's name for people."""
+    return state.replace("_", " ")
+
+
+def pending_shown(workspace: WorkspaceStatus) -> str:
+    """What is left to do, or nothing."""
+    pending = workspace.pending
+    parts = []
+    if pending.up_files or pending.up_bytes:
+        parts.append(f"up {count_shown(pending.up_files, 'file')}, {size_shown(pending.up_bytes)}")
+    if pending.down_files or pending.down_bytes:
+        parts.append(f"down {count_shown(pending.down_files, 'file')}, {size_shown(pending.down_bytes)}")
+    return "; ".join(parts)
+
+
+def status_lines(status: Status) -> list[str]:
+    """The state as plain lines."""
+    coordinator = status.coordinator
+    lines = [
+        f"{status.device} of {status.user}",
+        f"coordinator {coordinator.url}: {coordinator.state} since {time_shown(coordinator.since)}",
+    ]
+    if not status.workspaces:
+        lines.append("no folder is kept in step here yet: `shoal add FOLDER` or `shoal mount WORKSPACE FOLDER`")
+    for each in status.workspaces:
+        line = f"{each.name}: {state_shown(each.state)}, {_contents(each)}, {each.folder}"
+        left = pending_shown(each)
+        lines.append(f"{line} ({left})" if left else line)
+        if each.conflicts:
+            lines.append(f"  {count_shown(each.conflicts, 'conflicted copy', 'conflicted copies')}: `shoal conflicts`")
+        lines += [f"  ! {problem.path or each.folder}: {problem.message} [{problem.code}]" for problem in each.problems]
+    return [line_shown(line) for line in lines]
+
+
+def status_panel(status: Status, paces: Mapping[str, Pace]) -> RenderableType:
+    """The state on a terminal. `paces`, by workspace id, add bars with rate and time left."""
+    coordinator = status.coordinator
+    head = Text.assemble(
+        (line_shown(status.device), "bold"),
+        f" of {line_shown(status.user)}   coordinator {line_shown(coordinator.url)} ",
+        (coordinator.state, _STYLES.get(coordinator.state, "red")),
+        f" since {time_shown(coordinator.since)}",
+    )
+    parts: list[RenderableType] = [head]
+    if not status.workspaces:
+        parts.append(Text("no folder is kept in step here yet: shoal add FOLDER, or shoal mount WORKSPACE FOLDER"))
+    else:
+        parts.append(_workspaces_table(status, paces))
+    for each in status.workspaces:
+        parts += [
+            Text.assemble(
+                ("! ", "bold red"),
+                (line_shown(problem.path or each.folder), "bold"),
+                f"  {line_shown(problem.message)} ",
+                (f"[{problem.code}] since {time_shown(problem.since)}", "dim"),
+            )
+            for problem in each.problems
+        ]
+    transfer = status.transfer
+    received, sent = transfer.server_in + transfer.lan_in, transfer.server_out + transfer.lan_out
+    parts.append(Text(f"since the start: {size_shown(received)} received, {size_shown(sent)} sent", style="dim"))
+    return Group(*parts)
+
+
+def _workspaces_table(status: Status, paces: Mapping[str, Pace]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("workspace", "state", "contents", "left to do", "folder"):
+        table.add_column(head, overflow="fold")
+    for each in status.workspaces:
+        name = Text(line_shown(each.name))
+        if each.conflicts:
+            conflicts = count_shown(each.conflicts, "conflicted copy", "conflicted copies")
+            name.append(f"\n{conflicts}", style="yellow")
+        state = Text(state_shown(each.state), style=_STYLES.get(each.state, ""))
+        folder = Text(line_shown(each.folder))
+        table.add_row(name, state, _contents(each), _left(each, paces.get(each.id)), folder)
+    return table
+
+
+def _contents(workspace: WorkspaceStatus) -> str:
+    return f"{count_shown(workspace.entries, 'entry', 'entries')}, {size_shown(workspace.bytes)}"
+
+
+def _left(workspace: WorkspaceStatus, pace: Pace | None) -> RenderableType:
+    words = pending_shown(workspace)
+    if pace is None or not pace.total_bytes:
+        return Text(words or "-")
+    left_s = workspace.eta_s if workspace.eta_s is not None else pace.left_s
+    return Group(
+        ProgressBar(total=pace.total_bytes, completed=pace.done_bytes, width=_BAR_WIDTH),
+        Text(f"{words}\n{_speed(pace)}{_until(left_s)}".strip()),
+    )
+
+
+def _speed(pace: Pace) -> str:
+    return f"{size_shown(pace.rate_bytes_s)}/s" if pace.rate_bytes_s >= 1 else ""
+
+
+def _until(left_s: float | None) -> str:
+    return "" if left_s is None else f", {span_shown(left_s)} left"
+
+
+def progress_bars(console: Console) -> Progress:
+    """Bars that show a description, how much is done, the rate and the time left; gone when they are done."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[rate]}{task.fields[left]}", markup=False),
+        console=console,
+        transient=True,
+    )
+
+
+def feed(bars: Progress, task: TaskID, status: Status, pace: Pace, now_s: float) -> None:
+    """Bring a bar up to date with a state."""
+    pending = [each.pending for each in status.workspaces]
+    left_bytes = sum(each.up_bytes + each.down_bytes for each in pending)
+    left_files = sum(each.up_files + each.down_files for each in pending)
+    pace.see(left_bytes, left_files, now_s)
+    etas = [each.eta_s for each in status.workspaces if each.eta_s is not None]
+    left_s = max(etas) if etas else pace.left_s
+    states = {each.state for each in status.workspaces}
+    doing = "looking at files" if "scanning" in states and not left_files else f"{count_shown(left_files, 'file')} left"
+    bars.update(
+        task,
+        description=doing,
+        total=pace.total_bytes or None,
+        completed=pace.done_bytes,
+        rate=f"{size_shown(left_bytes)}  {_speed(pace)}" if left_bytes else "",
+        left=_until(left_s),
+    )
