@@ -13,6 +13,7 @@ from peer.disk.private import check_root
 from peer.engine.context import Context
 from peer.engine.known import KINDS, KnownFiles
 from peer.fingerprint import DiskKind, Path
+from peer.planner.operations import PARKED
 from peer.planner.trees import Attributes, Content, LocalNode, Node
 from peer.scan.findings import (
     Changed,
@@ -324,8 +325,9 @@ def _place(row: LocalNode) -> tuple[EntryId, str]:
 
 
 def _intended(before: LocalNode, one: Assigned) -> tuple[EntryId, str] | None:
-    """A parked entry stays parked until somebody moves it."""
-    return before.intended if _place(before) == (one.parent, one.name) else None
+    """A parked entry stays parked until somebody moves it; its rename may be seen before its row says so."""
+    stays = _place(before) == (one.parent, one.name) or one.name.startswith(PARKED)
+    return before.intended if stays else None
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,297 @@
+"""Carrying out a plan on this disk. Owns the translation of operations into disk steps and of results into rows.
+
+A wave is one batch: one look at the rows, one batch of steps (durable when it returns), one transaction of rows. A
+version that has not been fetched yet is set aside until its temporary file is there. Any result that was not expected
+makes the plan stale; what was done stays done.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from peer.disk import steps
+from peer.disk.apply import apply, make_durable
+from peer.disk.temporary import discard_temp
+from peer.engine.context import Context
+from peer.engine.moving import Down
+from peer.engine.scanning import Scanner
+from peer.fingerprint import Fingerprint, Path
+from peer.planner import effects
+from peer.planner.operations import (
+    ForkEntry,
+    MakeDirectory,
+    MoveEntry,
+    Operation,
+    ProposeChange,
+    RemoveEntry,
+    SetAttributes,
+    WriteContent,
+)
+from peer.planner.trees import Attributes
+from peer.store.journal import version_body
+from peer.transfer.download import FetchRequest
+from protocol.ids import EntryId
+from protocol.model import FlatManifest, Kind
+
+RETRY_S: Final = 20.0
+"""How long an entry rests after the disk refused a step on it."""
+BATCH_STEPS: Final = 1000
+_NOBODY: Final = Fingerprint(0, 0, 0, 0, 0, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A version in a temporary file."""
+
+    operation: WriteContent
+    temp: str
+    manifest: FlatManifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """An operation with its step on disk; none where it only concerns rows."""
+
+    operation: Operation
+    step: steps.Step | None
+    path: Path
+    manifest: FlatManifest | None = None
+
+
+class Executor:
+    """Carries out one plan after the other; `begin` is called for each."""
+
+    def __init__(self, context: Context, scanner: Scanner) -> None:
+        self._context = context
+        self._scanner = scanner
+        self._touched: dict[EntryId, Fingerprint | None] = {}
+        self._resting: dict[EntryId, float] = {}
+        self.stale = False
+        """Something was not as planned: make a new plan."""
+        self.waiting: dict[EntryId, WriteContent] = {}
+        """Versions wanted whose content is not here yet."""
+        self.wanted: list[Down] = []
+        """Those among them that are to be fetched, until the loop takes them."""
+
+    def begin(self) -> None:
+        """A new plan is about to be carried out."""
+        self._touched.clear()
+        self.waiting.clear()
+        self.wanted.clear()
+        self.stale = False
+
+    def next_retry_s(self) -> float | None:
+        """Monotonic time at which an entry that was refused may be tried again."""
+        return min(self._resting.values(), default=None)
+
+    async def run_wave(self, wave: Sequence[Operation]) -> None:
+        """Carry out the operations of one wave that are not proposals."""
+        now_s = self._context.machine.clock.monotonic_s()
+        for entry in [entry for entry, until_s in self._resting.items() if until_s <= now_s]:
+            del self._resting[entry]
+        mine = [one for one in wave if not isinstance(one, ProposeChange)]
+        for at in range(0, len(mine), BATCH_STEPS):
+            await self._run(mine[at : at + BATCH_STEPS], {})
+
+    async def write(self, ready: Sequence[Ready]) -> None:
+        """Put fetched versions in place. Temporary files that are not used are removed."""
+        temps = {one.operation.entry: one for one in ready}
+        for at in range(0, len(ready), BATCH_STEPS):
+            await self._run([one.operation for one in ready[at : at + BATCH_STEPS]], temps)
+
+    async def _run(self, operations: Sequence[Operation], temps: dict[EntryId, Ready]) -> None:
+        machine = self._context.machine
+        tasks = await machine.database_work.run(self._prepare, operations, temps)
+        results = await machine.disk_work.run(self._apply, tasks)
+        await machine.database_work.run(self._record, tasks, results)
+        self._context.changed()
+
+    # --- before: in the database's thread ---------------------------------------------------------------
+
+    def _prepare(self, operations: Sequence[Operation], temps: dict[EntryId, Ready]) -> list[_Task]:
+        trees = self._context.trees
+        places: dict[EntryId, Path | None] = {}
+        tasks: list[_Task] = []
+        early: list[ForkEntry | MoveEntry] = []
+        for operation in operations:
+            if operation_entry(operation) in self._resting:
+                self.stale = True
+                continue
+            task = self._task(operation, temps, places)
+            if task is None:
+                continue
+            tasks.append(task)
+            if isinstance(operation, ForkEntry) or (isinstance(operation, MoveEntry) and operation.intended):
+                early.append(operation)
+        if early:
+            # What a rename is for is recorded before it, so that a crash in between leaves no riddle.
+            with self._context.machine.database.transaction():
+                for operation in early:
+                    if isinstance(operation, MoveEntry):
+                        row = trees.local(operation.entry)
+                        if row is not None:
+                            trees.put_local((replace(row, intended=operation.intended),))
+                    else:
+                        self._effect(operation, None)
+        return tasks
+
+    def _task(
+        self, operation: Operation, temps: dict[EntryId, Ready], places: dict[EntryId, Path | None]
+    ) -> _Task | None:
+        """The step of an operation; None where it cannot be done now."""
+        trees, rules = self._context.trees, self._context.rules
+
+        def place(parent: EntryId, name: str) -> Path | None:
+            if parent not in places:
+                places[parent] = trees.path(parent)
+            above = places[parent]
+            return None if above is None else (*above, name)
+
+        match operation:
+            case MakeDirectory():
+                path = place(operation.parent, operation.name)
+                return None if path is None else _Task(operation, steps.MakeDirectory(path), path)
+            case WriteContent():
+                path = place(operation.parent, operation.name)
+                return None if path is None else self._write_task(operation, path, temps.get(operation.entry))
+            case MoveEntry() | ForkEntry():
+                source, path = trees.path(operation.entry), place(operation.parent, operation.name)
+                if source is None or path is None:
+                    return self._missing()
+                return _Task(
+                    operation, steps.Move(source, path, self._expected(operation.entry, operation.expected)), path
+                )
+            case RemoveEntry():
+                path = trees.path(operation.entry)
+                expected = self._expected(operation.entry, operation.expected)
+                if path is None:
+                    return self._missing()
+                if operation.kind is Kind.DIRECTORY:
+                    return _Task(operation, steps.RemoveDirectory(path, rules.ignores), path)
+                if expected is None:
+                    return self._missing()
+                remove = steps.RemoveLink if operation.kind is Kind.SYMLINK else steps.RemoveFile
+                return _Task(operation, remove(path, expected), path)
+            case SetAttributes():
+                path = trees.path(operation.entry)
+                expected = self._expected(operation.entry, operation.expected)
+                if path is None or expected is None:
+                    return self._missing()
+                its = operation.attributes
+                return _Task(operation, steps.SetAttributes(path, expected, its.executable, its.mtime_ns), path)
+            case _:
+                return _Task(operation, None, ())
+
+    def _missing(self) -> None:
+        self.stale = True
+
+    def _write_task(self, operation: WriteContent, path: Path, ready: Ready | None) -> _Task | None:
+        context = self._context
+        expected = self._expected(operation.entry, operation.expected)
+        if ready is not None:
+            its = operation.attributes or Attributes(False, 0)
+            step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable)
+            return _Task(operation, step, path, ready.manifest)
+        body = version_body(context.machine.database, context.record.w, operation.version)
+        if body is None:
+            context.problems.put(
+                "/".join(path), "bad_change", "this version cannot be read: save the file again elsewhere"
+            )
+            return None
+        if operation.kind is Kind.SYMLINK:
+            if body.target is None:
+                return None
+            context.contents.put_target(operation.content.digest, body.target)
+            target = body.target.decode("utf-8", "surrogateescape")
+            return _Task(operation, steps.PutLink(path, target, expected), path)
+        if body.manifest is None or body.digest is None:
+            return None
+        self.waiting[operation.entry] = operation
+        request = FetchRequest(operation.version, body.manifest, body.digest, body.size)
+        self.wanted.append(Down(operation.entry, request))
+        return None
+
+    def _expected(self, entry: EntryId, planned: Fingerprint | None) -> Fingerprint | None:
+        return self._touched.get(entry, planned)
+
+    # --- on disk ----------------------------------------------------------------------------------------
+
+    def _apply(self, tasks: Sequence[_Task]) -> list[steps.StepResult]:
+        root = self._context.root
+        todo = [task.step for task in tasks if task.step is not None]
+        temps = [step.temp for step in todo if isinstance(step, steps.PutFile)]
+        if temps:
+            try:
+                make_durable(root, temps)
+            except OSError as error:
+                return [steps.Failed("io_error", str(error)) for _ in todo]
+        results = apply(root, todo) if todo else []
+        for step, result in zip(todo, results, strict=True):
+            if isinstance(step, steps.PutFile) and not isinstance(result, steps.Applied):
+                discard_temp(root, step.temp)
+        return results
+
+    # --- after: in the database's thread ----------------------------------------------------------------
+
+    def _record(self, tasks: Sequence[_Task], results: Sequence[steps.StepResult]) -> None:
+        context, left = self._context, iter(results)
+        with context.machine.database.transaction():
+            for task in tasks:
+                result = None if task.step is None else next(left)
+                if result is None or isinstance(result, steps.Applied):
+                    self._done(task, None if result is None else result.fingerprint)
+                else:
+                    self._refused(task, result)
+
+    def _done(self, task: _Task, found: Fingerprint | None) -> None:
+        operation, context = task.operation, self._context
+        if not isinstance(operation, ForkEntry):
+            self._effect(operation, found)
+        entry = operation.fork if isinstance(operation, ForkEntry) else operation_entry(operation)
+        if task.step is None:
+            return
+        self._touched[entry] = found
+        row = context.trees.local(entry)
+        if row is not None and found is not None and row.fingerprint != found:
+            context.trees.put_local((replace(row, fingerprint=found),))
+        if task.manifest is not None:
+            context.contents.put_places(entry, ((ref.chunk, ref.length) for ref in task.manifest.chunks))
+        self.waiting.pop(entry, None)
+        context.problems.clear(
+            "/".join(task.path), "disk_full", "unreadable", "busy_file", "waiting_for_blocks", "damaged_block"
+        )
+
+    def _effect(self, operation: Operation, found: Fingerprint | None) -> None:
+        """The operation's effect on the rows. The disk has checked the preimage, or is about to."""
+        trees = self._context.trees
+        if isinstance(operation, WriteContent | MoveEntry | RemoveEntry | SetAttributes | ForkEntry):
+            row = trees.local(operation.entry)
+            if row is not None:
+                operation = replace(operation, expected=row.fingerprint)
+        try:
+            effects.apply(trees, operation, found or _NOBODY)
+        except effects.Refuted:
+            self.stale = True
+
+    def _refused(self, task: _Task, result: steps.StepResult) -> None:
+        """A step was not done: look there again, and plan anew."""
+        self.stale = True
+        context, scanner = self._context, self._scanner
+        text = "/".join(task.path)
+        match result:
+            case steps.Failed(code, message):
+                until_s = context.machine.clock.monotonic_s() + RETRY_S
+                self._resting[operation_entry(task.operation)] = until_s
+                advice = "free some space" if code == "disk_full" else "it is tried again every 20 seconds"
+                context.problems.put(text, "unreadable" if code == "io_error" else code, f"{message}; {advice}")
+            case steps.NotEmpty():
+                scanner.rescan(task.path)
+            case _:
+                scanner.look_again(task.path)
+        if isinstance(task.step, steps.Move):
+            scanner.look_again(task.step.source)
+
+
+def operation_entry(operation: Operation) -> EntryId:
+    """The entry that an operation is about."""
+    return operation.entry
