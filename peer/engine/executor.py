@@ -157,7 +157,8 @@ class Executor:
             case MoveEntry() | ForkEntry():
                 source, path = trees.path(operation.entry), place(operation.parent, operation.name)
                 if source is None or path is None:
-                    return self._missing()
+                    self.stale = True
+                    return None
                 return _Task(
                     operation, steps.Move(source, path, self._expected(operation.entry, operation.expected)), path
                 )
@@ -165,25 +166,25 @@ class Executor:
                 path = trees.path(operation.entry)
                 expected = self._expected(operation.entry, operation.expected)
                 if path is None:
-                    return self._missing()
+                    self.stale = True
+                    return None
                 if operation.kind is Kind.DIRECTORY:
                     return _Task(operation, steps.RemoveDirectory(path, rules.ignores), path)
                 if expected is None:
-                    return self._missing()
+                    self.stale = True
+                    return None
                 remove = steps.RemoveLink if operation.kind is Kind.SYMLINK else steps.RemoveFile
                 return _Task(operation, remove(path, expected), path)
             case SetAttributes():
                 path = trees.path(operation.entry)
                 expected = self._expected(operation.entry, operation.expected)
                 if path is None or expected is None:
-                    return self._missing()
+                    self.stale = True
+                    return None
                 its = operation.attributes
                 return _Task(operation, steps.SetAttributes(path, expected, its.executable, its.mtime_ns), path)
             case _:
                 return _Task(operation, None, ())
-
-    def _missing(self) -> None:
-        self.stale = True
 
     def _write_task(self, operation: WriteContent, path: Path, ready: Ready | None) -> _Task | None:
         context = self._context
