@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from peer.disk import steps
-from peer.disk.apply import apply, make_durable
+from peer.disk.apply import apply
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
 from peer.engine.moving import Down
@@ -220,12 +220,6 @@ class Executor:
     def _apply(self, tasks: Sequence[_Task]) -> list[steps.StepResult]:
         root = self._context.root
         todo = [task.step for task in tasks if task.step is not None]
-        temps = [step.temp for step in todo if isinstance(step, steps.PutFile)]
-        if temps:
-            try:
-                make_durable(root, temps)
-            except OSError as error:
-                return [steps.Failed("io_error", str(error)) for _ in todo]
         results = apply(root, todo) if todo else []
         for step, result in zip(todo, results, strict=True):
             if isinstance(step, steps.PutFile) and not isinstance(result, steps.Applied):

@@ -11,8 +11,8 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from peer.engine.context import Context
-from peer.engine.server_blocks import ServerBlocks
 from peer.scan.identity import Assigned
+from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.download import Fetcher, FetchRequest, FetchResult
 from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
 from peer.transfer.sources import Place
@@ -87,7 +87,7 @@ class Mover:
         self.read: list[tuple[Up, IngestResult]] = []
         self.fetched: list[tuple[Down, FetchResult]] = []
         machine = context.machine
-        self._server = ServerBlocks(machine.client, context.record.workspace, machine.counters)
+        self._server = CoordinatorBlocks(machine.client, context.record.workspace, machine.counters)
         self._ingester = Ingester(
             root=context.root,
             offload=machine.compute,

@@ -1,0 +1,177 @@
+"""Reading the journal. Owns fetching pages, verifying them into the store, and noticing a journal that went back or
+forked. Applies nothing to the disk."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from peer.engine.context import Context
+from peer.link.errors import LinkError
+from peer.store import workspaces
+from peer.store.journal import Taken, take_rows
+from protocol import limits
+from protocol.codec import decode
+from protocol.ids import EntryId
+from protocol.messages import CursorUnknown, HandBack, JournalPage, JournalRequest, Poke, Refusal, RefusalCode
+from protocol.model import JournalRow
+
+_HAND_BACK_BYTES: Final = 4 * limits.MIB
+
+
+class Pulled(enum.Enum):
+    """How a pull ended."""
+
+    AT_HEAD = enum.auto()
+    UNREACHABLE = enum.auto()
+    STOPPED = enum.auto()
+    """The journal cannot be followed; the problem says why."""
+    AGAIN = enum.auto()
+    """The coordinator is not ready: try again in a while."""
+
+
+@dataclass(slots=True)
+class Head:
+    """The journal's head as last heard of."""
+
+    seq: int = 0
+
+
+class Feed:
+    """Keeps the stored journal at the coordinator's head."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.head = Head(context.journal.workspace.seq)
+        self.touched: set[EntryId] = set()
+        """Entries changed by rows taken in, until the loop clears it."""
+
+    async def pull(self) -> Pulled:
+        """Read the journal up to its head."""
+        context = self._context
+        while True:
+            state = context.journal.workspace
+            request = JournalRequest(context.record.workspace, state.seq, state.log_hash)
+            try:
+                reply = await context.machine.client.request(request)
+            except LinkError:
+                return Pulled.UNREACHABLE
+            match reply:
+                case Refusal():
+                    return self._refused(reply)
+                case CursorUnknown():
+                    return await self._cursor_unknown(reply)
+                case JournalPage():
+                    self.head.seq = max(self.head.seq, reply.head_seq)
+                    if not await self.take(reply.rows):
+                        return Pulled.STOPPED
+                    if not reply.rows or context.journal.workspace.seq >= reply.head_seq:
+                        return await self._at_head(reply.head_seq)
+
+    async def take_poke(self, poke: Poke) -> bool:
+        """Take the commits that a poke brought inline; False where a pull is needed."""
+        self.head.seq = max(self.head.seq, poke.head_seq)
+        seq = self._context.journal.workspace.seq
+        rows = [row for row in poke.rows if row.seq > seq]
+        if rows and rows[0].seq == seq + 1:
+            await self.take(rows)
+        return self._context.journal.workspace.seq >= poke.head_seq
+
+    async def take(self, rows: Sequence[JournalRow]) -> bool:
+        """Verify and store rows; False where one is illegal, which stops the workspace."""
+        if not rows:
+            return True
+        context = self._context
+        taken = await context.machine.database_work.run(self._take, rows)
+        self.touched.update(taken.touched)
+        for bad in taken.bad:
+            name = f"entry {bad.entry.hex()[:8]}"
+            message = f"a change by device {bad.device.hex()[:8]} is not to be believed ({bad.reason})"
+            context.problems.put(name, "bad_change", f"{message}: the last good version is kept; save the file anew")
+        if taken.invalid is not None:
+            await self._stop("history_invalid", f"the coordinator sent an illegal history ({taken.invalid})")
+            return False
+        return True
+
+    def _take(self, rows: Sequence[JournalRow]) -> Taken:
+        context = self._context
+        return take_rows(
+            context.machine.database, context.journal, context.trees, context.keyring, context.chunker, rows
+        )
+
+    async def _at_head(self, head_seq: int) -> Pulled:
+        """Check the head against the one that another device vouched for."""
+        context = self._context
+        record = context.record
+        if record.known_seq > head_seq:
+            context.problems.put(
+                "", "history_went_back", "the coordinator's history is older than what another device of yours has seen"
+            )
+            return Pulled.AGAIN
+        known = await context.machine.database_work.run(context.journal.head_known, record.known_seq, record.known_hash)
+        if not known:
+            return await self._stop(
+                "history_forked", "the coordinator's history contradicts what another device of yours has seen"
+            )
+        context.problems.clear("", "history_went_back")
+        return Pulled.AT_HEAD
+
+    def _refused(self, refusal: Refusal) -> Pulled:
+        if refusal.code in (RefusalCode.DENIED, RefusalCode.NOT_FOUND):
+            message = "you are no longer a member of this workspace: its files stay here, nothing is synced"
+            self._context.problems.put("", "access_removed", message)
+            return Pulled.STOPPED
+        if refusal.code is RefusalCode.OLD_CLIENT:
+            self._context.problems.put(
+                "", "old_client", "the coordinator needs a newer Shoal on this device: upgrade it"
+            )
+        return Pulled.AGAIN
+
+    # --- a journal that went back, or forked -------------------------------------------------------------
+
+    async def _cursor_unknown(self, reply: CursorUnknown) -> Pulled:
+        context = self._context
+        prefix = reply.hash_at is None and await context.machine.database_work.run(
+            context.journal.head_known, reply.head_seq, reply.head_hash
+        )
+        if not prefix:
+            return await self._stop(
+                "history_forked",
+                "the coordinator's history is another one than this device has verified: nothing is applied. "
+                "Ask whoever runs it whether a backup was put back",
+            )
+        context.problems.put(
+            "", "history_went_back", "the coordinator's history went back (a backup was put back?): handing it back"
+        )
+        return await self._hand_back(reply.head_seq)
+
+    async def _hand_back(self, after: int) -> Pulled:
+        context = self._context
+        rows = await context.machine.database_work.run(self._rows_after, after)
+        try:
+            reply = await context.machine.client.request(HandBack(context.record.workspace, tuple(rows)))
+        except LinkError:
+            return Pulled.UNREACHABLE
+        return Pulled.AGAIN if isinstance(reply, Refusal) else await self.pull()
+
+    def _rows_after(self, seq: int) -> list[JournalRow]:
+        context = self._context
+        rows: list[JournalRow] = []
+        size = 0
+        for (packed,) in context.machine.database.all(
+            "SELECT row FROM commits WHERE w = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (context.record.w, seq, limits.PAGE_COMMITS),
+        ):
+            size += len(packed)
+            if rows and size > _HAND_BACK_BYTES:
+                break
+            rows.append(decode(JournalRow, packed, limits.REPLY_BYTES))
+        return rows
+
+    async def _stop(self, code: str, message: str) -> Pulled:
+        context = self._context
+        context.problems.put("", code, message)
+        await context.machine.database_work.run(
+            workspaces.set_stopped, context.machine.database, context.record.w, code, message
+        )
+        return Pulled.STOPPED
