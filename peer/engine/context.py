@@ -58,6 +58,11 @@ class Signal:
         """Wake the waiting task, now or when it next waits."""
         self._event.set()
 
+    @property
+    def is_set(self) -> bool:
+        """Whether somebody is waiting to be heard."""
+        return self._event.is_set()
+
     async def wait(self, timeout_s: float | None = None) -> None:
         """Until it is set, or for `timeout_s`; then it is unset."""
         with trio.move_on_after(float("inf") if timeout_s is None else max(0.0, timeout_s)):
