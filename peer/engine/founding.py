@@ -62,7 +62,7 @@ class NotOurs(Exception):
 def genesis_of(info: WorkspaceInfo) -> Genesis:
     """The genesis of a workspace as the coordinator sent it. Raises `NotOurs` unless it is the one its id names."""
     body = info.genesis.body
-    if not isinstance(body, Genesis) or digest_of(info.genesis, HASHES) != info.workspace:
+    if not isinstance(body, Genesis) or bytes(digest_of(info.genesis, HASHES)) != info.workspace:
         raise NotOurs("the coordinator sent another beginning of its history")
     its = body.chunker
     try:

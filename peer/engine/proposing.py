@@ -282,7 +282,7 @@ class Proposer:
             database.run("DELETE FROM outbox WHERE w = ?", (w,))
 
     def accepted(self, sent: Sent) -> None:
-        """The journal has taken the commit and its rows are stored: advance the synced tree. In the database's thread."""
+        """The journal has taken the commit, and its rows are stored: advance the synced tree."""
         context = self._context
         database = context.machine.database
         with database.transaction():

@@ -31,14 +31,20 @@ from protocol.model import DeviceAdded, JournalRow, Role, SignedLink
 from protocol.names import utc_date
 
 RETRY_S: Final = 5.0
-ROOT_RETRY_S: Final = 2.0
-"""How often a missing root is looked for."""
 STANDS_STILL: Final = ("root_missing", "root_replaced", "delete_brake")
 """Problems at which the workspace waits for somebody."""
 STOPPED: Final = ("history_forked", "history_invalid", "access_removed", "cloned_home", "old_client")
 """Problems at which it stops."""
 
 Links = Callable[[], tuple[SignedLink, ...]]
+
+
+class RootLost(Exception):
+    """The folder is gone or another one: the engine ends, and whoever runs it looks for the folder again."""
+
+    def __init__(self, trouble: RootTrouble) -> None:
+        super().__init__(trouble.message)
+        self.trouble = trouble
 
 
 @dataclass
@@ -84,6 +90,13 @@ class WorkspaceEngine:
         else:
             self._pokes.append(poke)
         self.settled = False
+        self.context.signal.set()
+
+    def look_anew(self) -> None:
+        """Scan everything and read the journal, whatever was noticed; `is_in_step` is about both from here on."""
+        self.settled = self._scanned = False
+        self._pull_due = True
+        self.scanner.rescan()
         self.context.signal.set()
 
     def answer(self, *, reject: bool) -> None:
@@ -144,8 +157,7 @@ class WorkspaceEngine:
         await self._take_transfers()
         if not self.stopped and not await self._read_journal():
             return
-        if not await self._scan():
-            return
+        await self._scan()
         self.begun.set()
         if self.stopped:
             return
@@ -289,23 +301,18 @@ class WorkspaceEngine:
 
     # --- the disk ----------------------------------------------------------------------------------------
 
-    async def _scan(self) -> bool:
-        """Look at what is due; False where nothing may be concluded from the folder."""
+    async def _scan(self) -> None:
+        """Look at what is due. Raises `RootLost` where nothing may be concluded from the folder."""
         due_s = self.scanner.next_due_s()
         if due_s is None or due_s > self.context.machine.clock.monotonic_s():
-            return not self.context.problems.has("root_missing", "root_replaced")
+            return
         found = await self.scanner.scan()
         if isinstance(found, RootTrouble):
-            self.context.problems.put("", found.code, found.message)
-            self._retry_in(ROOT_RETRY_S)
-            self.context.changed()
-            return False
-        self.context.problems.clear("", "root_missing", "root_replaced")
+            raise RootLost(found)
         if found:
             self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found))
         self._scanned = True
         self._plan_due = True
-        return True
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
         """New and changed files, to be read: and sent in the same pass, unless the journal seems to have them."""

@@ -1,0 +1,135 @@
+"""A workspace that belongs to a folder here. Owns opening the folder, looking for it where it is gone, and running the
+engine while it is there."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from peer.disk.private import open_root, recover
+from peer.disk.root import Root
+from peer.engine.context import Context, Identity, Machine, Signal
+from peer.engine.problems import Problems
+from peer.engine.scanning import RootTrouble, root_trouble
+from peer.engine.workspace import Links, RootLost, WorkspaceEngine
+from peer.ports import Filesystem
+from peer.store.contents import ContentStore
+from peer.store.journal import JournalState
+from peer.store.trees import TreeStore
+from peer.store.workspaces import Record
+from protocol.messages import Poke
+
+LOOK_S: Final = 2.0
+"""How often a folder that is gone is looked for."""
+
+
+class MountedWorkspace:
+    """One mounted workspace for as long as it stays mounted. `run` until cancelled."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        identity: Identity,
+        record: Record,
+        filesystem: Filesystem,
+        links: Links,
+        changed: Callable[[], None],
+    ) -> None:
+        self._machine = machine
+        self._identity = identity
+        self._filesystem = filesystem
+        self._links = links
+        self._changed = changed
+        self.record = record
+        self.problems = Problems(machine.clock)
+        self.engine: WorkspaceEngine | None = None
+        self.begun = trio.Event()
+        self.ended = trio.Event()
+        self.scope = trio.CancelScope()
+        if record.stopped is not None:
+            code, _, message = record.stopped.partition("\n")
+            self.problems.put("", code, message)
+
+    def wake(self, poke: Poke | None = None) -> None:
+        """The journal may have moved."""
+        if self.engine is not None:
+            self.engine.wake(poke)
+
+    async def run(self) -> None:
+        """Open the folder and keep it in step; look for it again where it is gone."""
+        try:
+            with self.scope:
+                while True:
+                    try:
+                        await self._run_open()
+                    except* RootLost as lost:
+                        trouble = _first(lost)
+                        self.problems.put("", trouble.code, trouble.message)
+                    self.engine = None
+                    self._changed()
+                    await self._machine.clock.sleep(LOOK_S)
+        finally:
+            self.ended.set()
+
+    async def _run_open(self) -> None:
+        machine, record = self._machine, self.record
+        assert record.folder is not None and record.marker is not None
+        with open_root(self._filesystem, machine.entropy, record.folder, record.marker) as root:
+            if not isinstance(root, Root):
+                raise RootLost(root_trouble(root, record.folder))
+            with lock_folder(Path(record.folder)):
+                await machine.disk_work.run(recover, root)
+                self.problems.clear("", "root_missing", "root_replaced")
+                engine = await machine.database_work.run(self._make_engine, root)
+                self.engine = engine
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._tell_begun, engine)
+                    await engine.run()
+
+    async def _tell_begun(self, engine: WorkspaceEngine) -> None:
+        await engine.begun.wait()
+        self.begun.set()
+
+    def _make_engine(self, root: Root) -> WorkspaceEngine:
+        database, w = self._machine.database, self.record.w
+        context = Context(
+            machine=self._machine,
+            identity=self._identity,
+            record=self.record,
+            root=root,
+            trees=TreeStore(database, w),
+            journal=JournalState(database, w),
+            contents=ContentStore(database, w),
+            signal=Signal(),
+            changed=self._changed,
+            problems=self.problems,
+        )
+        return WorkspaceEngine(context, self._links)
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process. Raises `RootLost` where another does."""
+    handle = os.open(folder / ".shoal" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RootLost(
+                RootTrouble("root_replaced", f"{folder} is being synced by another home: unmount it there")
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def _first(group: BaseExceptionGroup[RootLost]) -> RootTrouble:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RootLost)
+    return error.trouble

@@ -1,0 +1,36 @@
+"""The user's chain as this device knows it. Owns keeping it, and following it as devices are added."""
+
+from peer.link.chain import KnownChain, judge_received, read_chain
+from peer.link.coordinator import CoordinatorClient
+from peer.link.errors import LinkError
+from peer.store import schema
+from peer.store.database import Database
+from protocol.codec import decode, encode
+from protocol.ids import UserId
+from protocol.messages import Refusal
+from protocol.model import SignedLink
+
+_LINK_BYTES = 64 * 1024
+
+
+def load_chain(database: Database, user: UserId, joined_with: tuple[SignedLink, ...]) -> KnownChain:
+    """The longest chain that this device has seen. In the database's thread."""
+    rows = database.all('SELECT link FROM chain_links WHERE user = ? ORDER BY "index"', (user,))
+    links = tuple(decode(SignedLink, row[0], _LINK_BYTES) for row in rows)
+    return judge_received(links if len(links) > len(joined_with) else joined_with)
+
+
+def save_chain(database: Database, known: KnownChain) -> None:
+    """Keep a chain that goes on from the one kept. In the database's thread."""
+    with database.transaction():
+        rows = [(known.chain.user, index, encode(link)) for index, link in enumerate(known.links)]
+        database.insert(schema.chain_links, rows)
+
+
+async def follow_chain(client: CoordinatorClient, known: KnownChain) -> KnownChain:
+    """The chain with what was added since; the known one where the coordinator is away or contradicts it."""
+    try:
+        latest = await read_chain(client, known.chain.user, known)
+    except LinkError:
+        return known
+    return known if isinstance(latest, Refusal) else latest
