@@ -77,7 +77,8 @@ class MountedWorkspace:
 
     async def _run_open(self) -> None:
         machine, record = self._machine, self.record
-        assert record.folder is not None and record.marker is not None
+        assert record.folder is not None
+        assert record.marker is not None
         with open_root(self._filesystem, machine.entropy, record.folder, record.marker) as root:
             if not isinstance(root, Root):
                 raise RootLost(root_trouble(root, record.folder))
