@@ -22,7 +22,7 @@ from peer.link.notify import Notifications
 from peer.ports import Filesystem, Network
 from peer.store import workspaces
 from peer.store.workspaces import Record
-from protocol.ids import WorkspaceId
+from protocol.ids import NO_LOG, WorkspaceId
 from protocol.messages import (
     ChainPoke,
     CommitAccepted,
@@ -189,7 +189,7 @@ class DeviceEngine:
             name = founding.open_name(keyring, genesis)
         except (founding.NotOurs, BadKeyring):
             return None
-        head = (0, founding.NO_LOG) if bundled is None else (bundled.head_seq, bundled.head_hash)
+        head = (0, NO_LOG) if bundled is None else (bundled.head_seq, bundled.head_hash)
         return await database_work.run(workspaces.add, database, info.workspace, name, keyring, info.genesis, head)
 
     async def add(self, folder: str, name: str | None) -> Record:

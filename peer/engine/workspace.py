@@ -4,7 +4,7 @@ The loop alone writes the trees. Each turn: take what the transfers brought, rea
 changed on disk, plan if anything differs, carry the plan out as far as it goes, and wait for the next reason.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from peer.engine.context import Context
 from peer.engine.executor import Executor, Ready
 from peer.engine.feed import Feed, Pulled
 from peer.engine.moving import Down, Mover, Up
+from peer.engine.pace import Pace
 from peer.engine.proposing import Outcome, Proposer, Sent
 from peer.engine.scanning import RootTrouble, Scanner
 from peer.planner.operations import Plan, Policy, ProposeChange
@@ -80,6 +81,7 @@ class WorkspaceEngine:
         self.settled = False
         """Whether the last turn found nothing to do and nothing under way."""
         self.withheld = 0
+        self.pace = Pace(context.machine.clock)
 
     # --- asked by others --------------------------------------------------------------------------------
 
@@ -120,6 +122,16 @@ class WorkspaceEngine:
         """Whether everything local is committed, everything remote applied, as far as is known."""
         journal = self.context.journal.workspace
         return self.settled and self._scanned and journal.seq >= self.feed.head.seq and not self._pull_due
+
+    @property
+    def proposals(self) -> Sequence[ProposeChange]:
+        """What is still to be committed of the current plan."""
+        return self._proposals
+
+    @property
+    def proposal_count(self) -> int:
+        """How many of them there are."""
+        return len(self._proposals)
 
     # --- running ----------------------------------------------------------------------------------------
 
@@ -162,7 +174,14 @@ class WorkspaceEngine:
         if self.stopped:
             return
         await self._step()
+        self._note_pace()
         context.changed()
+
+    def _note_pace(self) -> None:
+        _, up_bytes, _, _ = self.mover.pending()
+        down_bytes = sum(one.content.size for one in self.executor.waiting.values())
+        context = self.context
+        self.pace.note(context.up.bytes_done + context.down.bytes_done, up_bytes + down_bytes)
 
     def _retry_in(self, seconds: float) -> None:
         at_s = self.context.machine.clock.monotonic_s() + seconds

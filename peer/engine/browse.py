@@ -1,0 +1,207 @@
+"""Looking at workspaces: paths to entries and back, listings, a version's bytes. Owns reading; changes nothing."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.block_box import BadBlock, open_block
+from crypto.digest import chunk_id
+from peer.engine.device import DeviceEngine
+from peer.engine.folders import CannotDo
+from peer.store import workspaces
+from peer.store.database import Database
+from peer.store.journal import version_body
+from peer.store.workspaces import Record
+from peer.transfer.coordinator_blocks import CoordinatorBlocks
+from peer.transfer.sources import SourceCut
+from protocol import limits
+from protocol.frames import FrameKind
+from protocol.ids import ROOT, BlockId, ChangeId, EntryId
+from protocol.messages import Refusal
+from protocol.model import ChunkRef, Kind
+from protocol.names import nfc
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place in a workspace: true names from its root down."""
+
+    record: Record
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry as the journal has it. `target` is a symlink's."""
+
+    entry: EntryId
+    path: str
+    kind: Kind
+    size: int
+    version: ChangeId
+    deleted: bool
+    target: str | None
+    copy_of: EntryId | None = None
+    device: bytes = b""
+    received: int = 0
+
+
+def find_target(records: Sequence[Record], text: str) -> Target:
+    """What an absolute path, or `WORKSPACE:path`, names. Raises `CannotDo`."""
+    if text.startswith("/"):
+        path = Path(text)
+        for record in records:
+            if record.folder is not None and (path == Path(record.folder) or Path(record.folder) in path.parents):
+                return Target(record, tuple(nfc(name) for name in path.relative_to(record.folder).parts))
+        raise CannotDo(f"{text} is in no synced folder: see `shoal status`")
+    name, _, rest = text.partition(":")
+    found = [record for record in records if name in (record.name, record.workspace.hex())]
+    if not found:
+        raise CannotDo(f"this device has no workspace {name}: see `shoal workspaces`")
+    if len(found) > 1:
+        choices = ", ".join(record.workspace.hex() for record in found)
+        raise CannotDo(f"{name} could be any of these, name one by its id: {choices}")
+    return Target(found[0], tuple(nfc(part) for part in rest.split("/") if part not in ("", ".")))
+
+
+def find_entry(database: Database, target: Target) -> EntryId | None:
+    """The entry at that place in the journal's tree, `ROOT` for the root; None where there is none."""
+    entry = ROOT
+    for name in target.names:
+        row = database.one(
+            "SELECT entry FROM remote WHERE w = ? AND place = ? AND name = ? AND deleted = 0",
+            (target.record.w, entry, name),
+        )
+        if row is None:
+            return None
+        entry = EntryId(row[0])
+    return entry
+
+
+_ROW = "r.entry, r.name, r.kind, r.size, r.head, r.deleted, r.copy_of, r.device, v.received"
+_FROM = "remote r LEFT JOIN versions v ON v.w = r.w AND v.change = r.head"
+
+
+def list_entries(database: Database, target: Target, *, deleted: bool = False) -> list[Listed]:
+    """The entries directly below a directory, or the file itself. Raises `CannotDo`."""
+    entry = find_entry(database, target)
+    if entry is None:
+        where = "/".join(target.names)
+        raise CannotDo(f"{target.record.name}:{where} is not in the journal: see `shoal ls {target.record.name}:`")
+    w, above = target.record.w, "/".join(target.names)
+    kind = None if entry == ROOT else database.one("SELECT kind FROM remote WHERE w = ? AND entry = ?", (w, entry))
+    if kind is not None and kind[0] != Kind.DIRECTORY:
+        rows = database.all(f"SELECT {_ROW} FROM {_FROM} WHERE r.w = ? AND r.entry = ?", (w, entry))  # noqa: S608
+        return [_listed(database, w, above, row) for row in rows]
+    rows = database.all(
+        f"SELECT {_ROW} FROM {_FROM} WHERE r.w = ? AND r.place = ? AND r.deleted <= ? ORDER BY r.name",  # noqa: S608
+        (w, entry, deleted),
+    )
+    return [_listed(database, w, f"{above}/{row[1]}" if above else row[1], row) for row in rows]
+
+
+def list_conflicts(database: Database, record: Record) -> list[Listed]:
+    """The conflicted copies that are still there."""
+    rows = database.all(
+        f"SELECT {_ROW} FROM {_FROM} WHERE r.w = ? AND r.copy_of IS NOT NULL AND r.deleted = 0",  # noqa: S608
+        (record.w,),
+    )
+    found = [(row, journal_path(database, record.w, EntryId(row[0]))) for row in rows]
+    return [_listed(database, record.w, path, row) for row, path in found if path is not None]
+
+
+def journal_path(database: Database, w: int, entry: EntryId) -> str | None:
+    """An entry's path in the journal's tree; None where it is not live."""
+    names: list[str] = []
+    while entry != ROOT:
+        row = database.one("SELECT place, name, deleted FROM remote WHERE w = ? AND entry = ?", (w, entry))
+        if row is None or row[2] or len(names) > limits.PATH_DEPTH:
+            return None
+        names.append(row[1])
+        entry = EntryId(row[0])
+    return "/".join(reversed(names))
+
+
+def _listed(database: Database, w: int, path: str, row: Sequence[object]) -> Listed:
+    entry, _, number, size, head, deleted, copy_of, device, received = row
+    kind = Kind(number)
+    target = None
+    if kind is Kind.SYMLINK:
+        body = version_body(database, w, head)  # type: ignore[arg-type]
+        target = body.target.decode("utf-8", "replace") if body is not None and body.target is not None else None
+    return Listed(
+        entry,
+        path,
+        kind,
+        size,
+        head,
+        bool(deleted),
+        target,
+        copy_of,
+        device,
+        received or 0,  # type: ignore[arg-type]
+    )
+
+
+async def read_version(device: DeviceEngine, target: Target, version: str | None) -> AsyncIterator[bytes]:
+    """The bytes of a file's version (the newest where none is named), in pieces. Raises `CannotDo`."""
+    machine = device.machine
+    refs = await machine.database_work.run(_chunks, machine.database, target, version)
+    record = target.record
+    source = CoordinatorBlocks(machine.client, record.workspace, machine.counters)
+    for at in range(0, len(refs), 64):
+        part = refs[at : at + 64]
+        blocks = list(dict.fromkeys(BlockId(ref.block) for ref in part))
+        held: dict[bytes, bytes] = {}
+        try:
+            async with source.fetch(blocks) as batches:
+                if isinstance(batches, Refusal):
+                    raise CannotDo(f"the coordinator refused: {batches.message}")
+                async for frames in batches:
+                    for frame in frames:
+                        if frame.kind is FrameKind.BLOCK:
+                            source.count(len(frame.data))
+                            held[frame.block] = frame.data
+        except SourceCut as error:
+            raise CannotDo(f"the coordinator cannot be reached ({error}): try again when it can be") from None
+        for ref in part:
+            yield await machine.compute.run(_open, record, ref, held.get(ref.block))
+
+
+def _open(record: Record, ref: ChunkRef, block: bytes | None) -> bytes:
+    if block is None:
+        raise CannotDo("the coordinator does not have all of its blocks: try again later")
+    try:
+        data = open_block(record.keyring, block, ref.length, ref.length)
+    except BadBlock:
+        raise CannotDo("a block of it is damaged: run `shoal-coordinator scrub` on the coordinator") from None
+    if chunk_id(record.keyring.fixed, data) != ref.chunk:
+        raise CannotDo("a block of it is not what its name says: nothing can be trusted of it")
+    return data
+
+
+def _chunks(database: Database, target: Target, version: str | None) -> tuple[ChunkRef, ...]:
+    where = f"{target.record.name}:{'/'.join(target.names)}"
+    entry = find_entry(database, target)
+    if entry is None or entry == ROOT:
+        raise CannotDo(f"{where} is not a file in the journal: see `shoal ls`")
+    row = database.one("SELECT head, kind FROM remote WHERE w = ? AND entry = ?", (target.record.w, entry))
+    assert row is not None
+    if row[1] != Kind.FILE:
+        raise CannotDo(f"{where} is not a file")
+    change = ChangeId(row[0])
+    if version is not None:
+        found = database.all("SELECT change FROM versions WHERE w = ? AND entry = ?", (target.record.w, entry))
+        matching = [one[0] for one in found if one[0].hex().startswith(version.lower())]
+        if len(matching) != 1:
+            raise CannotDo(f"{where} has no version {version}")
+        change = ChangeId(matching[0])
+    body = version_body(database, target.record.w, change)
+    if body is None or body.manifest is None:
+        raise CannotDo(f"this version of {where} has no content")
+    return body.manifest.chunks
+
+
+def all_records(database: Database) -> list[Record]:
+    """The workspaces that this device keeps, mounted or not."""
+    return workspaces.records(database)
