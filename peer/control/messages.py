@@ -213,11 +213,14 @@ class Status(Reply, frozen=True, tag="status"):
     transfer: Transfer
 
 
+PathState = Literal["up_to_date", "uploading", "downloading", "waiting", "not_shared", "ignored", "problem"]
+
+
 class PathStatus(Reply, frozen=True, tag="path_status"):
     """One file or folder."""
 
     path: str
-    state: Literal["up_to_date", "uploading", "downloading", "waiting", "not_shared", "ignored", "problem"]
+    state: PathState
     durable: bool
     why: str
     workspace: str

@@ -9,16 +9,17 @@ from crypto.digest import chunk_id
 from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
 from peer.store import workspaces
-from peer.store.database import Database
+from peer.store.database import Database, Row
 from peer.store.journal import version_body
 from peer.store.workspaces import Record
 from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.sources import SourceCut
 from protocol import limits
+from protocol.codec import decode
 from protocol.frames import FrameKind
 from protocol.ids import ROOT, BlockId, ChangeId, EntryId
 from protocol.messages import Refusal
-from protocol.model import ChunkRef, Kind
+from protocol.model import ChunkRef, DeviceKeys, Kind
 from protocol.names import nfc
 
 
@@ -122,12 +123,12 @@ def journal_path(database: Database, w: int, entry: EntryId) -> str | None:
     return "/".join(reversed(names))
 
 
-def _listed(database: Database, w: int, path: str, row: Sequence[object]) -> Listed:
+def _listed(database: Database, w: int, path: str, row: Row) -> Listed:
     entry, _, number, size, head, deleted, copy_of, device, received = row
     kind = Kind(number)
     target = None
     if kind is Kind.SYMLINK:
-        body = version_body(database, w, head)  # type: ignore[arg-type]
+        body = version_body(database, w, head)
         target = body.target.decode("utf-8", "replace") if body is not None and body.target is not None else None
     return Listed(
         entry,
@@ -139,7 +140,7 @@ def _listed(database: Database, w: int, path: str, row: Sequence[object]) -> Lis
         target,
         copy_of,
         device,
-        received or 0,  # type: ignore[arg-type]
+        received or 0,
     )
 
 
@@ -205,3 +206,8 @@ def _chunks(database: Database, target: Target, version: str | None) -> tuple[Ch
 def all_records(database: Database) -> list[Record]:
     """The workspaces that this device keeps, mounted or not."""
     return workspaces.records(database)
+
+
+def device_name(packed: bytes) -> str:
+    """The name in a device's kept keys."""
+    return decode(DeviceKeys, packed, 4096).name

@@ -121,7 +121,7 @@ def make_path_status(device: DeviceEngine, target: Target, text: str) -> PathSta
         if row is not None:
             kind, size = KINDS[Kind(row[0])], row[1]
 
-    def answer(state: str, why: str, durable: bool = True) -> PathStatus:
+    def answer(state: PathState, why: str, durable: bool = True) -> PathStatus:
         return PathStatus(
             path=text,
             state=state,
@@ -129,7 +129,7 @@ def make_path_status(device: DeviceEngine, target: Target, text: str) -> PathSta
             why=why,
             workspace=target.record.name,
             kind=kind,
-            size=size,  # type: ignore[arg-type]
+            size=size,
         )
 
     if one is None or one.engine is None:

@@ -1,0 +1,68 @@
+"""The daemon's process: `python -P -m peer.daemon --home DIR`. Owns its lock, its signals and its log."""
+
+import argparse
+import gc
+import logging
+import signal
+import sys
+from collections.abc import Callable
+
+import trio
+
+from peer.app import run_device
+from peer.home import Home, HomeError, open_lock
+from peer.store.database import StoreError
+
+GRACE_S = 8.0
+"""How long ending may take."""
+
+
+def run_daemon(home: Home, ready: Callable[[], None]) -> None:
+    """Be the daemon of a home until SIGTERM, SIGINT or `shoal stop`. Raises `HomeError` or `StoreError` where that is
+    not possible."""
+    home.prepare()
+    with open_lock(home):
+        gc.set_threshold(50_000, 20, 50)
+        trio.run(_run, home, ready)
+
+
+async def _run(home: Home, ready: Callable[[], None]) -> None:
+    async with trio.open_nursery() as nursery:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+
+            async def wait_signal() -> None:
+                async for _ in signals:
+                    nursery.cancel_scope.cancel()
+                    return
+
+            nursery.start_soon(wait_signal)
+
+            async def be_device(*, task_status: trio.TaskStatus[None]) -> None:
+                await run_device(home, task_status=task_status)
+                nursery.cancel_scope.cancel()
+
+            await nursery.start(be_device)
+            ready()
+            await trio.sleep_forever()
+
+
+def main() -> int:
+    """The process that `shoal start` starts."""
+    parser = argparse.ArgumentParser(prog="python -P -m peer.daemon")
+    parser.add_argument("--home", required=True)
+    home = Home.at(parser.parse_args().home)
+    home.prepare()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        run_daemon(home, lambda: None)
+    except (HomeError, StoreError) as error:
+        logging.getLogger("shoal").error("%s", error)
+        return 1
+    except Exception:
+        logging.getLogger("shoal").exception("the daemon ended by a bug")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
