@@ -1,7 +1,7 @@
-"""What the daemon answers to each request. Owns the translation between the commands' words and the device's methods."""
+"""What the daemon answers to each request. Owns the way from the commands' words to the device's methods."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import assert_never
 
@@ -61,7 +61,7 @@ class Answers:
         self._device = device
         self._stop = stop
 
-    async def __call__(self, request: AnyRequest) -> AsyncIterator[Reply]:
+    async def __call__(self, request: AnyRequest) -> AsyncGenerator[Reply, None]:
         """The answers to one request, in order."""
         try:
             async with aclosing(self._answer(request)) as replies:
@@ -72,7 +72,7 @@ class Answers:
         except CannotDo as error:
             yield Failure(message=str(error))
 
-    async def _answer(self, request: AnyRequest) -> AsyncIterator[Reply]:
+    async def _answer(self, request: AnyRequest) -> AsyncGenerator[Reply, None]:
         match request:
             case Cat():
                 async with aclosing(self._cat(request)) as pieces:
@@ -95,10 +95,8 @@ class Answers:
         match request:
             case Hello():
                 return HelloReply(pid=os.getpid(), device=device.identity.device_name, user=device.user_name)
-            case StatusRequest(path=None):
-                return await self._in_database(lambda: report.make_status(device))
-            case StatusRequest(path=str() as path):
-                return await self._in_database(lambda: report.make_path_status(device, self._target(path), path))
+            case StatusRequest(path=path):
+                return await self._in_database(lambda: self._status(path))
             case Wait():
                 return await self._wait(request)
             case Add(folder=folder, name=name):
@@ -129,6 +127,11 @@ class Answers:
     async def _in_database(self, fn: Callable[[], Reply]) -> Reply:
         return await self._device.machine.database_work.run(fn)
 
+    def _status(self, path: str | None) -> Reply:
+        if path is None:
+            return report.make_status(self._device)
+        return report.make_path_status(self._device, self._target(path), path)
+
     def _target(self, text: str) -> browse.Target:
         return browse.find_target(browse.all_records(self._device.machine.database), text)
 
@@ -138,7 +141,8 @@ class Answers:
         chosen = await self._waited_for(request.path)
         with trio.move_on_after(float("inf") if request.timeout_s is None else request.timeout_s) as scope:
             for one in chosen:
-                await _wait_open(one)
+                while one.engine is None and not one.problems.has("root_missing", "root_replaced"):
+                    await self._device.wait_changed()
                 if one.engine is not None:
                     one.engine.look_anew()
             while not all(self._is_done(one) for one in chosen):
@@ -216,7 +220,7 @@ class Answers:
 
         return await self._device.machine.database_work.run(list_target)
 
-    async def _cat(self, request: Cat) -> AsyncIterator[Reply]:
+    async def _cat(self, request: Cat) -> AsyncGenerator[Reply, None]:
         target = await self._device.machine.database_work.run(self._target, request.path)
         async with aclosing(browse.read_version(self._device, target, request.version)) as pieces:
             async for piece in pieces:
@@ -264,12 +268,6 @@ class Answers:
             elif trouble.code == "root_replaced" and not request.reject:
                 await self._device.retake_root(one)
         return Confirmed(questions=questions, answered=True)
-
-
-async def _wait_open(one: MountedWorkspace) -> None:
-    """Until its folder is open, or known to be gone."""
-    while one.engine is None and not one.problems.has("root_missing", "root_replaced"):
-        await trio.sleep(0.02)
 
 
 def _mounted(record: Record) -> Mounted:

@@ -57,7 +57,7 @@ def ask(home: Path, request: Request, timeout_s: float | None = None) -> AnyRepl
 
 
 def _replies(lines: "socket.SocketIO | object") -> Iterator[AnyReply]:
-    readline = lines.readline  # type: ignore[attr-defined,union-attr]
+    readline = lines.readline  # type: ignore[union-attr]
     try:
         while line := readline(LINE_BYTES):
             reply = _decoder.decode(line)

@@ -26,8 +26,7 @@ async def serve_control(
     path: Path, answer: Answer, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Answer requests on the socket at `path` until cancelled. Only processes of this user (and root) are heard."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
+    _make_way(path)
     listening = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         old = os.umask(0o177)
@@ -45,7 +44,13 @@ async def serve_control(
         await trio.serve_listeners(handle, [listener])
     finally:
         listening.close()
-        path.unlink(missing_ok=True)
+        _make_way(path)
+
+
+def _make_way(path: Path) -> None:
+    """No socket of an earlier daemon is left; the home's lock says that there is no other."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
 
 
 async def _handle(stream: trio.SocketStream, answer: Answer) -> None:

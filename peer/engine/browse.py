@@ -1,6 +1,6 @@
 """Looking at workspaces: paths to entries and back, listings, a version's bytes. Owns reading; changes nothing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +144,7 @@ def _listed(database: Database, w: int, path: str, row: Row) -> Listed:
     )
 
 
-async def read_version(device: DeviceEngine, target: Target, version: str | None) -> AsyncIterator[bytes]:
+async def read_version(device: DeviceEngine, target: Target, version: str | None) -> AsyncGenerator[bytes, None]:
     """The bytes of a file's version (the newest where none is named), in pieces. Raises `CannotDo`."""
     machine = device.machine
     refs = await machine.database_work.run(_chunks, machine.database, target, version)

@@ -5,6 +5,7 @@ from typing import Final
 
 from peer.control.messages import (
     Coordinator,
+    PathState,
     PathStatus,
     Pending,
     Problem,

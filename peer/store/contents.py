@@ -37,10 +37,8 @@ class ContentStore:
         """Places on this disk where these chunks were when last looked at."""
         found: dict[ChunkId, Place] = {}
         for part, marks in _parts(chunks):
-            sql = (
-                "SELECT chunk, length, entry, offset FROM chunks "
-                f"WHERE w = ? AND entry IS NOT NULL AND chunk IN ({marks})"
-            )
+            places = "SELECT chunk, length, entry, offset FROM chunks WHERE w = ? AND entry IS NOT NULL"
+            sql = f"{places} AND chunk IN ({marks})"
             for chunk, length, entry, offset in self._db.all(sql, (self.w, *part)):
                 row = trees.local(EntryId(entry))
                 path = trees.path(EntryId(entry))

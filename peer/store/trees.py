@@ -233,7 +233,8 @@ class TreeStore:
         """Put everything that the journal has below a directory among the differing ones."""
         self._db.run(
             "WITH RECURSIVE below(entry) AS "
-            "(SELECT entry FROM remote WHERE w = ?1 AND place = ?2 AND deleted = 0 UNION SELECT r.entry FROM remote r JOIN below b ON r.place = b.entry WHERE r.w = ?1 AND r.deleted = 0) "
+            "(SELECT entry FROM remote WHERE w = ?1 AND place = ?2 AND deleted = 0 UNION "
+            "SELECT r.entry FROM remote r JOIN below b ON r.place = b.entry WHERE r.w = ?1 AND r.deleted = 0) "
             "INSERT OR IGNORE INTO differing SELECT ?1, entry FROM below",
             (self.w, directory),
         )

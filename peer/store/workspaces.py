@@ -1,4 +1,4 @@
-"""The workspaces that this device keeps the journal of. Owns their records; trees and journal have their own modules."""
+"""The workspaces that this device keeps the journal of. Owns their records; trees and journal are elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
