@@ -190,7 +190,8 @@ class Proposer:
         if body is None:
             return None
         new = _blocks(body.manifest)
-        old = set() if one.base is None else set(_blocks(self._manifest_of(one.base)))
+        # A deletion lists no blocks: what the version before it refers to stays referred to, until it is purged.
+        old = set() if one.base is None or node.deleted else set(_blocks(self._manifest_of(one.base)))
         added = [block for block in new if block not in old]
         removed = sorted(old - new.keys())
         keys = context.keyring.newest
