@@ -19,7 +19,7 @@ from coordinator.service import blocks
 from coordinator.service.blocks import Uploaded
 from coordinator.service.context import Context, Session
 from coordinator.serving import ConnectionGone
-from coordinator.web.limits import Counts, Rates, RequestLimits
+from coordinator.web.limits import Rates, RequestLimits
 from coordinator.web.replies import Receive, Send, send_answer, storage_refusal
 from protocol import limits
 from protocol.codec import Malformed, decode
@@ -254,28 +254,33 @@ class _Slots:
     """Streams in progress: a few of each device, more in all; who comes too many waits a while."""
 
     def __init__(self, bounds: RequestLimits) -> None:
-        self._of_device: Counts[DeviceId] = Counts(bounds.device_streams)
+        self._bounds = bounds
         self._all = trio.Semaphore(bounds.streams)
-        self._wait_s = bounds.stream_wait_s
+        self._of_device: dict[DeviceId, tuple[trio.Semaphore, list[None]]] = {}
+        """With each device's own, one item for each of its streams that runs or waits."""
         self.active = 0
 
     @asynccontextmanager
     async def one(self, device: DeviceId) -> AsyncIterator[bool]:
-        """Gives False where there is no room."""
-        async with AsyncExitStack() as stack:
-            free = stack.enter_context(self._of_device.one(device))
-            if free:
-                with trio.move_on_after(self._wait_s) as waiting:
-                    await self._all.acquire()
+        """Gives False where there was no room for too long."""
+        own, users = self._of_device.setdefault(device, (trio.Semaphore(self._bounds.device_streams), []))
+        users.append(None)
+        try:
+            async with AsyncExitStack() as stack:
+                with trio.move_on_after(self._bounds.stream_wait_s) as waiting:
+                    for semaphore in (own, self._all):
+                        await semaphore.acquire()
+                        stack.callback(semaphore.release)
                 free = not waiting.cancelled_caught
-                if free:
-                    stack.callback(self._all.release)
-                    self.active += 1
-                    stack.callback(self._ended)
-            yield free
-
-    def _ended(self) -> None:
-        self.active -= 1
+                self.active += free
+                try:
+                    yield free
+                finally:
+                    self.active -= free
+        finally:
+            users.pop()
+            if not users:
+                del self._of_device[device]
 
 
 def _verified(batch: list[Frame]) -> int:
