@@ -26,7 +26,7 @@ from coordinator.serving import Application, open_tcp_listeners, serve
 from coordinator.settings import Settings
 from coordinator.storage.metadata_sql import METADATA_FILE, open_metadata
 from coordinator.storage.segments import open_segments
-from coordinator.tls import BadCertificate, given_context, own_context
+from coordinator.tls import BadCertificate, TlsListener, given_context, own_context
 from coordinator.web.api import make_api
 from coordinator.web.blocks import BlockStreams
 from coordinator.web.door import Door
@@ -160,7 +160,7 @@ async def _serve(
 def _listeners(tcp: Sequence[trio.SocketListener], tls: ssl.SSLContext | None) -> list[trio.abc.Listener[Any]]:
     if tls is None:
         return list(tcp)
-    return [trio.SSLListener(each, tls, https_compatible=True) for each in tcp]
+    return [TlsListener(each, tls) for each in tcp]
 
 
 def _tls(settings: Settings, files: DirectoryFiles, identity: CoordinatorIdentity) -> ssl.SSLContext | None:

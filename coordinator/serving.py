@@ -25,6 +25,8 @@ from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGISendEvent, ConnectionState, Scope
 
+from coordinator.tls import TlsStream
+
 logger = logging.getLogger("coordinator.serving")
 
 Receive = Callable[[], Awaitable[Any]]
@@ -204,8 +206,8 @@ class Connection:
 
     async def _run(self) -> None:
         stream = self._stream
-        secure = isinstance(stream, trio.SSLStream)
-        if isinstance(stream, trio.SSLStream):
+        secure = isinstance(stream, TlsStream)
+        if isinstance(stream, TlsStream):
             try:
                 with trio.fail_after(self._limits.handshake_s):
                     await stream.do_handshake()
@@ -324,11 +326,10 @@ class Connection:
         if self._closing:
             return
         self._closing = True
-        transport = self._stream.transport_stream if isinstance(self._stream, trio.SSLStream) else self._stream
-        if isinstance(transport, trio.abc.HalfCloseableStream):
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                 with trio.move_on_after(self._limits.linger_s):
-                    await transport.send_eof()
+                    await self._stream.send_eof()
         self._read_scope.deadline = trio.current_time()
         await self._protocol.handle(Closed())
 
@@ -470,7 +471,7 @@ async def open_tcp_listeners(host: str, port: int, backlog: int) -> list[trio.So
 
 
 def _addresses(stream: trio.abc.Stream) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
-    transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    transport = stream.transport if isinstance(stream, TlsStream) else stream
     if not isinstance(transport, trio.SocketStream):
         return None, None
     try:
