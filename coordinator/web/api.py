@@ -26,7 +26,7 @@ logger = logging.getLogger("coordinator.api")
 
 SESSION = "shoal.session"
 """Key in a scope's `state`: the `Session` of the token, where one was needed."""
-TOKEN = "shoal.token"  # noqa: S105  # the key's name
+TOKEN = "device.token"  # noqa: S105  # the key's name
 _BODY_S = 900
 """Longest time for a request's body; pauses in it are cut much earlier."""
 

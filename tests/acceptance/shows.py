@@ -1,0 +1,28 @@
+"""The shows that there are: what each promises, whether it is short enough for every run of CI, and where it is."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+Run = Callable[[Sequence[str]], None]
+"""Runs a show with its own arguments. Raises `NotShown` if what it promises does not hold."""
+
+
+@dataclass(frozen=True)
+class Show:
+    """One promise, shown by the installed programs on real input."""
+
+    name: str
+    promise: str
+    is_short: bool
+
+    def load(self) -> Run:
+        """Its `run`, imported when it is wanted."""
+        module = importlib.import_module(f"tests.acceptance.{self.name.replace('-', '_')}")
+        return cast(Run, module.run)
+
+
+SHOWS = (
+    Show("planner", "100,000 generated cases keep every promise of the planner, each counted by name", True),
+)

@@ -1,0 +1,21 @@
+"""How a show says what it found: figures in a column, and the failure that ends it."""
+
+
+class NotShown(Exception):
+    """What was promised did not hold; the text says what was found instead."""
+
+
+def demand(holds: bool, otherwise: str) -> None:
+    """Raises `NotShown` with `otherwise` unless it holds."""
+    if not holds:
+        raise NotShown(otherwise)
+
+
+def tell(what: str, figure: object = "") -> None:
+    """One line: what was measured or done, and the figure."""
+    print(f"  {what:<58} {figure}".rstrip(), flush=True)
+
+
+def mib(size_bytes: float) -> str:
+    """A size for people."""
+    return f"{size_bytes / 2**20:,.1f} MiB"
