@@ -190,4 +190,5 @@ with new_root(folder) as (root, _):
 
 
 def test_what_may_not_be_read_is_unknown_and_never_absent(workplace: pathlib.Path) -> None:
+    workplace.chmod(0o777)
     subprocess.run([sys.executable, "-c", AS_NOBODY, workplace], check=True, timeout=60)
