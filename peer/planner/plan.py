@@ -82,7 +82,7 @@ def _brakes(found: Differences, disk: DiskWaves, proposals: Proposals) -> tuple[
     policy = found.policy
     removals = [*(wave for wave in disk.places), *disk.removals]
     here = sum(isinstance(operation, RemoveEntry) for wave in removals for operation in wave)
-    there = len(proposals.deleted) if policy.may_write else 0
+    there = sum(found.items[entry].live for entry in proposals.deleted) if policy.may_write else 0
     if max(here, there) <= policy.brake_entries:
         return ()
     entries = found.trees.synced_count()

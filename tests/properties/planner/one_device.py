@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from peer.planner.memory import MemoryTrees
-from peer.planner.operations import PARKED, AdoptEntry, Operation, Plan, Policy, ProposeChange
+from peer.planner.operations import PARKED, AdoptEntry, Plan, Policy, ProposeChange
 from peer.planner.plan import plan
 from peer.planner.trees import Node, SyncedNode
 from protocol.ids import ROOT, EntryId
@@ -170,14 +170,11 @@ def check_viewer(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter
         if (synced := trees.synced(node.entry)) is None or synced.base.content != node.content
     }
     for _ in range(ROUNDS):
-        made = plan(trees, policy)
-        for step in steps_of(made):
+        for step in steps_of(plan(trees, policy)):
             play(trees, step)
             there = {node.content for node in local_nodes(trees.local_rows).values()}
             assert mine <= there, "P12: a viewer's bytes are destroyed"
-        if not made.waves:
-            break
-    assert not made.waves, "P12: a viewer's device does not come to rest"
+    assert not plan(trees, policy).waves, "P12: a viewer's device does not come to rest"
     shown = {node.entry for node in local_nodes(trees.local_rows).values()}
     live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
     missing = {entry for entry in live if entry not in shown}
@@ -265,15 +262,11 @@ def check_waves_commute(trees: MemoryTrees, made: Plan, tape: Tape, counts: Coun
 
 def check_fixpoint(trees: MemoryTrees, policy: Policy, wanted: Paths, counts: Counter[str]) -> None:
     trees = trees.copy()
-    done: list[Operation] = []
     for _ in range(ROUNDS):
-        made = plan(trees, policy)
-        if not made.waves:
-            break
-        for step in steps_of(made):
+        for step in steps_of(plan(trees, policy)):
             play(trees, step)
-            done.extend(step)
-    assert not plan(trees, policy).waves, f"P5: never done: {made.waves}"
+    made = plan(trees, policy)
+    assert not made.waves, f"P5: never done: {made.waves}"
     live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
     assert paths(live) == wanted, f"P5: {_difference(paths(live), wanted)}"
     base = {one.base.entry: one.base for one in trees.synced_rows}

@@ -5,7 +5,7 @@ from dataclasses import replace
 from peer.fingerprint import Fingerprint
 from peer.planner.effects import accept, apply
 from peer.planner.memory import MemoryTrees, Rows
-from peer.planner.operations import Operation, Plan, ProposeChange, WriteContent, SetAttributes
+from peer.planner.operations import Operation, Plan, ProposeChange, SetAttributes, WriteContent
 from peer.planner.proposals import cut_commits
 from peer.planner.trees import LocalNode, Node, RemoteNode
 from protocol.ids import ROOT, EntryId

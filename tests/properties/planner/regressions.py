@@ -1,0 +1,21 @@
+"""Tapes of cases that failed once, with what was wrong. They run before any new ones."""
+
+ONE_DEVICE = {
+    "a directory made again meets a new one of its name": (
+        "0000d40000000b45000009005b006300b20000003300770015000000535b000000dca9e70000000000230000000003000000007600a051"
+    ),
+    "an entry both moved and edited on both sides loses its move when its content is forked": (
+        "00002a000000000000009ab4000000007c004400000000b80000434de70038a93f0000613e002c0f"
+    ),
+    "a cycle through a directory that only lives because it was moved": (
+        "0000530000b5497b8a1600e7000000007436082f554acb0005002200b80000000000000000ce0025000093004400006a192050"
+    ),
+    "what a planned entry is a copy of depends on whether everything is planned": (
+        "0000ec0000003600b7000000ea670000005f0000232f0000570000de0000000077c5890000002f007b0000000000000000"
+        "00a1720000005a0000000000000000000000000000000000"
+    ),
+    "deletions below a deleted directory count for the brake": (
+        "770080008a26b53935002d000000008000ab0026152b001d000000e00000003f0e344e65000000004f000000120f0000006f36002b86"
+        "2a7f4f00380000f60a00"
+    ),
+}

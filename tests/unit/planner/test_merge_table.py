@@ -1,0 +1,350 @@
+"""Every row of the merge table, in both orders where it has two."""
+
+from peer.planner.operations import (
+    AdoptEntry,
+    ForgetEntry,
+    ForkEntry,
+    MarkSynced,
+    ProposeChange,
+    SetAttributes,
+    Undone,
+    WriteContent,
+)
+from peer.planner.trees import Attributes
+from tests.properties.planner.edits import derive
+from tests.unit.planner.story import COPY, DIRECTORY_COPY, T0, Story
+
+HOUR = 3600 * 10**9
+
+
+def test_nothing_changed_nothing_is_done() -> None:
+    story = Story().given(d=None, d__a=1)
+    assert story.plan().waves == ()
+    assert story.plan().target == ()
+
+
+def test_a_remote_change_is_applied_to_the_disk() -> None:
+    story = Story().given(d=None, a=1, b=2, c=3)
+    story.there.edit("a", 4)
+    story.there.move("b", "d/b2")
+    story.there.delete("c")
+    story.there.directory("e")
+    story.there.file("e/f", 5)
+    assert story.settle() == {"d": None, "a": 4, "d/b2": 2, "e": None, "e/f": 5}
+    assert not story.operations(ProposeChange)
+
+
+def test_a_local_change_is_proposed() -> None:
+    story = Story().given(d=None, a=1, b=2, c=3)
+    story.here.edit("a", 4)
+    story.here.move("b", "d/b2")
+    story.here.delete("c")
+    story.here.directory("e")
+    story.here.file("e/f", 5)
+    assert story.settle() == {"d": None, "a": 4, "d/b2": 2, "e": None, "e/f": 5}
+    assert {type(one) for one in story.operations()} == {ProposeChange}
+
+
+def test_a_removed_directory_is_proposed_as_one_deletion() -> None:
+    story = Story().given(d=None, d__e=None, d__e__a=1, d__b=2)
+    story.here.delete("d")
+    assert story.settle() == {}
+    assert len(story.operations(ProposeChange)) == 1
+    assert len(story.operations(ForgetEntry)) == 3
+
+
+def test_the_same_value_on_both_sides_is_adopted_and_nothing_moves() -> None:
+    story = Story().given(d=None, a=1, b=2, c=3)
+    for side in (story.here, story.there):
+        side.edit("a", 4)
+        side.move("b", "d/b2")
+        side.delete("c")
+    assert story.settle() == {"d": None, "a": 4, "d/b2": 2}
+    assert {type(one) for one in story.operations()} == {MarkSynced, ForgetEntry}
+
+
+def test_content_changed_on_both_sides_keeps_both() -> None:
+    story = Story().given(**{"a.txt": 1})
+    entry = story.here.find("a.txt").entry
+    base = story.trees.remote_rows.rows[entry].head
+    story.there.edit("a.txt", 2)
+    story.here.edit("a.txt", 3)
+    assert story.settle() == {"a.txt": 2, f"a{COPY}.txt": 3}
+    copy = story.here.find(f"a{COPY}.txt")
+    digest = bytes(31) + b"\3"
+    assert copy.entry == derive("conflicted copy", (entry, base, digest, bytes(3) + b"\1"))
+    assert story.trees.remote_rows.rows[copy.entry].copy_of == entry
+    kinds = [type(one) for one in story.operations(ForkEntry, WriteContent)]
+    assert kinds == [ForkEntry, WriteContent], "renamed first, overwritten after"
+
+
+def test_a_conflicted_copy_whose_name_is_taken_is_numbered() -> None:
+    story = Story().given(**{"a.txt": 1, f"a{COPY}.txt": 7})
+    story.there.edit("a.txt", 2)
+    story.here.edit("a.txt", 3)
+    assert story.settle() == {"a.txt": 2, f"a{COPY}.txt": 7, f"a{COPY}-2.txt": 3}
+
+
+def test_a_conflicted_copy_whose_id_was_deleted_gets_another_id() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.here.edit("a", 3)
+    again = story.trees.copy()
+    story.settle()
+    gone = story.here.find("a" + COPY)
+    story.there.delete("a" + COPY)
+    again.remote_rows = story.trees.remote_rows
+    story.trees = again
+    assert story.settle() == {"a": 2, "a" + COPY: 3}
+    assert story.here.find("a" + COPY).entry != gone.entry
+
+
+def test_a_copy_that_conflicts_again_is_another_copy_of_the_original() -> None:
+    story = Story().given(a=1)
+    original = story.here.find("a").entry
+    story.there.edit("a", 2)
+    story.here.edit("a", 3)
+    story.settle()
+    story.there.edit("a" + COPY, 4)
+    story.here.edit("a" + COPY, 5)
+    story.settle()
+    rows = story.trees.remote_rows.rows.values()
+    assert [row.copy_of for row in rows if row.node.content and row.node.content.size == 5] == [original]
+
+
+def test_moved_on_both_sides_the_remote_place_wins_and_it_is_said() -> None:
+    story = Story().given(a=1)
+    entry = story.here.find("a").entry
+    story.there.move("a", "b")
+    story.here.move("a", "c")
+    assert story.settle() == {"b": 1}
+    assert story.plans[0].undone == (Undone(entry, "moved"),)
+
+
+def test_moved_there_and_edited_here_both_apply() -> None:
+    story = Story().given(a=1)
+    story.there.move("a", "b")
+    story.here.edit("a", 2)
+    assert story.settle() == {"b": 2}
+
+
+def test_edited_there_and_moved_here_both_apply() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.here.move("a", "b")
+    assert story.settle() == {"b": 2}
+
+
+def test_a_conflict_of_contents_keeps_the_local_move() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.here.move("a", "b")
+    story.here.edit("b", 3)
+    assert story.settle() == {"b": 2, "b" + COPY: 3}
+
+
+def test_attributes_there_and_content_here_both_apply() -> None:
+    story = Story().given(a=1)
+    story.there.mark("a", executable=True, mtime_ns=T0 + 1)
+    story.here.edit("a", 2, mtime_ns=T0 + HOUR)
+    assert story.settle() == {"a": 2}
+    assert story.here.find("a").attributes == Attributes(True, T0 + HOUR)
+
+
+def test_content_there_and_attributes_here_both_apply() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2, mtime_ns=T0 + HOUR)
+    story.here.mark("a", executable=True, mtime_ns=T0 + 1)
+    assert story.settle() == {"a": 2}
+    assert story.here.find("a").attributes == Attributes(True, T0 + HOUR)
+
+
+def test_of_two_executable_bits_and_two_mtimes_the_remote_ones_win_without_a_copy() -> None:
+    story = Story().given(a=1)
+    story.there.mark("a", executable=True, mtime_ns=T0 + 1)
+    story.here.mark("a", mtime_ns=T0 + 2)
+    assert story.settle() == {"a": 1}
+    assert story.here.find("a").attributes == Attributes(True, T0 + 1)
+    assert story.operations(SetAttributes)
+    assert not story.operations(WriteContent, ForkEntry)
+
+
+def test_a_remote_delete_beats_local_attributes() -> None:
+    story = Story().given(a=1)
+    story.there.delete("a")
+    story.here.mark("a", executable=True)
+    assert story.settle() == {}
+
+
+def test_a_local_delete_beats_remote_attributes() -> None:
+    story = Story().given(a=1)
+    story.there.mark("a", executable=True)
+    story.here.delete("a")
+    assert story.settle() == {}
+
+
+def test_a_local_edit_wins_over_a_remote_delete() -> None:
+    story = Story().given(a=1)
+    entry = story.here.find("a").entry
+    story.there.delete("a")
+    story.here.edit("a", 2)
+    assert story.settle() == {"a": 2}
+    assert story.here.find("a").entry == entry
+
+
+def test_a_remote_edit_wins_over_a_local_delete() -> None:
+    story = Story().given(a=1)
+    entry = story.here.find("a").entry
+    story.there.edit("a", 2)
+    story.here.delete("a")
+    assert story.settle() == {"a": 2}
+    assert story.plans[0].undone == (Undone(entry, "deleted"),)
+
+
+def test_a_remote_delete_wins_over_a_local_move() -> None:
+    story = Story().given(a=1, d=None, d__x=2)
+    story.there.delete("a")
+    story.there.delete("d")
+    story.here.move("a", "b")
+    story.here.move("d", "e")
+    assert story.settle() == {}
+
+
+def test_a_local_delete_wins_over_a_remote_move() -> None:
+    story = Story().given(a=1, d=None, d__x=2)
+    story.there.move("a", "b")
+    story.there.move("d", "e")
+    story.here.delete("a")
+    story.here.delete("d")
+    assert story.settle() == {}
+
+
+def test_what_was_moved_out_here_of_a_directory_deleted_there_lives() -> None:
+    story = Story().given(d=None, d__a=1, d__e=None, d__e__b=2, d__c=3)
+    story.there.delete("d")
+    story.here.move("d/a", "a")
+    story.here.move("d/e", "e")
+    assert story.settle() == {"a": 1, "e": None, "e/b": 2}
+
+
+def test_what_was_moved_out_there_of_a_directory_deleted_here_lives() -> None:
+    story = Story().given(d=None, d__a=1, d__e=None, d__e__b=2, d__c=3)
+    story.there.move("d/a", "a")
+    story.there.move("d/e", "e")
+    story.there.edit("e/b", 4)
+    story.here.delete("d")
+    assert story.settle() == {"e": None, "e/b": 4}, "the delete wins over a pure move, the edit over the delete"
+
+
+def test_below_a_directory_deleted_there_only_what_changed_here_survives() -> None:
+    story = Story().given(d=None, d__e=None, d__e__edited=1, d__e__same=2, d__other=3, moved=4)
+    old = story.here.find("d/e")
+    story.there.delete("d")
+    ended = story.trees.remote_rows.rows[story.here.find("d").entry].head
+    story.here.edit("d/e/edited", 5)
+    story.here.file("d/e/new", 6)
+    story.here.move("moved", "d/e/moved")
+    assert story.settle() == {"d": None, "d/e": None, "d/e/edited": 5, "d/e/new": 6, "d/e/moved": 4}
+    assert story.here.find("d/e").entry == derive("directory made again", (old.entry, ended))
+
+
+def test_below_a_directory_deleted_here_only_what_changed_there_survives() -> None:
+    story = Story().given(d=None, d__e=None, d__e__edited=1, d__e__same=2, d__other=3, moved=4)
+    old = story.here.find("d/e")
+    story.there.edit("d/e/edited", 5)
+    story.there.file("d/e/new", 6)
+    story.there.move("moved", "d/e/moved")
+    story.here.delete("d")
+    assert story.settle() == {"d": None, "d/e": None, "d/e/edited": 5, "d/e/new": 6, "d/e/moved": 4}
+    assert story.here.find("d/e").entry == old.entry, "it was never deleted in the journal"
+
+
+def test_created_on_both_sides_with_the_same_bytes_is_one_entry() -> None:
+    story = Story()
+    entry = story.there.file("a", 1)
+    story.here.file("a", 1)
+    assert story.settle() == {"a": 1}
+    assert story.here.find("a").entry == entry
+    assert [type(one) for one in story.operations()] == [AdoptEntry]
+
+
+def test_created_on_both_sides_with_other_bytes_keeps_both() -> None:
+    story = Story()
+    entry = story.there.file("a", 1)
+    mine = story.here.file("a", 2)
+    assert story.settle() == {"a": 1, "a" + COPY: 2}
+    assert story.here.find("a").entry == entry
+    assert story.here.find("a" + COPY).entry == mine
+    assert story.trees.remote_rows.rows[mine].copy_of == entry
+
+
+def test_directories_created_on_both_sides_are_merged_child_by_child() -> None:
+    story = Story()
+    for side, number in ((story.there, 1), (story.here, 2)):
+        side.directory("d")
+        side.directory("d/e")
+        side.file("d/same", 9)
+        side.file("d/other", number)
+        side.file(f"d/e/mine{number}", number)
+    wanted = {"d": None, "d/e": None, "d/same": 9, "d/other": 1, f"d/other{COPY}": 2, "d/e/mine1": 1, "d/e/mine2": 2}
+    assert story.settle() == wanted
+
+
+def test_a_name_taken_there_by_a_move_stays_taken_and_the_local_entry_is_renamed() -> None:
+    story = Story().given(a=1, mine=2)
+    story.there.move("a", "n")
+    story.here.move("mine", "n")
+    mine = story.here.find("n").entry
+    assert story.settle() == {"n": 1, "n" + COPY: 2}
+    assert story.here.find("n" + COPY).entry == mine
+
+
+def test_a_name_taken_there_by_a_creation_stays_taken_and_the_moved_entry_is_renamed() -> None:
+    story = Story().given(mine=2)
+    story.there.file("n", 1)
+    story.here.move("mine", "n")
+    assert story.settle() == {"n": 1, "n" + COPY: 2}
+
+
+def test_a_name_taken_there_by_a_restored_entry_stays_taken() -> None:
+    story = Story().given(a=1)
+    node = story.there.find("a")
+    story.there.delete("a")
+    story.settle()
+    story.here.file("a", 2)
+    story.there.put(story.trees, node)
+    assert story.settle() == {"a": 1, "a" + COPY: 2}
+
+
+def test_a_moved_directory_is_renamed_and_not_merged() -> None:
+    story = Story().given(d=None, d__a=1)
+    story.there.directory("n")
+    story.there.file("n/b", 2)
+    story.here.move("d", "n")
+    assert story.settle() == {"n": None, "n/b": 2, "n" + DIRECTORY_COPY: None, f"n{DIRECTORY_COPY}/a": 1}
+
+
+def test_directories_moved_into_each_other_make_no_cycle() -> None:
+    story = Story().given(a=None, b=None)
+    entry = story.here.find("b").entry
+    story.there.move("a", "b/a")
+    story.here.move("b", "a/b")
+    assert story.settle() == {"b": None, "b/a": None}
+    assert story.plans[0].undone == (Undone(entry, "moved"),)
+
+
+def test_a_file_replaced_here_by_a_directory_is_two_entries() -> None:
+    story = Story().given(a=1)
+    old = story.here.find("a").entry
+    story.here.delete("a")
+    story.here.directory("a")
+    story.here.file("a/x", 2)
+    assert story.settle() == {"a": None, "a/x": 2}
+    assert story.here.find("a").entry != old
+
+
+def test_a_directory_replaced_there_by_a_file_is_two_entries() -> None:
+    story = Story().given(a=None, a__x=2)
+    story.there.delete("a")
+    story.there.file("a", 1)
+    assert story.settle() == {"a": 1}
