@@ -105,8 +105,13 @@ class _Disk:
 
     def find_absent(self) -> None:
         """Find entries that cannot be put on this disk, and why; with them what is below."""
+        unknown: dict[EntryId, bool] = {}
         for item in [*self.puts.values(), *self.writes]:
-            if item.place is None and item.fork_of is None and item.fork is None:
+            if item.parent not in unknown:
+                unknown[item.parent] = self.found.trees.unknown(item.parent)
+            if unknown[item.parent]:
+                self.blocked.append(("put", item.entry))
+            elif item.place is None and item.fork_of is None and item.fork is None:
                 self._can_be_here(item.entry)
             elif not self._can_be_here(item.parent):
                 self.blocked.append(("put", item.entry))

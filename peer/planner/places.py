@@ -3,6 +3,8 @@
 Names are settled afterwards, in `naming`. Pure.
 """
 
+from dataclasses import replace
+
 from peer.planner.differences import Differences, Item
 from peer.planner.merge import decide
 from protocol.ids import ROOT, ChangeId, EntryId
@@ -111,6 +113,8 @@ def adopt_same_names(found: Differences) -> None:
     if adopted:
         for item in found.items.values():
             item.parent = adopted.get(item.parent, item.parent)
+            if item.b is not None and item.b.parent in adopted:
+                item.b = replace(item.b, parent=adopted[item.b.parent])
             if item.place is not None:
                 item.place = (adopted.get(item.place[0], item.place[0]), item.place[1])
 

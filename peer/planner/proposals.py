@@ -36,11 +36,15 @@ class _Remote:
         self.puts: dict[EntryId, Item] = {}
         self.deletions: dict[EntryId, Item] = {}
         self.leaving: dict[Place, EntryId] = {}
+        self.frozen: set[EntryId] = set()
         self._above: dict[EntryId, EntryId | None] = {ROOT: None}
         for item in ordered:
-            if item.frozen:
-                continue
             remote = item.r
+            if item.frozen:
+                self.frozen.add(item.entry)
+                if remote is not None:
+                    self.leaving[remote.parent, remote.name] = item.entry
+                continue
             if item.alive:
                 if remote is None or _differs(item, remote):
                     self.puts[item.entry] = item
@@ -113,7 +117,7 @@ def plan_proposals(found: Differences, ordered: list[Item], held_back: set[Entry
     if not (remote.puts or remote.deletions):
         return proposals
     needs = remote.needs()
-    waiting = blocked_by(needs, (entry for entry in held_back if entry in needs))
+    waiting = blocked_by(needs, {*remote.frozen, *(entry for entry in held_back if entry in needs)})
     needs = {entry: needed for entry, needed in needs.items() if entry not in waiting}
     last = _unneeded_deletions(remote, needs)
     first = {entry: needed for entry, needed in needs.items() if entry not in last}

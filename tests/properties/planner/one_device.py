@@ -4,13 +4,14 @@ from collections import Counter
 from dataclasses import replace
 
 from peer.planner.memory import MemoryTrees
-from peer.planner.operations import PARKED, AdoptEntry, Plan, Policy, ProposeChange
+from peer.planner.operations import PARKED, AdoptEntry, ForgetEntry, MarkSynced, Plan, Policy, ProposeChange
 from peer.planner.plan import plan
 from peer.planner.trees import Node, SyncedNode
 from protocol.ids import ROOT, EntryId
 from protocol.model import Kind
 from tests.properties.planner.edits import (
     Editor,
+    below,
     create_remote,
     derive,
     edit_disk,
@@ -74,7 +75,7 @@ def policy_of(tape: Tape) -> Policy:
         date="2026-01-02",
         brake_entries=1 if braking else 100,
         brake_ratio=0.3,
-        confirmed_deletions=False,
+        rejected_deletions=tape.one_in(12),
     )
 
 
@@ -91,8 +92,10 @@ def check(tape: Tape, counts: Counter[str]) -> None:
         policy = replace(policy, confirmed_deletions=True)
         made = plan(trees, policy)
     check_brake(trees, replace(policy, confirmed_deletions=False), braked, made, counts)
-    check_fast_forward(trees, policy, made, there, here, counts)
+    if not policy.rejected_deletions:
+        check_fast_forward(trees, policy, made, there, here, counts)
     check_contents_kept(trees, made, counts)
+    check_unreadable(trees, policy, tape)
     if not policy.may_write:
         check_viewer(trees, policy, made, counts)
         return
@@ -180,6 +183,42 @@ def check_viewer(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter
     missing = {entry for entry in live if entry not in shown}
     assert all((row := trees.synced(entry)) is not None and row.absent_by_design for entry in missing), "P12: missing"
     counts["P12"] += 1
+
+
+def check_unreadable(trees: MemoryTrees, policy: Policy, tape: Tape) -> None:
+    """A directory that cannot be read: what is below it is not seen, not touched, and nothing of it is proposed."""
+    directories = sorted(one.node.entry for one in trees.local_rows if one.node.kind is Kind.DIRECTORY)
+    if not directories or not tape.one_in(4):
+        return
+    trees = trees.copy()
+    unreadable = tape.pick(directories)
+    trees.unreadable.add(unreadable)
+    hidden = below(trees.local_rows, unreadable) - {unreadable}
+    rows = [trees.local_rows.rows[entry] for entry in sorted(hidden)]
+    for entry in hidden:
+        trees.local_rows.drop(entry)
+    if any(trees.synced(entry) is not None and not trees.unknown(entry) for entry in hidden):
+        return  # what was moved into it just before is gone from where it was, which can be read
+    for _ in range(ROUNDS):
+        made = plan(trees, policy)
+        paths(target_nodes(trees, made))
+        for step in steps_of(made):
+            for one in step:
+                proposed = isinstance(one, ProposeChange) and one.node.deleted
+                recorded = isinstance(one, ProposeChange | MarkSynced | ForgetEntry) and not proposed
+                assert recorded or one.entry not in hidden | {unreadable}, f"P8: {one} of what cannot be read"
+            play(trees, step)
+    assert not plan(trees, policy).waves, "P5: never done beside what cannot be read"
+    assert trees.local(unreadable) is not None, "P8: what cannot be read was removed"
+    trees.unreadable.clear()
+    for row in sorted(rows, key=lambda row: row.node.entry):
+        assert trees.local(row.node.entry) is None, "P8: something was put where it could not be seen"
+        trees.local_rows.put(row)
+    paths(local_nodes(trees.local_rows))
+    for _ in range(ROUNDS):
+        for step in steps_of(plan(trees, policy)):
+            play(trees, step)
+    assert not plan(trees, policy).waves, "P5: never done once it can be read"
 
 
 def check_crash(
