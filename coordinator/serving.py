@@ -254,12 +254,13 @@ class Connection:
                 return
 
     async def _discard(self) -> None:
-        with trio.move_on_after(self._limits.linger_s):
-            try:
-                while await self._stream.receive_some(_BODY_RECEIVE_BYTES):
-                    pass
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
+        """After the last reply: say that it was the last, and let the other end finish, so that it reads the reply."""
+        gone = (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError)
+        with contextlib.suppress(*gone), trio.move_on_after(self._limits.linger_s):
+            if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                await self._stream.send_eof()
+            while await self._stream.receive_some(_BODY_RECEIVE_BYTES):
+                pass
 
     def _read_deadline(self) -> float:
         now = trio.current_time()
@@ -323,13 +324,10 @@ class Connection:
         self._read_scope.cancel()
 
     async def _close(self) -> None:
+        # Called from any task, perhaps one that is being cancelled: the reader does what has to be waited for.
         if self._closing:
             return
         self._closing = True
-        if isinstance(self._stream, trio.abc.HalfCloseableStream):
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-                with trio.move_on_after(self._limits.linger_s):
-                    await self._stream.send_eof()
         self._read_scope.deadline = trio.current_time()
         await self._protocol.handle(Closed())
 
