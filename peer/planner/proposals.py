@@ -91,10 +91,9 @@ class _Remote:
                 over = self.above(item.parent)
                 if over is not None:
                     needed.append(over)
-        for entry, item in self.deletions.items():
+        for entry in self.deletions:
             if entry not in self.covered:
-                over = None if item.live or item.r is None else self.above(item.r.parent)
-                needs[entry] = [] if over is None else [over]
+                needs[entry] = []
         for entry, item in self.puts.items():
             if item.r is not None and item.r.parent in self.deletions:
                 needs[self.covering(item.r.parent)].append(entry)
@@ -111,13 +110,15 @@ def _differs(item: Item, remote: Node) -> bool:
 
 
 def plan_proposals(found: Differences, ordered: list[Item], held_back: set[EntryId]) -> Proposals:
-    """The proposals. What concerns an entry in `held_back` (whose disk could not be brought there) waits."""
+    """The proposals. What concerns an entry in `held_back` (whose disk could not be brought there) waits; so does the
+    deletion of what only lives again once a directory above it was proposed."""
     remote = _Remote(found, ordered)
     proposals = Proposals(changed=set(remote.puts), deleted=set(remote.deletions))
     if not (remote.puts or remote.deletions):
         return proposals
     needs = remote.needs()
-    waiting = blocked_by(needs, {*remote.frozen, *(entry for entry in held_back if entry in needs)})
+    ended = (entry for entry, item in remote.deletions.items() if not item.live)
+    waiting = blocked_by(needs, {*remote.frozen, *ended, *(entry for entry in held_back if entry in needs)})
     needs = {entry: needed for entry, needed in needs.items() if entry not in waiting}
     last = _unneeded_deletions(remote, needs)
     first = {entry: needed for entry, needed in needs.items() if entry not in last}

@@ -89,9 +89,9 @@ def check(tape: Tape, counts: Counter[str]) -> None:
     check_same_plan(trees, policy, made, counts)
     braked = made
     if made.brakes:
-        policy = replace(policy, confirmed_deletions=True)
-        made = plan(trees, policy)
-    check_brake(trees, replace(policy, confirmed_deletions=False), braked, made, counts)
+        made = plan(trees, replace(policy, confirmed_deletions=True))
+    check_brake(trees, policy, braked, made, counts)
+    policy = replace(policy, confirmed_deletions=True)
     if not policy.rejected_deletions:
         check_fast_forward(trees, policy, made, there, here, counts)
     check_contents_kept(trees, made, counts)

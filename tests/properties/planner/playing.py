@@ -72,6 +72,7 @@ def judge(rows: Rows[RemoteNode], proposals: list[ProposeChange]) -> None:
     if len({one.entry for one in proposals}) != len(proposals):
         raise Illegal("two changes of one entry")
     after = {entry: row.node for entry, row in rows.rows.items()}
+    before = live_nodes(after)
     for one in proposals:
         row = rows.get(one.entry)
         if (None if row is None else row.head) != one.base:
@@ -94,12 +95,8 @@ def judge(rows: Rows[RemoteNode], proposals: list[ProposeChange]) -> None:
     for one in proposals:
         if not one.node.deleted and one.entry not in live:
             raise Illegal("does not become live")
-        if one.node.deleted and one.entry in rows.rows and rows.rows[one.entry].node.deleted:
-            raise Illegal("deletes twice")
-        if one.node.deleted and one.node.parent not in live and one.node.parent != ROOT:
-            parent = after.get(one.node.parent)
-            if parent is None or not parent.deleted:
-                raise Illegal("deletes what is not live")
+        if one.node.deleted and one.entry not in before:
+            raise Illegal("deletes what is not live")
 
 
 def live_nodes(nodes: dict[EntryId, Node]) -> dict[EntryId, Node]:

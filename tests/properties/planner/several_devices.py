@@ -10,6 +10,7 @@ from peer.planner.operations import Plan, Policy, ProposeChange
 from peer.planner.plan import plan
 from peer.planner.trees import Content, RemoteNode
 from tests.properties.planner.edits import Editor, change_id, derive, edit_disk
+from tests.properties.planner.judging import Judge
 from tests.properties.planner.playing import Illegal, judge, live_nodes, local_nodes, paths, play, steps_of
 from tests.properties.planner.tape import Tape
 
@@ -22,9 +23,13 @@ class Journal:
         self.rows: Rows[RemoteNode] = Rows(lambda row: row.node)
         self.length = 0
         self.contents: set[Content] = set()
+        self.judge = Judge()
 
-    def take(self, proposals: list[ProposeChange]) -> None:
+    def take(self, proposals: list[ProposeChange], device: int, cursor: int) -> None:
         """Raises `Illegal` where it refuses."""
+        refused = self.judge.take(proposals, device, cursor)
+        if refused:
+            raise Illegal(refused)
         judge(self.rows, proposals)
         self.length += 1
         for one in proposals:
@@ -38,6 +43,7 @@ class Journal:
 class Device:
     def __init__(self, number: int, tape: Tape, journal: Journal) -> None:
         self.trees = MemoryTrees()
+        self.number = number
         self.journal = journal
         self.cursor = 0
         self.editor = Editor(tape, f"d{number}-", contents=100)
@@ -68,7 +74,7 @@ class Device:
                 continue
             news = self.cursor != self.journal.length
             try:
-                self.journal.take(proposals)
+                self.journal.take(proposals, self.number, self.cursor)
             except Illegal:
                 assert news, "a commit on the journal's head was refused"
                 return
