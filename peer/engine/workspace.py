@@ -32,6 +32,8 @@ from protocol.model import DeviceAdded, JournalRow, Role, SignedLink
 from protocol.names import utc_date
 
 RETRY_S: Final = 5.0
+PROPOSE_S: Final = 2.0
+"""For so long commits go out one after the other although there is news."""
 STANDS_STILL: Final = ("root_missing", "root_replaced", "delete_brake")
 """Problems at which the workspace waits for somebody."""
 STOPPED: Final = ("history_forked", "history_invalid", "access_removed", "cloned_home", "old_client")
@@ -437,6 +439,7 @@ class WorkspaceEngine:
         context = self.context
         if not context.online:
             return
+        begun_s = context.machine.clock.monotonic_s()
         commits, to_send = await context.machine.database_work.run(self.proposer.ready, self._proposals)
         if to_send and context.machine.clock.monotonic_s() >= self._uploads_from_s:
             self.mover.put_up(to_send)
@@ -445,7 +448,9 @@ class WorkspaceEngine:
             if sent is None:
                 self._plan_due = True
                 return
-            if not await self._send(sent) or context.signal.is_set:
+            if not await self._send(sent):
+                return
+            if context.signal.is_set and context.machine.clock.monotonic_s() - begun_s > PROPOSE_S:
                 return
 
     async def _send(self, sent: Sent) -> bool:

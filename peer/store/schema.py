@@ -100,8 +100,9 @@ remote = sa.Table(
     sa.Column("executable", sa.Boolean, nullable=False),
     sa.Column("copy_of", sa.LargeBinary),
     sa.Column("place", sa.LargeBinary, nullable=False),  # the parent that goes with `name`
-    sa.Index("remote_key", "w", "parent", "name_key", sqlite_where=sa.text("deleted = 0")),
-    sa.Index("remote_name", "w", "place", "name", sqlite_where=sa.text("deleted = 0")),
+    # The indexes hold all that is asked of them: else SQLite prefers to walk the table, which is in order of its key.
+    sa.Index("remote_key", "w", "parent", "name_key", "deleted"),
+    sa.Index("remote_name", "w", "place", "name", "deleted"),
     sa.Index("remote_seq", "w", "seq"),
     sqlite_with_rowid=False,
 )
@@ -144,7 +145,7 @@ synced = sa.Table(
     sa.Column("content_base", sa.LargeBinary),
     sa.Column("absent", sa.Text),  # the problem code for which the entry is absent by design
     *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
-    sa.Index("synced_parent", "w", "parent"),
+    sa.Index("synced_parent", "w", "parent", "deleted"),
     sqlite_with_rowid=False,
 )
 
@@ -162,7 +163,8 @@ local = sa.Table(
     *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
     sa.Index("local_name", "w", "parent", "name"),
     sa.Index("local_disk_name", "w", "parent", "disk_name"),
-    sa.Index("local_inode", "w", "f_inode"),
+    sa.Index("local_inode", "w", "f_inode", "f_device"),
+    sa.Index("local_intended", "w", "intended_parent"),
     sqlite_with_rowid=False,
 )
 
