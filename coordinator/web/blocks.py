@@ -162,7 +162,7 @@ class BlockStreams:
                 return
 
     def _batch_bytes(self) -> int:
-        share = 4 * self._bounds.batch_bytes // max(1, self._uploads.active)
+        share = 2 * self._bounds.batch_bytes // max(1, self._uploads.active)
         return max(_SMALLEST_BATCH, min(self._bounds.batch_bytes, share))
 
     async def _store_all(self, upload: _Upload, batches: trio.MemoryReceiveChannel[list[Frame]]) -> None:

@@ -23,6 +23,4 @@ class Show:
         return cast(Run, module.run)
 
 
-SHOWS = (
-    Show("planner", "100,000 generated cases keep every promise of the planner, each counted by name", True),
-)
+SHOWS = (Show("planner", "100,000 generated cases keep every promise of the planner, each counted by name", True),)

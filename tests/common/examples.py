@@ -146,4 +146,3 @@ def message_examples(story: Story) -> list[Example]:
         m.Polled((poke, m.ChainPoke(user, 3))),
     ]
     return [(type(value).__name__, type(value), value) for value in values]
-
