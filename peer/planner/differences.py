@@ -86,7 +86,11 @@ class Item:
 
 
 class Differences:
-    """The entries that a plan looks at, by id. `undone`: those that are taken as if they had not been moved here."""
+    """The entries that a plan looks at, by id.
+
+    `undone`: those that are taken as if they had not been moved here; where the journal has no live place for them, as
+    if moved to the root.
+    """
 
     def __init__(self, trees: Trees, policy: Policy, undone: Set[EntryId]) -> None:
         self.trees = trees
@@ -141,7 +145,7 @@ class Differences:
         trees = self.trees
         item = Item(entry, trees.remote(entry), trees.synced(entry), trees.local(entry))
         if entry in self._undone and item.l is not None:
-            was = item.b or replace(item.l, parent=ROOT)
+            was = item.b if item.b is not None and self.live(entry) else replace(item.l, parent=ROOT)
             item.l, item.undone = replace(item.l, parent=was.parent, name=was.name), "moved"
         return item
 

@@ -151,7 +151,7 @@ def moves_to_undo(found: Differences) -> set[EntryId]:
         cycle = _cycle_above(found, start, passed)
         if cycle:
             moved = [item for entry in cycle if (item := found.items.get(entry)) is not None and item.from_local]
-            undo.add(min((item.b is None or item.r is None, item.entry) for item in moved)[1])
+            undo.add(min((item.b is None or not item.live, item.entry) for item in moved)[1])
     return undo
 
 

@@ -17,6 +17,9 @@ ONE_DEVICE = {
     "a synced row whose parent is adopted counts as behind": (
         "0000a400e14ef5002e2bc1042913eb0b000000000055397c76ae0000000049f50047007a8e297700598ac3"
     ),
+    "a cycle whose only local move is of what the journal has ended": (
+        "000000cb0013cc00000097008917d600650065a6d1fd7d00000000003e67093fcd00bc7011ce6b88007cf300000065f300684d587c480031"
+    ),
     "deletions below a deleted directory count for the brake": (
         "770080008a26b53935002d000000008000ab0026152b001d000000e00000003f0e344e65000000004f000000120f0000006f36002b86"
         "2a7f4f00380000f60a00"
