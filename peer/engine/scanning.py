@@ -44,6 +44,14 @@ class RootTrouble:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a scan led to: files to be read, and whether the local tree is another one now."""
+
+    to_read: list[Assigned]
+    changed: bool
+
+
 class Scanner:
     """Looks at the folder and keeps the local tree true. One call at a time, by the engine's loop."""
 
@@ -115,8 +123,8 @@ class Scanner:
 
     # --- looking ---------------------------------------------------------------------------------------
 
-    async def scan(self) -> RootTrouble | list[Assigned]:
-        """Look at all that is due and write what it means; returns the files that are to be read."""
+    async def scan(self) -> "RootTrouble | Scanned":
+        """Look at all that is due and write what it means."""
         machine = self._context.machine
         now_s = machine.clock.monotonic_s()
         paths = self._settling.take_due(now_s)
@@ -126,7 +134,7 @@ class Scanner:
             self._rescan_at_s = now_s + RESCAN_S
         moved, self._moved = frozenset(self._moved), set()
         if not paths and not trees:
-            return []
+            return Scanned([], False)
         trouble = await machine.disk_work.run(self._check_root)
         if trouble is not None:
             self._rescan |= trees | {path[:-1] for path in paths}
@@ -134,7 +142,7 @@ class Scanner:
         stock = await machine.database_work.run(self._take_stock, paths, trees, moved)
         if stock.identified.look_at or stock.identified.unwalked:
             self._rescan |= trees | {path[:-1] for path in paths}
-            return []
+            return Scanned([], False)
         if stock.identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
             self._rescan.add(())
             return trouble
@@ -189,8 +197,8 @@ class Scanner:
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def _write(self, identified: Identified) -> list[Assigned]:
-        """Write rows; returns the files to read."""
+    def _write(self, identified: Identified) -> Scanned:
+        """Write rows. What this device did itself is found as it was left, and changes nothing."""
         context = self._context
         trees = context.trees
         to_read: list[Assigned] = []
@@ -209,6 +217,7 @@ class Scanner:
             else:
                 rows.append(self._plain_row(before, one, targets))
         gone = [known.entry for known in identified.vanished]
+        changed = bool(gone) or any(_differs(trees.local(row.node.entry), row) for row in rows)
         with context.machine.database.transaction():
             trees.put_local(rows)
             trees.drop_local(gone)
@@ -218,8 +227,10 @@ class Scanner:
             self.reading.pop(entry, None)
         for one in to_read:
             self.reading[one.entry] = one
-        trees.unknown_entries = self._unknown_entries()
-        return to_read
+        unknown = self._unknown_entries()
+        changed = changed or unknown != trees.unknown_entries
+        trees.unknown_entries = unknown
+        return Scanned(to_read, changed)
 
     def _unknown_entries(self) -> set[EntryId]:
         known = KnownFiles(self._context.trees, self.reading)
@@ -318,6 +329,10 @@ def _is_suspect(before: LocalNode, result: Ingested) -> bool:
     if known is None or content is None or content.digest == result.digest:
         return False
     return found.is_same_file(known) and found.size == known.size and found.mtime_ns == known.mtime_ns
+
+
+def _differs(before: LocalNode | None, row: LocalNode) -> bool:
+    return before is None or before.node != row.node or before.intended != row.intended
 
 
 def _place(row: LocalNode) -> tuple[EntryId, str]:

@@ -330,10 +330,11 @@ class WorkspaceEngine:
         found = await self.scanner.scan()
         if isinstance(found, RootTrouble):
             raise RootLost(found)
-        if found:
-            self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found))
+        if found.to_read:
+            self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found.to_read))
+        if found.changed or not self._scanned:
+            self._plan_due = True
         self._scanned = True
-        self._plan_due = True
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
         """New and changed files, to be read: and sent in the same pass, unless the journal seems to have them."""
