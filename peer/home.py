@@ -229,8 +229,10 @@ def open_lock(home: Home) -> Iterator[None]:
             raise HomeLocked(home.path, _pid_in(handle))
         os.ftruncate(handle, 0)
         os.pwrite(handle, b"%d\n" % os.getpid(), 0)
-        yield
-        os.ftruncate(handle, 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

@@ -1,0 +1,182 @@
+"""What `--json` prints, as scripts rely on it: written down apart from the program, to hold it to its word."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+T = TypeVar("T")
+
+Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")]
+Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{16,}$")]
+Count = Annotated[int, Meta(ge=0)]
+Role = Literal["viewer", "editor", "manager", "owner"]
+Kind = Literal["file", "directory", "symlink"]
+
+
+class Coordinator(msgspec.Struct):
+    url: str
+    state: Literal["connected", "connecting", "offline"]
+    since: Time
+
+
+class Pending(msgspec.Struct):
+    up_files: Count
+    up_bytes: Count
+    down_files: Count
+    down_bytes: Count
+
+
+class Problem(msgspec.Struct):
+    path: str
+    code: str
+    message: Annotated[str, Meta(min_length=1)]
+    since: Time
+
+
+class StatusWorkspace(msgspec.Struct):
+    id: Id
+    name: str
+    folder: str
+    role: Role
+    state: Literal["up_to_date", "syncing", "scanning", "paused", "offline", "waiting", "error"]
+    cursor: Count
+    head: Count
+    entries: Count
+    bytes: Count
+    pending: Pending
+    not_durable: Count
+    conflicts: Count
+    eta_s: float | None
+    problems: list[Problem]
+
+
+class Transfer(msgspec.Struct):
+    lan_in: Count
+    lan_out: Count
+    server_in: Count
+    server_out: Count
+
+
+class Status(msgspec.Struct):
+    device: str
+    user: str
+    coordinator: Coordinator
+    workspaces: list[StatusWorkspace]
+    transfer: Transfer
+
+
+class PathStatus(msgspec.Struct):
+    path: str
+    state: Literal["up_to_date", "uploading", "downloading", "waiting", "not_shared", "ignored", "problem"]
+    durable: bool
+    why: str
+
+
+class Waited(msgspec.Struct):
+    outcome: Literal["in_step", "timed_out", "problems"]
+    problems: list[Problem]
+
+
+class Joined(msgspec.Struct):
+    device: str
+    user: str
+    id: Id
+    home: str
+
+
+class Started(msgspec.Struct):
+    pid: Annotated[int, Meta(gt=1)]
+    device: str
+    user: str
+
+
+class Stopped(msgspec.Struct):
+    pid: Annotated[int, Meta(gt=1)]
+
+
+class Mounted(msgspec.Struct):
+    workspace: Id
+    name: str
+    folder: str
+
+
+class Unmounted(msgspec.Struct):
+    folder: str
+
+
+class Entry(msgspec.Struct):
+    path: str
+    kind: Kind
+    size: Count
+    version: Id
+    deleted: bool
+    target: str | None
+
+
+class Listing(msgspec.Struct):
+    entries: list[Entry]
+
+
+class Conflict(msgspec.Struct):
+    path: str
+    of: str | None
+    device: str
+    time: Time
+
+
+class Conflicts(msgspec.Struct):
+    conflicts: list[Conflict]
+
+
+class Confirmed(msgspec.Struct):
+    questions: list[str]
+    answered: bool
+
+
+class Pair(msgspec.Struct):
+    code: Annotated[str, Meta(pattern="^[a-z0-9-]+$")]
+    expires: Time
+
+
+class Invite(Pair):
+    user: str
+
+
+class Device(msgspec.Struct):
+    name: str
+    user: str
+    id: Id
+    state: Literal["active", "revoked"]
+    last_seen: Time | None
+    this: bool
+
+
+class Devices(msgspec.Struct):
+    devices: list[Device]
+
+
+class Workspace(msgspec.Struct):
+    id: Id
+    name: str
+    owner: str
+    role: Role
+    folder: str | None
+    members: list[str]
+    entries: Count
+    stored_bytes: Count
+
+
+class Workspaces(msgspec.Struct):
+    workspaces: list[Workspace]
+
+
+def read_document(text: str, kind: type[T]) -> T:
+    """The one document in what a command printed. Fails where it is not of the kind, or not alone."""
+    assert "\n" not in text.removesuffix("\n")
+    return msgspec.json.decode(text, type=kind)
+
+
+def read_any(text: str) -> Any:
+    """The one document of a kind that is not fixed."""
+    return read_document(text, dict)
