@@ -10,7 +10,15 @@ import click
 import trio
 
 from coordinator import logs
-from coordinator.settings import DEFAULT_LISTEN, BadSettings, Settings, default_data, make_settings, read_config
+from coordinator.settings import (
+    DEFAULT_LISTEN,
+    BadSettings,
+    Listen,
+    Settings,
+    default_data,
+    make_settings,
+    read_config,
+)
 
 _STOPPED_S = 9.0
 """After a signal, whatever still runs then is cut."""
@@ -94,7 +102,7 @@ async def _run(settings: Settings) -> str | None:
             try:
                 await app.run(settings, stop=stop, ready=lambda url: click.echo(f"listening on {url}"))
             except* app.EXPECTED as errors:
-                failure = "; ".join(_lines(errors))
+                failure = f"cannot serve at {listen_text(settings.listen)}: {'; '.join(_lines(errors))}"
             nursery.cancel_scope.cancel()
     return failure
 
@@ -110,6 +118,11 @@ async def _watch_signals(
                 everything.cancel()
             stop.set()
             everything.deadline = trio.current_time() + _STOPPED_S
+
+
+def listen_text(listen: Listen) -> str:
+    """An address as `--listen` takes it."""
+    return f"[{listen.host}]:{listen.port}" if ":" in listen.host else f"{listen.host}:{listen.port}"
 
 
 def _lines(error: BaseException) -> list[str]:

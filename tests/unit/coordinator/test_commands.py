@@ -9,7 +9,7 @@ import trio
 from click.testing import CliRunner, Result
 
 from coordinator import reach
-from coordinator.__main__ import main
+from coordinator.__main__ import commands
 from coordinator.identity import open_identity
 from coordinator.machine import DirectoryFiles, MachineEntropy
 from coordinator.storage.metadata_sql import METADATA_FILE
@@ -20,7 +20,7 @@ from tests.common.journals import TestJournal, TestUser
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(main, arguments)
+    return CliRunner().invoke(commands, arguments)
 
 
 def test_an_invitation_is_a_code_with_the_addresses_and_the_identity(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ async def beside(data: Path, *arguments: str) -> Result:
 
 def test_every_command_has_help_with_an_example() -> None:
     assert "Example:" in run("--help").stdout
-    for name in main.commands:
+    for name in commands.commands:
         result = run(name, "--help")
         assert result.exit_code == 0
         assert "Example:" in result.stdout
