@@ -6,6 +6,7 @@ Owns spawning it, and knowing when it answers and when it is gone. What it does 
 import contextlib
 import importlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from peer.cli.asking import expect
 from peer.cli.command import CommandFailed, Exit, Session, example, with_session
 from peer.cli.printing import line_shown, print_json, say
 from peer.control import client
-from peer.control.messages import Done, Failure, Hello, HelloReply, Stop
+from peer.control.messages import Done, Hello, HelloReply, Stop
 from peer.home import Home, HomeLocked, running_pid
 
 START_S: Final = 30.0
@@ -128,24 +129,46 @@ def stop(session: Session) -> None:
     home = session.home
     pid = running_pid(home)
     if pid is None:
-        raise CommandFailed(f"no daemon is running for {home.path}", Exit.UNREACHABLE)
-    try:
-        reply = client.ask(home.path, Stop(), STOP_S)
-    except client.NoDaemon:
-        reply = None  # on its way up or down, or hung
-    if isinstance(reply, Failure):
-        expect(reply, Done)
-    if reply is None and pid:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-    ends = time.monotonic() + STOP_S
-    while running_pid(home) == pid:
-        if time.monotonic() > ends:
+        raise CommandFailed(f"no daemon is running for {home.path}: there is nothing to stop", Exit.UNREACHABLE)
+    with contextlib.ExitStack() as stack:
+        process = _watch_process(pid, stack)
+        try:
+            expect(client.ask(home.path, Stop(), STOP_S), Done)
+        except client.NoDaemon:
+            _terminate(pid)  # on its way up or down, or hung
+        if not _has_ended(home, pid, process):
             raise CommandFailed(
                 f"process {pid} has not ended within {STOP_S:.0f} s: see {home.daemon_log}", Exit.TIMED_OUT
             )
-        time.sleep(_PAUSE_S)
     if session.as_json:
         print_json({"pid": pid})
     else:
         say("stopped")
+
+
+def _watch_process(pid: int, stack: contextlib.ExitStack) -> int | None:
+    """A handle that becomes readable when the process ends; None where it has, or cannot be watched."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return None
+    stack.callback(os.close, handle)
+    return handle
+
+
+def _terminate(pid: int) -> None:
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _has_ended(home: Home, pid: int, process: int | None) -> bool:
+    """Whether it has let go of the home and is gone, waited for within the bound."""
+    ends = time.monotonic() + STOP_S
+    while running_pid(home) == pid:
+        if time.monotonic() > ends:
+            return False
+        time.sleep(_PAUSE_S)
+    if process is None:
+        return True
+    return bool(select.select([process], [], [], max(0.0, ends - time.monotonic()))[0])
