@@ -1,17 +1,31 @@
 """`shoal`: the commands of whoever syncs. Owns the command group only."""
 
-from typing import NoReturn
+import importlib
+from typing import Final, NoReturn
 
 import click
 
 from peer.cli.command import run
-from peer.cli.files import cat, conflicts, ls
-from peer.cli.folders import add, confirm, mount, unmount, workspaces
-from peer.cli.membership import devices, join, pair
-from peer.cli.running import start, stop
-from peer.cli.watching import status, wait
 from peer.home import Home
 
+_COMMANDS: Final = {
+    "join": "joining",
+    "pair": "membership",
+    "start": "running",
+    "stop": "running",
+    "add": "folders",
+    "mount": "folders",
+    "unmount": "folders",
+    "workspaces": "folders",
+    "devices": "membership",
+    "status": "watching",
+    "wait": "watching",
+    "confirm": "folders",
+    "ls": "files",
+    "cat": "files",
+    "conflicts": "files",
+}
+"""Each command and its module of `peer.cli`, where it is called as it is here; read when it is used."""
 _EPILOG = """
 \b
 Examples:
@@ -20,7 +34,23 @@ Examples:
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
+class _Commands(click.Group):
+    """A group that reads a command's module when the command is asked for: scripts start commands often."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"peer.cli.{_COMMANDS[cmd_name]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG
+)
 @click.option(
     "--home",
     type=click.Path(file_okay=False),
@@ -31,26 +61,6 @@ Examples:
 def shoal(context: click.Context, home: str | None) -> None:
     """Keep folders in step across your devices."""
     context.obj = Home.at(home)
-
-
-for _command in (
-    join,
-    pair,
-    start,
-    stop,
-    add,
-    mount,
-    unmount,
-    workspaces,
-    devices,
-    status,
-    wait,
-    confirm,
-    ls,
-    cat,
-    conflicts,
-):
-    shoal.add_command(_command)
 
 
 def main() -> NoReturn:

@@ -4,8 +4,6 @@ Owns how a command ends. Never prints a result: that is the commands' own.
 """
 
 import functools
-import logging
-import logging.handlers
 import os
 import signal
 import sys
@@ -112,6 +110,8 @@ def _say(name: str, message: str, status: int) -> int:
 
 def _keep_traceback(error: Exception) -> str:
     """Writes it to the log of the home that was meant; returns where, for the line that is shown."""
+    import logging.handlers
+
     home = _home_meant(sys.argv[1:])
     if not home.log.is_dir():
         return ""

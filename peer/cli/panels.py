@@ -1,4 +1,4 @@
-"""What the state of a device looks like: a panel for a terminal, lines for a pipe. Owns the words and the layout."""
+"""What the state of a device looks like on a terminal: panels and bars. Owns their layout."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from peer.cli.lines import contents_shown, pending_shown, state_shown
 from peer.cli.printing import count_shown, line_shown, size_shown, span_shown, time_shown
 from peer.cli.rates import Pace
 from peer.control.messages import Status, WorkspaceStatus
@@ -25,41 +26,6 @@ _STYLES: Final = {
     "connecting": "yellow",
 }
 _BAR_WIDTH: Final = 24
-
-
-def state_shown(state: str) -> str:
-    """A state's name for people."""
-    return state.replace("_", " ")
-
-
-def pending_shown(workspace: WorkspaceStatus) -> str:
-    """What is left to do, or nothing."""
-    pending = workspace.pending
-    parts = []
-    if pending.up_files or pending.up_bytes:
-        parts.append(f"up {count_shown(pending.up_files, 'file')}, {size_shown(pending.up_bytes)}")
-    if pending.down_files or pending.down_bytes:
-        parts.append(f"down {count_shown(pending.down_files, 'file')}, {size_shown(pending.down_bytes)}")
-    return "; ".join(parts)
-
-
-def status_lines(status: Status) -> list[str]:
-    """The state as plain lines."""
-    coordinator = status.coordinator
-    lines = [
-        f"{status.device} of {status.user}",
-        f"coordinator {coordinator.url}: {coordinator.state} since {time_shown(coordinator.since)}",
-    ]
-    if not status.workspaces:
-        lines.append("no folder is kept in step here yet: `shoal add FOLDER` or `shoal mount WORKSPACE FOLDER`")
-    for each in status.workspaces:
-        line = f"{each.name}: {state_shown(each.state)}, {_contents(each)}, {each.folder}"
-        left = pending_shown(each)
-        lines.append(f"{line} ({left})" if left else line)
-        if each.conflicts:
-            lines.append(f"  {count_shown(each.conflicts, 'conflicted copy', 'conflicted copies')}: `shoal conflicts`")
-        lines += [f"  ! {problem.path or each.folder}: {problem.message} [{problem.code}]" for problem in each.problems]
-    return [line_shown(line) for line in lines]
 
 
 def status_panel(status: Status, paces: Mapping[str, Pace]) -> RenderableType:
@@ -103,12 +69,8 @@ def _workspaces_table(status: Status, paces: Mapping[str, Pace]) -> Table:
             name.append(f"\n{conflicts}", style="yellow")
         state = Text(state_shown(each.state), style=_STYLES.get(each.state, ""))
         folder = Text(line_shown(each.folder))
-        table.add_row(name, state, _contents(each), _left(each, paces.get(each.id)), folder)
+        table.add_row(name, state, contents_shown(each), _left(each, paces.get(each.id)), folder)
     return table
-
-
-def _contents(workspace: WorkspaceStatus) -> str:
-    return f"{count_shown(workspace.entries, 'entry', 'entries')}, {size_shown(workspace.bytes)}"
 
 
 def _left(workspace: WorkspaceStatus, pace: Pace | None) -> RenderableType:

@@ -7,15 +7,15 @@ mark-up or a new line.
 import datetime
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from peer.control.messages import Reply
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -43,8 +43,10 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 
-def terminal(stream: TextIO) -> Console:
+def terminal(stream: TextIO) -> "Console":
     """A console on a terminal. Colours obey NO_COLOR and TERM; nothing in a text is taken as mark-up."""
+    from rich.console import Console  # only where there is a terminal: scripts start commands often
+
     return Console(file=stream, markup=False, emoji=False, highlight=False)
 
 
@@ -103,6 +105,9 @@ def print_rows(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: fr
         for row in rows:
             click.echo("\t".join(line_shown(cell) for cell in row))
         return
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for at, head in enumerate(heads):
         table.add_column(head, justify="right" if at in right else "left", overflow="fold", no_wrap=at in right)

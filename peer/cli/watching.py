@@ -10,11 +10,10 @@ from types import FrameType
 from typing import NoReturn
 
 import click
-from rich.live import Live
 
-from peer.cli import panels
 from peer.cli.asking import ask, converse, expect
 from peer.cli.command import CommandFailed, Exit, Session, example, with_session
+from peer.cli.lines import status_lines
 from peer.cli.printing import is_terminal, line_shown, print_document, say, size_shown, terminal
 from peer.cli.rates import Pace
 from peer.cli.targets import path_meant
@@ -49,9 +48,11 @@ def _show(session: Session) -> None:
     if session.as_json:
         print_document(reply)
     elif is_terminal(sys.stdout):
+        from peer.cli import panels  # only where there is a terminal, as below: scripts start commands often
+
         terminal(sys.stdout).print(panels.status_panel(reply, {}))
     else:
-        for line in panels.status_lines(reply):
+        for line in status_lines(reply):
             click.echo(line)
     if any(each.problems for each in reply.workspaces):
         raise click.exceptions.Exit(Exit.PROBLEMS)
@@ -82,7 +83,7 @@ def _follow(session: Session) -> None:
         else:
             shown: list[str] = []
             for reply in replies:
-                lines = panels.status_lines(expect(reply, Status))
+                lines = status_lines(expect(reply, Status))
                 if lines != shown:
                     click.echo("\n".join(lines))
                     sys.stdout.flush()
@@ -91,6 +92,10 @@ def _follow(session: Session) -> None:
 
 
 def _follow_live(replies: Iterator[Status]) -> None:
+    from rich.live import Live
+
+    from peer.cli import panels
+
     paces: dict[str, Pace] = {}
     with Live(console=terminal(sys.stdout), auto_refresh=False, vertical_overflow="crop") as live:
         for reply in replies:
@@ -144,6 +149,8 @@ def _say_problems(problems: list[Problem]) -> None:
 @contextlib.contextmanager
 def _progress(session: Session) -> Iterator[None]:
     """Bars on standard error for as long as the context lasts, fed by a second conversation."""
+    from peer.cli import panels
+
     bars = panels.progress_bars(terminal(sys.stderr))
     over = threading.Event()
 

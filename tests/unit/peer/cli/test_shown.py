@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from peer.cli import panels
+from peer.cli.lines import status_lines
 from peer.cli.printing import line_shown, size_shown, span_shown
 from peer.cli.rates import Pace
 from peer.cli.targets import absolute, listing_meant, path_meant
@@ -106,7 +107,7 @@ def test_a_panel_takes_nothing_in_a_name_as_mark_up() -> None:
     assert "\x1b" not in shown.get()
     assert shown.get().count("[bold]x[/bold]\\x1b[2J") == 6
     assert "500 B/s, 1 s left" in shown.get()
-    assert all(line.isprintable() for line in panels.status_lines(status))
+    assert all(line.isprintable() for line in status_lines(status))
 
 
 def test_a_path_is_absolute_and_its_last_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
