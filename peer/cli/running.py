@@ -4,7 +4,6 @@ Owns spawning it, and knowing when it answers and when it is gone. What it does 
 """
 
 import contextlib
-import importlib
 import os
 import select
 import signal
@@ -55,6 +54,9 @@ def start(session: Session, foreground: bool) -> None:
 
 
 def _stay(session: Session) -> None:
+    from peer.daemon import run_daemon  # the whole program, for those alone who become it
+    from peer.store.database import StoreError
+
     def ready() -> None:
         if session.as_json:
             print_json({"ready": True, "pid": os.getpid()})
@@ -62,7 +64,10 @@ def _stay(session: Session) -> None:
             click.echo("ready")
             sys.stdout.flush()
 
-    importlib.import_module("peer.daemon").run_daemon(session.home, ready)
+    try:
+        run_daemon(session.home, ready)
+    except StoreError as error:
+        raise CommandFailed(str(error)) from error
 
 
 def _spawn(home: Home) -> "subprocess.Popen[bytes]":
