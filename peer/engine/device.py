@@ -3,6 +3,7 @@
 What the commands ask for is a method here; a request that cannot be granted raises `CannotDo` with a line for people.
 """
 
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -12,7 +13,7 @@ from crypto.keyring import BadKeyring, WorkspaceKeyring
 from peer.disk.private import open_new_root
 from peer.engine import founding, people
 from peer.engine.context import Identity, Machine
-from peer.engine.folders import CannotDo, check_folder
+from peer.engine.folders import CannotDo, check_folder, claim, release
 from peer.engine.mounted import MountedWorkspace
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
@@ -195,7 +196,7 @@ class DeviceEngine:
     async def add(self, folder: str, name: str | None) -> Record:
         """Make a workspace out of a folder and keep it in step from now on. Raises `CannotDo`."""
         async with self._changing:
-            path = self._check_folder(folder)
+            path = await self._check_folder(folder)
             name = nfc(name if name is not None else path.name)
             problem = name_problem(name, at_root=False)
             if problem is not None:
@@ -226,7 +227,7 @@ class DeviceEngine:
             record = await self._named(workspace)
             if record.folder is not None:
                 raise CannotDo(f"{record.name} is mounted at {record.folder} already: `shoal unmount` it there first")
-            return await self._mount(record, self._check_folder(folder, make=True))
+            return await self._mount(record, await self._check_folder(folder, make=True))
 
     async def _named(self, wanted: str) -> Record:
         """The workspace of that name, `user/name` or id."""
@@ -250,7 +251,7 @@ class DeviceEngine:
     async def _mount(self, record: Record, path: Path) -> Record:
         def begin() -> Record:
             with open_new_root(self._filesystem, self.machine.entropy, str(path), record.workspace) as (_, marker):
-                pass
+                claim(path, self.home)
             workspaces.set_mounted(self.machine.database, record.w, str(path), marker)
             found = workspaces.record(self.machine.database, record.workspace)
             assert found is not None
@@ -275,6 +276,8 @@ class DeviceEngine:
             await self.machine.database_work.run(
                 workspaces.set_mounted, self.machine.database, one.record.w, None, None
             )
+            assert one.record.folder is not None
+            await self.machine.disk_work.run(release, Path(one.record.folder), self.home)
             self.tell_changed()
 
     def at_folder(self, folder: str) -> MountedWorkspace:
@@ -294,9 +297,9 @@ class DeviceEngine:
             assert record.folder is not None
             await self._mount(record, Path(record.folder))
 
-    def _check_folder(self, folder: str, *, make: bool = False) -> Path:
-        taken = [(one.record.folder, one.record.name) for one in self.mounted.values() if one.record.folder]
-        return check_folder(Path(folder), self.home.path, [Path(path) for path, _ in taken], make=make)
+    async def _check_folder(self, folder: str, *, make: bool = False) -> Path:
+        taken = [Path(one.record.folder) for one in self.mounted.values() if one.record.folder]
+        return await self.machine.disk_work.run(partial(check_folder, Path(folder), self.home, taken, make=make))
 
     # --- devices ----------------------------------------------------------------------------------------
 
