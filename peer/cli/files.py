@@ -85,7 +85,10 @@ def conflicts(session: Session) -> None:
         return
     print_rows(
         ("conflicted copy", "copy of", "edited on", "found"),
-        ((each.path, each.of or "-", each.device, time_shown(each.time)) for each in reply.conflicts),
+        (
+            (f"{each.workspace}:{each.path}", each.of or "-", each.device, time_shown(each.time))
+            for each in reply.conflicts
+        ),
     )
     if not reply.conflicts:
         say("there are no conflicted copies")

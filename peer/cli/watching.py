@@ -66,7 +66,9 @@ def _show_path(session: Session, path: str) -> None:
         durable = "durable" if reply.durable else "not durable yet"
         size = f", {size_shown(reply.size)}" if reply.kind == "file" else ""
         why = f" ({reply.why})" if reply.why else ""
-        click.echo(line_shown(f"{reply.path}: {reply.state.replace('_', ' ')}, {durable}{size}{why}"))
+        click.echo(
+            line_shown(f"{reply.path or reply.workspace}: {reply.state.replace('_', ' ')}, {durable}{size}{why}")
+        )
     if reply.state == "problem":
         raise click.exceptions.Exit(Exit.PROBLEMS)
 

@@ -130,7 +130,7 @@ class Answers:
     def _status(self, path: str | None) -> Reply:
         if path is None:
             return report.make_status(self._device)
-        return report.make_path_status(self._device, self._target(path), path)
+        return report.make_path_status(self._device, self._target(path))
 
     def _target(self, text: str) -> browse.Target:
         return browse.find_target(browse.all_records(self._device.machine.database), text)
@@ -237,8 +237,9 @@ class Answers:
                     name = database.one("SELECT keys FROM devices WHERE w = ? AND device = ?", (record.w, one.device))
                     found.append(
                         ConflictEntry(
-                            path=f"{record.name}:{one.path}",
-                            of=None if original is None else f"{record.name}:{original}",
+                            workspace=record.name,
+                            path=one.path,
+                            of=original,
                             device=browse.device_name(name[0]) if name else "",
                             time=report.rfc3339(one.received * 1_000_000),
                         )

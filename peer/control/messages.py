@@ -319,6 +319,7 @@ class CatData(Reply, frozen=True, tag="data"):
 class ConflictEntry(msgspec.Struct, frozen=True):
     """One conflicted copy: its path, the path of what it is a copy of, whose edit it is, and when."""
 
+    workspace: str
     path: str
     of: str | None
     device: str

@@ -16,6 +16,7 @@ from peer.control.messages import (
 )
 from peer.engine.browse import Target, find_entry
 from peer.engine.device import DeviceEngine
+from peer.engine.folders import CannotDo
 from peer.engine.mounted import MountedWorkspace
 from peer.engine.workspace import WorkspaceEngine
 from peer.store import workspaces
@@ -109,8 +110,8 @@ def eta_s(engine: WorkspaceEngine) -> float | None:
     return engine.pace.eta_s()
 
 
-def make_path_status(device: DeviceEngine, target: Target, text: str) -> PathStatus:
-    """The state of one file or folder. In the database's thread."""
+def make_path_status(device: DeviceEngine, target: Target) -> PathStatus:
+    """The state of one file or folder. In the database's thread. Raises `CannotDo` where there is none."""
     one = device.mounted.get(target.record.workspace)
     database, w = device.machine.database, target.record.w
     entry = find_entry(database, target)
@@ -124,7 +125,7 @@ def make_path_status(device: DeviceEngine, target: Target, text: str) -> PathSta
 
     def answer(state: PathState, why: str, durable: bool = True) -> PathStatus:
         return PathStatus(
-            path=text,
+            path=where,
             state=state,
             durable=durable,
             why=why,
@@ -147,7 +148,7 @@ def make_path_status(device: DeviceEngine, target: Target, text: str) -> PathSta
     if below == "down":
         return answer("downloading", "it is being fetched")
     if entry is None and local_entry is None:
-        return answer("problem", "there is nothing of that name, here or in the journal", durable=False)
+        raise CannotDo(f"there is nothing called {where!r} in {target.record.name}, here or elsewhere")
     if engine.waits or engine.stopped:
         return answer("waiting", one.problems.all()[0].message, entry is not None)
     if entry is None:

@@ -119,6 +119,7 @@ class Listing(msgspec.Struct):
 
 
 class Conflict(msgspec.Struct):
+    workspace: str
     path: str
     of: str | None
     device: str

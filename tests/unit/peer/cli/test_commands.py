@@ -189,7 +189,9 @@ def test_lists_print_their_documents(home: Home, call: Call) -> None:
         stored_bytes=4096,
     )
     device = m.DeviceEntry(name="laptop", user="ana", id="00" * 16, state="active", last_seen=None, this=True)
-    conflict = m.ConflictEntry(path="x (laptop).txt", of="x.txt", device="laptop", time="2026-11-17T10:00:00Z")
+    conflict = m.ConflictEntry(
+        workspace="Documents", path="x (laptop).txt", of="x.txt", device="laptop", time="2026-11-17T10:00:00Z"
+    )
     replies: dict[str, m.AnyReply] = {
         "workspaces": m.Workspaces(workspaces=[entry]),
         "devices": m.Devices(devices=[device]),
