@@ -103,6 +103,13 @@ class Scanner:
         """Something turned out different from what the tree says: look at it after a while."""
         self._settling.unstable(path, self._context.machine.clock.monotonic_s())
 
+    def stop_reading(self, one: Assigned) -> bool:
+        """Reading a file came to nothing; False where a later scan has it read anew, perhaps under another name."""
+        if self.reading.get(one.entry) != one:
+            return False
+        del self.reading[one.entry]
+        return True
+
     def rescan(self, path: Path = ()) -> None:
         """Scan a directory and all below it at the next turn."""
         self._rescan.add(path)

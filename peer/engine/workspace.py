@@ -209,14 +209,15 @@ class WorkspaceEngine:
                     good.append((job.file, result))
                     sent.append(result)
                 case Changed():
-                    self.scanner.reading.pop(job.file.entry, None)
-                    self.scanner.look_again(path)
+                    if self.scanner.stop_reading(job.file):
+                        self.scanner.look_again(path)
                 case Failed(code=code, message=message):
-                    self.scanner.reading.pop(job.file.entry, None)
+                    if not self.scanner.stop_reading(job.file):
+                        continue
                     code = "unreadable" if code == "io_error" else code
                     self.context.problems.put("/".join(path), code, f"{message}: it is tried again when it changes")
                 case NotSent(failure=failure):
-                    if job.file.entry in self.scanner.reading:
+                    if self.scanner.reading.get(job.file.entry) == job.file:
                         self.mover.put_up([Up(job.file, send=False)])
                     if failure.refusal is not None:
                         self._refused_blocks(failure.refusal.value, failure.message)

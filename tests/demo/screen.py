@@ -73,7 +73,9 @@ class Screen:
             self._changed[device.name, path] = now
         files = [path for path in changed if (new.get(path) or old[path]).kind != "directory"]
         if len(files) > 3:
-            self.tell(f"{device.name}: {len(files)} files", "dim")
+            there = sum(path in new for path in files)
+            count = max(there, len(files) - there)  # a file that moved is counted once
+            self.tell(f"{device.name}: {count} files", "dim")
         else:
             for path in files:
                 sign = "-" if path not in new else "+" if path not in old else "~"
@@ -126,7 +128,7 @@ class Screen:
 
     def _activity(self) -> Panel:
         lines = [
-            Text.assemble((f"{at:6.1f} s  ", "dim"), (line_shown(text), style))
+            Text.assemble((f"{at:6.1f} s  ", "dim"), (line_shown(text), style), no_wrap=True, overflow="ellipsis")
             for at, text, style in list(self._told)[-14:]
         ]
         return Panel(Group(*lines), title="what happens")

@@ -1,6 +1,8 @@
 """`add`, `mount`, `unmount`, `workspaces`, `status`, `wait`, `confirm`, `ls`, `cat`, `conflicts`."""
 
 import json
+import os
+import secrets
 import signal
 from pathlib import Path
 
@@ -154,6 +156,17 @@ def test_cat_prints_a_files_bytes(pair: Pair) -> None:
     pieces = [json.loads(line)["data"] for line in pair.second.run("cat", "Documents:notes.txt", "--json").out.split()]
     assert pieces == ["b25lCg=="]
     fails(pair.second, "cat", "Documents:nowhere")
+
+
+def test_files_that_get_their_name_while_they_are_read_arrive(pair: Pair) -> None:
+    names = [f"big-{number}.bin" for number in range(4)]
+    for name in names:
+        write(pair.folder / f".{name}.saving", secrets.token_bytes(24 * 2**20))
+        os.replace(pair.folder / f".{name}.saving", pair.folder / name)
+    pair.first.must("wait", "--timeout", "60")
+    pair.second.must("wait", "--timeout", "60")
+    for name in names:
+        assert (pair.copy / name).read_bytes() == (pair.folder / name).read_bytes()
 
 
 @pytest.mark.command("shoal conflicts")
