@@ -88,13 +88,13 @@ class Item:
 class Differences:
     """The entries that a plan looks at, by id.
 
-    `undone`: those that are taken as if they had not been moved here; where the journal has no live place for them, as
-    if moved to the root.
+    `undone`: those that are taken as if they had not been moved here; those of `rooted` as if moved to the root.
     """
 
-    def __init__(self, trees: Trees, policy: Policy, undone: Set[EntryId]) -> None:
+    def __init__(self, trees: Trees, policy: Policy, undone: Set[EntryId], rooted: Set[EntryId]) -> None:
         self.trees = trees
         self.policy = policy
+        self.rooted = rooted
         self._undone = undone
         self.items: dict[EntryId, Item] = {}
         self.differing: tuple[EntryId, ...] = tuple(trees.differing())
@@ -145,9 +145,21 @@ class Differences:
         trees = self.trees
         item = Item(entry, trees.remote(entry), trees.synced(entry), trees.local(entry))
         if entry in self._undone and item.l is not None:
-            was = item.b if item.b is not None and self.live(entry) else replace(item.l, parent=ROOT)
-            item.l, item.undone = replace(item.l, parent=was.parent, name=was.name), "moved"
+            parent, name = self._undone_place(item)
+            item.l, item.undone = replace(item.l, parent=parent, name=name), "moved"
         return item
+
+    def _undone_place(self, item: Item) -> Place:
+        """Where an entry is taken to be whose move here is undone: where it was, as long as it lives there. Else where
+        the journal had it last, or in the root: not where it was, or the next plan would find it unmoved and ended."""
+        assert item.l is not None
+        base, row = item.b, item.remote
+        if base is not None and row is not None and item.entry not in self.rooted:
+            if self.live(item.entry):
+                return base.parent, base.name
+            if not row.node.deleted and (row.node.parent, row.node.name) != (base.parent, base.name):
+                return row.node.parent, row.node.name
+        return ROOT, item.l.name
 
     def _without_bad_content(self, item: Item) -> None:
         """Where no version of an entry was ever good, its content counts as what is here."""

@@ -163,6 +163,19 @@ class _Disk:
             self._above[passed] = value
         return value
 
+    def _taken_by(self, item: Item) -> list[Step]:
+        """What must leave before an entry is put in its place."""
+        needed = []
+        step = self.leaving.get((item.parent, item.name))
+        if step is not None and step[1] != item.entry:
+            needed.append(step)
+        if item.fork_of is not None:
+            # forked, the original looks newly made at its place: what is there must have gone, or it is taken for it
+            step = self.leaving.get((item.fork_of.parent, item.fork_of.name))
+            if step is not None and step[0] == "put" and step[1] != item.entry:
+                needed.append(step)
+        return needed
+
     def needs(self) -> tuple[dict[Step, list[Step]], dict[Step, list[Step]]]:
         """What each put and removal needs: all first (`first`), and those removals that nothing waits for (`last`)."""
         leaving = self.leaving
@@ -173,12 +186,8 @@ class _Disk:
             if step is not None and step[0] == "remove":
                 wanted.append(step[1])
         for entry, item in self.puts.items():
-            needed: list[Step] = []
-            place = leaving.get((item.parent, item.name))
-            if place is not None and place[1] != entry:
-                needed.append(place)
-                if place[0] == "remove":
-                    wanted.append(place[1])
+            needed = self._taken_by(item)
+            wanted.extend(leaver for kind, leaver in needed if kind == "remove")
             if item.kind is Kind.DIRECTORY:
                 over = self.above(item.parent)
                 if over is not None:

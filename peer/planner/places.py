@@ -29,10 +29,13 @@ def settle_parents(found: Differences) -> None:
 
 
 def _living(found: Differences, parent: EntryId, queue: list[Item]) -> EntryId:
+    if parent in found.adopted:
+        return found.adopted[parent]
     item = found.items.get(parent)
     if item is None:
-        known = found.trees.remote(parent) is not None or found.trees.local(parent) is not None
-        return parent if known else ROOT
+        if found.lasting(parent) or (found.trees.remote(parent) is None and found.trees.local(parent) is not None):
+            return parent
+        item = found.load(parent)
     if item.alive:
         return parent
     if item.r is not None:
@@ -40,13 +43,11 @@ def _living(found: Differences, parent: EntryId, queue: list[Item]) -> EntryId:
         item.undone = "deleted"
         queue.append(item)
         return parent
-    if item.l is None or item.place is None:
-        return ROOT
-    return _made_again(found, item, queue)
+    return ROOT if item.remote is None else _made_again(found, item, queue)
 
 
 def _made_again(found: Differences, old: Item, queue: list[Item]) -> EntryId:
-    """The directory that stands for `old`, which the journal has ended: another device's, or a new one."""
+    """The directory that stands for `old`, which the journal has ended: one made before, or what is here of it."""
     derive, trees, items = found.policy.derive, found.trees, found.items
     entry = old.entry
     while True:
@@ -55,20 +56,22 @@ def _made_again(found: Differences, old: Item, queue: list[Item]) -> EntryId:
             break
     item = items.get(entry)
     if item is None:
-        item = items[entry] = found.load(entry)
+        item = found.load(entry)
         decide(found, item)
-    if item.l is None and item.b is None:
-        here = old.l
-        assert here is not None
+    here = old.l if old.place is not None and old.entry in items else None
+    if item.l is None and item.b is None and here is not None:
+        items[entry] = item
         _adopt(found, old, item)
         if not item.alive:
             item.take(here, from_local=True)
+            item.parent = ROOT if entry in found.rooted else item.parent
     elif not item.alive and item.r is not None:
         item.take(item.r, from_local=False)
-    if item.alive:
-        queue.append(item)
-        return entry
-    return ROOT
+    if not item.alive:
+        return ROOT
+    items[entry] = item
+    queue.append(item)
+    return entry
 
 
 def _ended_by(found: Differences, entry: EntryId) -> ChangeId:
@@ -91,9 +94,12 @@ def _adopt(found: Differences, old: Item, item: Item) -> None:
         decide(found, item)
 
 
-def adopt_same_names(found: Differences) -> None:
+def adopt_same_names(found: Differences) -> bool:
     """Take an entry made here for the journal's entry of that name, made elsewhere, where the two are equal: two
-    directories (whose contents are then compared likewise), or two files or symlinks of the same content."""
+    directories (whose contents are then compared likewise), or two files or symlinks of the same content.
+
+    True where parents have to be settled again.
+    """
     new = {
         item.entry: item
         for item in found.items.values()
@@ -109,14 +115,27 @@ def adopt_same_names(found: Differences) -> None:
             entry = new[entry].parent
         for item in reversed(chain):
             _adopt_same_name(found, item, known)
+    return _follow_adoptions(found) if found.adopted else False
+
+
+def _follow_adoptions(found: Differences) -> bool:
+    """Name the parents of all items by the ids that they are adopted as. True where that changes an item's place: what
+    the journal moved into the directory that its old one is now taken for was not moved by it at all."""
     adopted = found.adopted
-    if adopted:
-        for item in found.items.values():
-            item.parent = adopted.get(item.parent, item.parent)
-            if item.b is not None and item.b.parent in adopted:
-                item.b = replace(item.b, parent=adopted[item.b.parent])
-            if item.place is not None:
-                item.place = (adopted.get(item.place[0], item.place[0]), item.place[1])
+    again = False
+    for item in found.items.values():
+        item.parent = adopted.get(item.parent, item.parent)
+        if item.place is not None:
+            item.place = (adopted.get(item.place[0], item.place[0]), item.place[1])
+        if item.l is not None and item.l.parent in adopted:
+            item.l = replace(item.l, parent=adopted[item.l.parent])
+        if item.b is not None and item.b.parent in adopted:
+            base = item.b = replace(item.b, parent=adopted[item.b.parent])
+            here, there = item.l, item.r
+            if here is not None and there is not None and (there.parent, there.name) == (base.parent, base.name):
+                decide(found, item)
+                again = again or item.from_local
+    return again
 
 
 def _adopt_same_name(found: Differences, item: Item, known: dict[EntryId, bool]) -> None:

@@ -48,15 +48,18 @@ def plan(trees: Trees, policy: Policy) -> Plan:
 def _merged(trees: Trees, policy: Policy) -> Differences:
     """The entries that differ, with their places in the target, which is one tree; only names may still clash."""
     undone: set[EntryId] = set()
+    rooted: set[EntryId] = set()
     while True:
-        found = Differences(trees, policy, undone)
+        found = Differences(trees, policy, undone, rooted)
         merge(found)
         settle_parents(found)
-        adopt_same_names(found)
+        while adopt_same_names(found):
+            settle_parents(found)
         more = moves_to_undo(found)
         if not more:
             return found
-        assert not more <= undone, "an undone move still makes a cycle"
+        assert more.isdisjoint(rooted), "what is in the root makes a cycle"
+        rooted |= more & undone
         undone |= more
 
 

@@ -61,7 +61,7 @@ class _Remote:
         """The nearest entry from here up, in the target, that a proposal puts in its place."""
         path = []
         while entry not in self._above:
-            if entry in self.puts:
+            if entry in self.puts or entry in self.frozen:
                 self._above[entry] = entry
                 break
             path.append(entry)
