@@ -169,7 +169,8 @@ def moves_to_undo(found: Differences) -> set[EntryId]:
     for start in sorted(item.entry for item in found.items.values() if item.kind is Kind.DIRECTORY and item.from_local):
         cycle = _cycle_above(found, start, passed)
         if cycle:
-            moved = [item for entry in cycle if (item := found.items.get(entry)) is not None and item.from_local]
+            here = [item for entry in cycle if (item := found.items.get(entry)) is not None and item.from_local]
+            moved = [item for item in here if item.r is None or item.r.parent != item.parent]
             undo.add(min((item.b is None or not item.live, item.entry) for item in moved)[1])
     return undo
 

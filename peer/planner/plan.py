@@ -22,6 +22,9 @@ from peer.planner.proposals import Proposals, plan_proposals
 from peer.planner.trees import Node, Trees
 from protocol.ids import EntryId
 
+PRUNED = 16
+"""Of so many undone moves it is tried which of them can stay; of more, only as much is tried as the cycles need."""
+
 
 def plan(trees: Trees, policy: Policy) -> Plan:
     """What to do so that the three trees become equal. Pure and deterministic; costs as much as the trees differ."""
@@ -49,18 +52,33 @@ def _merged(trees: Trees, policy: Policy) -> Differences:
     """The entries that differ, with their places in the target, which is one tree; only names may still clash."""
     undone: set[EntryId] = set()
     rooted: set[EntryId] = set()
+    passes = 0
     while True:
-        found = Differences(trees, policy, undone, rooted)
-        merge(found)
-        settle_parents(found)
-        while adopt_same_names(found):
-            settle_parents(found)
+        found = _merged_without(trees, policy, undone, rooted)
         more = moves_to_undo(found)
         if not more:
-            return found
+            break
         assert more.isdisjoint(rooted), "what is in the root makes a cycle"
         rooted |= more & undone
         undone |= more
+        passes += 1
+    if passes > 1 and len(undone) <= PRUNED:
+        # what was undone first may not have needed it; done again after a crash, it would not be undone
+        for entry in sorted(undone):
+            fewer = _merged_without(trees, policy, undone - {entry}, rooted - {entry})
+            if not moves_to_undo(fewer):
+                undone.discard(entry)
+                found = fewer
+    return found
+
+
+def _merged_without(trees: Trees, policy: Policy, undone: set[EntryId], rooted: set[EntryId]) -> Differences:
+    found = Differences(trees, policy, undone, rooted)
+    merge(found)
+    settle_parents(found)
+    while adopt_same_names(found):
+        settle_parents(found)
+    return found
 
 
 def _new_in_target(item: Item) -> Node | None:
