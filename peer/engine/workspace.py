@@ -390,8 +390,7 @@ class WorkspaceEngine:
 
     def _make_plan(self) -> Plan:
         context = self.context
-        with context.machine.database.transaction():
-            context.trees.settle()
+        context.trees.load_differing()
         answer, self._answer = self._answer, Answer()
         made = plan(
             context.trees,
