@@ -333,7 +333,7 @@ class WorkspaceEngine:
             raise RootLost(found)
         if found.to_read:
             self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found.to_read))
-        if found.changed or not self._scanned:
+        if found.changed:
             self._plan_due = True
         self._scanned = True
 
