@@ -237,6 +237,7 @@ class Executor:
                     self._done(task, None if result is None else result.fingerprint)
                 else:
                     self._refused(task, result)
+        context.trees.forget(task.operation.entry for task in tasks if isinstance(task.operation, WriteContent))
 
     def _done(self, task: _Task, found: Fingerprint | None) -> None:
         operation, context = task.operation, self._context

@@ -44,6 +44,13 @@ class TreeStore:
         self._synced.clear()
         self._local.clear()
 
+    def forget(self, entries: Iterable[EntryId]) -> None:
+        """Drop what was read of these entries, since nothing will be asked of them soon."""
+        for entry in entries:
+            self._remote.pop(entry, None)
+            self._synced.pop(entry, None)
+            self._local.pop(entry, None)
+
     def load_differing(self) -> None:
         """Read all rows of the differing entries at once."""
         if len(self._remote) + len(self._local) > _CACHE_ROWS:
@@ -219,6 +226,8 @@ class TreeStore:
 
     def settle(self, settled: Iterable[EntryId]) -> None:
         """Take entries out of the differing set, as a plan found nothing to do for them."""
+        settled = tuple(settled)
+        self.forget(settled)
         self._db.run_many("DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in settled))
 
     def touch_below(self, directory: EntryId) -> None:
