@@ -87,9 +87,8 @@ async def open_coordinator(
         tokens=Tokens(entropy.bytes(32)),
         continuity=continuity,
     )
-    streams = BlockStreams(context, store, offload, bounds)
-    api: Any = make_api(context, hub, streams)
-    door = Door(context, api, streams, bounds)
+    api: Any = make_api(context, hub)
+    door = Door(context, api, BlockStreams(context, store, offload, bounds), bounds)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.sweep_forever, context)
         yield Coordinator(door, context, hub)

@@ -8,6 +8,8 @@ plan, never a byte.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from crypto.digest import link_digest
 from peer.disk.private import check_root
 from peer.engine.context import Context
@@ -59,13 +61,15 @@ class Scanner:
         self._context = context
         self._settling: Settling[Path] = Settling()
         self._rescan: set[Path] = {()}
-        self._moved: set[Path] = set()
+        self._moved: dict[Path, Path] = {}
+        self._held: dict[Path, list[Path]] = {}
         self._unwatched: set[Path] = set()
         self._rescan_at_s = 0.0
         self._unreadable: dict[Path, str] = {}
         self.root_gone = False
         self.reading: dict[EntryId, Assigned] = {}
         """Files found whose content is not known yet, by entry."""
+        self._renamed: dict[EntryId, EntryId] = {}
 
     # --- what is to be looked at -----------------------------------------------------------------------
 
@@ -80,7 +84,7 @@ class Scanner:
                         self._rescan.add(path[:-1])
                 self._rescan |= event.rescan
                 for source, destination in event.moved:
-                    self._moved.add(destination)
+                    self._moved[destination] = source
                     self._settling.touched(source, Touch.GONE, now_s)
                     self._settling.touched(destination, Touch.SAVED, now_s)
             case Overflow():
@@ -103,12 +107,17 @@ class Scanner:
         """Something turned out different from what the tree says: look at it after a while."""
         self._settling.unstable(path, self._context.machine.clock.monotonic_s())
 
-    def stop_reading(self, one: Assigned) -> bool:
+    def stop_reading(self, asked: Assigned) -> bool:
         """Reading a file came to nothing; False where a later scan has it read anew, perhaps under another name."""
-        if self.reading.get(one.entry) != one:
+        if not self.is_wanted(asked):
             return False
-        del self.reading[one.entry]
+        del self.reading[self._renamed.get(asked.entry, asked.entry)]
         return True
+
+    def is_wanted(self, asked: Assigned) -> bool:
+        """Whether what was found is still to be read."""
+        one = self.reading.get(self._renamed.get(asked.entry, asked.entry))
+        return one is not None and one.found == asked.found
 
     def rescan(self, path: Path = ()) -> None:
         """Scan a directory and all below it at the next turn."""
@@ -124,14 +133,20 @@ class Scanner:
         return min((one for one in due if one is not None), default=None)
 
     @property
-    def has_seen_all(self) -> bool:
-        """Whether no scan of the whole folder is still to be done."""
-        return () not in self._rescan
-
-    @property
     def is_idle(self) -> bool:
         """Whether nothing is waiting to be looked at or read."""
         return not self._rescan and not len(self._settling) and not self.reading
+
+    def adopted(self, old: EntryId, new: EntryId) -> None:
+        """An entry found here turned out to be one of the journal's: what is being read of it, or in it, follows.
+        In the database's thread."""
+        for entry, one in list(self.reading.items()):
+            if entry == old:
+                del self.reading[entry]
+                self._renamed[entry] = new
+                self.reading[new] = msgspec.structs.replace(one, entry=new)
+            elif one.parent == old:
+                self.reading[entry] = msgspec.structs.replace(one, parent=new)
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -139,12 +154,11 @@ class Scanner:
         """Look at all that is due and write what it means."""
         machine = self._context.machine
         now_s = machine.clock.monotonic_s()
-        paths = self._settling.take_due(now_s)
         trees, self._rescan = self._rescan, set()
+        paths, moved = self._take_due(now_s, trees)
         if (self._unwatched or self._unreadable) and now_s >= self._rescan_at_s:
             trees |= self._unwatched | set(self._unreadable)
             self._rescan_at_s = now_s + RESCAN_S
-        moved, self._moved = frozenset(self._moved), set()
         if not paths and not trees:
             return Scanned([], False)
         trouble = await machine.disk_work.run(self._check_root)
@@ -160,6 +174,29 @@ class Scanner:
             return trouble
         self._report(stock, trees)
         return await machine.database_work.run(self._write, stock.identified)
+
+    def _take_due(self, now_s: float, trees: set[Path]) -> tuple[list[Path], frozenset[Path]]:
+        """The paths that are at rest, and those among what is looked at to which something was renamed.
+
+        The old name of something renamed and then written to waits for the new one to come to rest, or it would be
+        taken for deleted.
+        """
+        paths = self._settling.take_due(now_s)
+        if not self._moved and not self._held:
+            return paths, frozenset()
+        due = set(paths)
+        went = {source: to for to, source in self._moved.items() if to not in due and self._settling.waits_for(to)}
+        for path in paths:
+            before = self._held.pop(path, [])
+            if path in went:
+                due.discard(path)
+                self._held.setdefault(went[path], []).extend((*before, path))
+            else:
+                due.update(before)
+        moved = {to for to in self._moved if to in due or any(to[: len(above)] == above for above in trees)}
+        for to in moved:
+            del self._moved[to]
+        return sorted(due), frozenset(moved)
 
     def _check_root(self) -> RootTrouble | None:
         marker = self._context.record.marker
@@ -285,8 +322,9 @@ class Scanner:
         """Write the rows of files that were read, unless a later scan saw something else. In the database's thread."""
         context = self._context
         with context.machine.database.transaction():
-            for one, result in read:
-                if self.reading.get(one.entry) != one:
+            for asked, result in read:
+                one = self.reading.get(self._renamed.get(asked.entry, asked.entry))
+                if one is None or one.found != asked.found:
                     continue
                 del self.reading[one.entry]
                 before = context.trees.local(one.entry)
@@ -296,20 +334,25 @@ class Scanner:
                     context.problems.put(_text(one.found.path), "suspect_file", message)
                     continue
                 context.problems.clear(_text(one.found.path), "suspect_file", "busy_file")
+                # Since it was found, this device may have moved it: the row knows.
+                parent, name = (one.parent, one.name) if before is None else _place(before)
                 node = Node(
                     one.entry,
                     Kind.FILE,
-                    one.parent,
-                    one.name,
+                    parent,
+                    name,
                     Content(result.digest, result.size),
                     Attributes(found.executable, found.mtime_ns),
                 )
                 intended = None if before is None else _intended(before, one)
                 copy_of = None if before is None else before.copy_of
-                context.trees.put_local([LocalNode(node, one.found.path[-1], found, intended, copy_of)])
+                disk_name = one.found.path[-1] if before is None else before.disk_name
+                context.trees.put_local([LocalNode(node, disk_name, found, intended, copy_of)])
                 if result.manifest is not None:
                     context.contents.put_manifest(result.digest, result.manifest)
                 context.contents.put_places(one.entry, result.chunks)
+        if not self.reading:
+            self._renamed.clear()
 
 
 def root_trouble(verdict: object, path: str) -> RootTrouble:

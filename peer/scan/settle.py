@@ -112,6 +112,11 @@ class Settling(Generic[Key]):
         self._sweep(now_s)
         return due
 
+    def waits_for(self, key: Key) -> bool:
+        """Return whether the file changed and was not taken yet."""
+        state = self._states.get(key)
+        return state is not None and state.waiting
+
     def __len__(self) -> int:
         return sum(state.waiting for state in self._states.values())
 
