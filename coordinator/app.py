@@ -87,8 +87,9 @@ async def open_coordinator(
         tokens=Tokens(entropy.bytes(32)),
         continuity=continuity,
     )
-    api: Any = make_api(context, hub)
-    door = Door(context, api, BlockStreams(context, store, offload, bounds), bounds)
+    streams = BlockStreams(context, store, offload, bounds)
+    api: Any = make_api(context, hub, streams)
+    door = Door(context, api, streams, bounds)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.sweep_forever, context)
         yield Coordinator(door, context, hub)

@@ -1,8 +1,6 @@
 """The daemon's process: `python -P -m peer.daemon --home DIR`. Owns its lock, its signals and its log."""
 
 import argparse
-import contextlib
-import ctypes
 import gc
 import logging
 import signal
@@ -13,10 +11,8 @@ import trio
 
 from peer.app import run_device
 from peer.home import Home, HomeError, open_lock
+from peer.machine import bound_memory
 from peer.store.database import StoreError
-
-_M_ARENA_MAX = -8
-"""From glibc's malloc.h."""
 
 
 def run_daemon(home: Home, ready: Callable[[], None]) -> None:
@@ -24,15 +20,9 @@ def run_daemon(home: Home, ready: Callable[[], None]) -> None:
     not possible."""
     home.prepare()
     with open_lock(home):
-        _bound_arenas()
+        bound_memory()
         gc.freeze()
         trio.run(_run, home, ready)
-
-
-def _bound_arenas() -> None:
-    """Keep the C library from setting memory aside for each thread: freed blocks of one are of use to all."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 async def _run(home: Home, ready: Callable[[], None]) -> None:

@@ -3,6 +3,8 @@
 Owns the only calls to the system's clock and random source. Made in `peer.app` alone.
 """
 
+import contextlib
+import ctypes
 import secrets
 import time
 from collections.abc import Callable
@@ -54,3 +56,16 @@ class ThreadOffload:
     async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """See the port."""
         return await trio.to_thread.run_sync(fn, *args, limiter=self._limiter)
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""From glibc's malloc.h."""
+
+
+def bound_memory() -> None:
+    """Have the C library give freed buffers back, and set none aside for each thread. Of effect with glibc only."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 2)
+        libc.mallopt(_M_MMAP_THRESHOLD, 512 * 1024)
+        libc.mallopt(_M_TRIM_THRESHOLD, 1024 * 1024)

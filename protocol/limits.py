@@ -25,7 +25,7 @@ CHANGE_BLOCKS: Final = 400_000
 """Most blocks that one change may add or remove."""
 SEEN_COMMITS: Final = 1_000
 PAGE_COMMITS: Final = 1_000
-PAGE_BYTES: Final = 8 * MIB
+PAGE_BYTES: Final = 2 * MIB
 """A journal page holds at least one commit, and stops before the one that would exceed this."""
 KNOWN_HEADS: Final = 65_536
 """So many past log hashes a party keeps to recognise a head."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from coordinator.service import blocks, journal, pairing, sessions, users, workspaces
+from coordinator.service import journal, pairing, sessions, users, workspaces
 from coordinator.service.context import Context, Session
 
 OPEN: Final[dict[str, Callable[[Context, Any], Awaitable[object]]]] = {
@@ -25,6 +25,5 @@ SIGNED_IN: Final[dict[str, Callable[[Context, Session, Any], Awaitable[object]]]
     "/v1/commit": journal.commit,
     "/v1/journal": journal.page,
     "/v1/handback": journal.hand_back,
-    "/v1/have": blocks.have,
 }
-"""Those that need one. `/v1/poll`, blocks and the notification socket are the web's own."""
+"""Those that need one. `/v1/poll`, `/v1/have`, blocks and the notification socket are the web's own."""

@@ -13,14 +13,15 @@ from quart_trio import QuartTrio
 
 from coordinator import logs
 from coordinator.ports import StorageUnavailable
-from coordinator.service import endpoints
+from coordinator.service import blocks, endpoints
 from coordinator.service.context import Context, Session
 from coordinator.web import notify
+from coordinator.web.blocks import BlockStreams
 from coordinator.web.notify import Hub
 from coordinator.web.replies import answer, storage_refusal
 from protocol import limits, version
 from protocol.codec import Malformed, decode
-from protocol.messages import ENDPOINTS, NOTIFY_PATH, PollRequest, Refusal, RefusalCode
+from protocol.messages import ENDPOINTS, NOTIFY_PATH, HaveRequest, PollRequest, Refusal, RefusalCode
 
 logger = logging.getLogger("coordinator.api")
 
@@ -39,7 +40,7 @@ def software_version() -> str:
         return "source"
 
 
-def make_api(context: Context, hub: Hub) -> QuartTrio:
+def make_api(context: Context, hub: Hub, streams: BlockStreams) -> QuartTrio:
     """The application; touches nothing until it is called."""
     app = QuartTrio("coordinator", static_folder=None, template_folder=None)
     app.config.update(
@@ -54,9 +55,14 @@ def make_api(context: Context, hub: Hub) -> QuartTrio:
     async def poll(context: Context, session: Session, asked: PollRequest) -> object:
         return await notify.poll(context, hub, session, asked)
 
+    async def have(context: Context, session: Session, asked: HaveRequest) -> object:
+        await streams.settle(session, asked.workspace)
+        return await blocks.have(context, session, asked)
+
     signed_in: dict[str, Callable[[Context, Session, Any], Awaitable[object]]] = {
         **endpoints.SIGNED_IN,
         "/v1/poll": poll,
+        "/v1/have": have,
     }
     for path, (kind, _) in ENDPOINTS.items():
         use_case = _with_session(signed_in[path]) if path in signed_in else endpoints.OPEN[path]

@@ -37,6 +37,8 @@ _READ_BYTES: Final = limits.MIB
 """Blocks of a download are read together up to about this size."""
 _SMALLEST_BATCH: Final = limits.MIB
 _RETRY_MS: Final = 1_000
+_SETTLE_S: Final = 2.0
+"""So long a question about blocks waits for uploads that its asker may just have lost."""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -44,7 +46,7 @@ class _Gone(Exception):
     """The other end went away."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Upload:
     """How far an upload has come. `refusal` ends it."""
 
@@ -54,6 +56,7 @@ class _Upload:
     blocks: int = 0
     new: int = 0
     refusal: Refusal | None = None
+    ended: trio.Event = field(default_factory=trio.Event)
 
     def refuse(self, refusal: Refusal) -> None:
         if self.refusal is None:
@@ -71,27 +74,45 @@ class BlockStreams:
         self._bounds = bounds
         self._bytes: Rates[DeviceId] = Rates(bounds.bytes_rate, bounds.bytes_burst)
         self._uploads = _Slots(bounds)
+        self._running: set[_Upload] = set()
         self._downloads = _Slots(bounds)
 
     # --- uploads -----------------------------------------------------------------------------------------
 
     async def upload(self, session: Session, workspace: WorkspaceId, receive: Receive, send: Send) -> None:
         """Take a body of frames. Answers `Stored` or a refusal; blocks stored before a refusal stay stored."""
-        allowed = await blocks.stored_already(self._context, session, workspace, ())
-        if isinstance(allowed, Refusal):
-            await send_answer(send, allowed)
+        upload = _Upload(session, workspace)
+        self._running.add(upload)
+        try:
+            answer = await self._admit(upload, receive)
+        except _Gone:
+            logger.info("upload cut", extra={"device": session.device.hex(), "blocks": upload.blocks})
             return
-        async with self._uploads.one(session.device) as free:
+        finally:
+            self._running.discard(upload)
+            upload.ended.set()
+        await send_answer(send, answer)
+
+    async def _admit(self, upload: _Upload, receive: Receive) -> Stored | Refusal:
+        allowed = await blocks.stored_already(self._context, upload.session, upload.workspace, ())
+        if isinstance(allowed, Refusal):
+            return allowed
+        async with self._uploads.one(upload.session.device) as free:
             if not free:
-                await send_answer(send, _busy())
-                return
-            upload = _Upload(session, workspace)
-            try:
-                await self._run(upload, receive)
-            except _Gone:
-                logger.info("upload cut", extra={"device": session.device.hex(), "blocks": upload.blocks})
-                return
-        await send_answer(send, upload.refusal or Stored(upload.blocks, upload.new))
+                return _busy()
+            await self._run(upload, receive)
+        return upload.refusal or Stored(upload.blocks, upload.new)
+
+    async def settle(self, session: Session, workspace: WorkspaceId) -> None:
+        """Wait until uploads of this device to this workspace that were cut are stored as far as they came.
+
+        Whoever lost a connection asks at once over the next one what is there; an answer that does not count what the
+        lost one still brings would have it sent again. Uploads that go on are waited for too, but not for long.
+        """
+        with trio.move_on_after(_SETTLE_S):
+            for upload in tuple(self._running):
+                if upload.session.device == session.device and upload.workspace == workspace:
+                    await upload.ended.wait()
 
     async def _run(self, upload: _Upload, receive: Receive) -> None:
         # Capacity 0: one batch is stored while the next one arrives, and no more than that is held.

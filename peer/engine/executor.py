@@ -13,7 +13,6 @@ from peer.disk import steps
 from peer.disk.apply import apply
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
-from peer.engine.moving import Down
 from peer.engine.scanning import Scanner
 from peer.fingerprint import Fingerprint, Path
 from peer.planner import effects
@@ -30,7 +29,6 @@ from peer.planner.operations import (
 )
 from peer.planner.trees import Attributes
 from peer.store.journal import version_body
-from peer.transfer.download import FetchRequest
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
 
@@ -71,14 +69,11 @@ class Executor:
         """Something was not as planned: make a new plan."""
         self.waiting: dict[EntryId, WriteContent] = {}
         """Versions wanted whose content is not here yet."""
-        self.wanted: list[Down] = []
-        """Those among them that are to be fetched, until the loop takes them."""
 
     def begin(self) -> None:
         """A new plan is about to be carried out."""
         self._touched.clear()
         self.waiting.clear()
-        self.wanted.clear()
         self.stale = False
 
     def next_retry_s(self) -> float | None:
@@ -194,24 +189,17 @@ class Executor:
             its = operation.attributes or Attributes(False, 0)
             step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable)
             return _Task(operation, step, path, ready.manifest)
+        if operation.kind is not Kind.SYMLINK:
+            self.waiting[operation.entry] = operation
+            return None
         body = version_body(context.machine.database, context.record.w, operation.version)
-        if body is None:
-            context.problems.put(
-                "/".join(path), "bad_change", "this version cannot be read: save the file again elsewhere"
-            )
+        if body is None or body.target is None:
+            message = "this version cannot be read: save the link again elsewhere"
+            context.problems.put("/".join(path), "bad_change", message)
             return None
-        if operation.kind is Kind.SYMLINK:
-            if body.target is None:
-                return None
-            context.contents.put_target(operation.content.digest, body.target)
-            target = body.target.decode("utf-8", "surrogateescape")
-            return _Task(operation, steps.PutLink(path, target, expected), path)
-        if body.manifest is None or body.digest is None:
-            return None
-        self.waiting[operation.entry] = operation
-        request = FetchRequest(operation.version, body.manifest, body.digest, body.size)
-        self.wanted.append(Down(operation.entry, request))
-        return None
+        context.contents.put_target(operation.content.digest, body.target)
+        target = body.target.decode("utf-8", "surrogateescape")
+        return _Task(operation, steps.PutLink(path, target, expected), path)
 
     def _expected(self, entry: EntryId, planned: Fingerprint | None) -> Fingerprint | None:
         return self._touched.get(entry, planned)
@@ -238,6 +226,7 @@ class Executor:
                     self._done(task, None if result is None else result.fingerprint)
                 else:
                     self._refused(task, result)
+        context.trees.forget(task.operation.entry for task in tasks if isinstance(task.operation, WriteContent))
 
     def _done(self, task: _Task, found: Fingerprint | None) -> None:
         operation, context = task.operation, self._context

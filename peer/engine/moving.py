@@ -11,13 +11,15 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from peer.engine.context import Context
+from peer.planner.trees import Content
 from peer.scan.identity import Assigned
+from peer.store.journal import version_body
 from peer.transfer.coordinator_blocks import CoordinatorBlocks
-from peer.transfer.download import Fetcher, FetchRequest, FetchResult
+from peer.transfer.download import Bad, Fetcher, FetchRequest, FetchResult
 from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
 from peer.transfer.sources import Place
 from protocol.ids import ChangeId, ChunkId, EntryId
-from protocol.model import ChunkRef
+from protocol.model import ChunkRef, FlatManifest
 
 SMALL_BYTES: Final = 8 * 1024 * 1024
 BATCH_BYTES: Final = 64 * 1024 * 1024
@@ -37,10 +39,11 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """A version wanted on this disk."""
+    """A version wanted on this disk. Its manifest is looked up when its turn comes."""
 
     entry: EntryId
-    request: FetchRequest
+    version: ChangeId
+    content: Content
 
 
 Job = TypeVar("Job")
@@ -119,7 +122,7 @@ class Mover:
     def put_down(self, jobs: Sequence[Down]) -> None:
         """Have these versions fetched."""
         for job in jobs:
-            large = job.request.size > SMALL_BYTES
+            large = job.content.size > SMALL_BYTES
             self._down[large].put(job.entry, job)
             self._work[2 + large].set()
 
@@ -127,7 +130,7 @@ class Mover:
         """Forget what waits to be fetched and is not wanted any more."""
         for lane in self._down:
             for entry, job in list(lane.waiting.items()):
-                if keep.get(entry) != job.request.version:
+                if keep.get(entry) != job.version:
                     del lane.waiting[entry]
 
     def sending(self, entry: EntryId) -> bool:
@@ -138,7 +141,7 @@ class Mover:
         """Whether this version waits to be fetched or is being fetched."""
         for lane in self._down:
             for job in (lane.waiting.get(entry), lane.under_way.get(entry)):
-                if job is not None and job.request.version == version:
+                if job is not None and job.version == version:
                     return True
         return False
 
@@ -150,7 +153,7 @@ class Mover:
             len(up),
             sum(job.file.found.fingerprint.size for job in up),
             len(down),
-            sum(job.request.size for job in down),
+            sum(job.content.size for job in down),
         )
 
     # --- the lanes -------------------------------------------------------------------------------------
@@ -180,16 +183,30 @@ class Mover:
     async def _run_down(self, lane: Lane[Down, FetchResult], number: int) -> None:
         context = self._context
         while True:
-            jobs = lane.take(lambda job: job.request.size, lambda job: 0)
+            jobs = lane.take(lambda job: job.content.size, lambda job: 0)
             if not jobs:
                 await self._work[number].wait()
                 self._work[number] = trio.Event()
                 continue
-            requests = [job.request for job in jobs]
-            results = await self._fetcher.fetch(requests, self._server, progress=context.down)
+            requests = await context.machine.database_work.run(self._requests, jobs)
+            good = [request for request in requests if isinstance(request, FetchRequest)]
+            results = iter(await self._fetcher.fetch(good, self._server, progress=context.down))
             lane.under_way.clear()
-            self.fetched += zip(jobs, results, strict=True)
+            for job, request in zip(jobs, requests, strict=True):
+                self.fetched.append((job, request if isinstance(request, Bad) else next(results)))
             context.signal.set()
+
+    def _requests(self, jobs: Sequence[Down]) -> list[FetchRequest | Bad]:
+        """What to ask for, with the manifests. In the database's thread."""
+        context = self._context
+        found: list[FetchRequest | Bad] = []
+        for job in jobs:
+            body = version_body(context.machine.database, context.record.w, job.version)
+            manifest = FlatManifest(()) if body is None or body.manifest is None else body.manifest
+            request = FetchRequest(job.version, manifest, job.content.digest, job.content.size)
+            bad = body is None or body.manifest is None
+            found.append(Bad(request, "bad_change", "this version cannot be read") if bad else request)
+        return found
 
 
 class _Index:

@@ -133,6 +133,11 @@ class Scanner:
         return min((one for one in due if one is not None), default=None)
 
     @property
+    def has_seen_all(self) -> bool:
+        """Whether no scan of the whole folder is still to be done."""
+        return () not in self._rescan
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is waiting to be looked at or read."""
         return not self._rescan and not len(self._settling) and not self.reading

@@ -72,7 +72,6 @@ class WorkspaceEngine:
         self._pokes: list[Poke] = []
         self._pull_due = True
         self._plan_due = True
-        self._plan: Plan | None = None
         self._proposals: list[ProposeChange] = []
         self._uploads_from_s = 0.0
         self._answer = Answer()
@@ -172,6 +171,8 @@ class WorkspaceEngine:
         if not self.stopped and not await self._read_journal():
             return
         await self._scan()
+        if not self._scanned:
+            return
         self.begun.set()
         if self.stopped:
             return
@@ -333,9 +334,9 @@ class WorkspaceEngine:
             raise RootLost(found)
         if found.to_read:
             self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found.to_read))
-        if found.changed or not self._scanned:
+        if found.changed:
             self._plan_due = True
-        self._scanned = True
+        self._scanned = self._scanned or self.scanner.has_seen_all
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
         """New and changed files, to be read: and sent in the same pass, unless the journal seems to have them."""
@@ -355,19 +356,8 @@ class WorkspaceEngine:
 
     async def _step(self) -> None:
         """Plan where that is due, and carry out what can be."""
-        context = self.context
-        if self._plan_due or self.executor.stale or self._plan is None:
-            self._plan_due = False
-            self._plan = await context.machine.database_work.run(self._make_plan)
-            self.executor.begin()
-            self._say(self._plan)
-            for wave in self._plan.waves:
-                await self.executor.run_wave(wave)
-                if self.executor.stale:
-                    break
-            self._order_downloads()
-            waves = self._plan.waves
-            self._proposals = [one for wave in waves for one in wave if isinstance(one, ProposeChange)]
+        if self._plan_due or self.executor.stale:
+            await self._plan_anew()
         if self._proposals and not self.executor.stale:
             await self._propose()
         if self.executor.stale:
@@ -380,7 +370,7 @@ class WorkspaceEngine:
             and not self._pull_due
             and not self._proposals
             and not self.executor.waiting
-            and not self._plan.brakes
+            and not self.waits
             and self.scanner.is_idle
             and up[0] == 0
             and up[2] == 0
@@ -388,10 +378,22 @@ class WorkspaceEngine:
             and not self.mover.fetched
         )
 
+    async def _plan_anew(self) -> None:
+        """Make a plan and carry out what needs no transfer; what else it wants is kept, the plan is not."""
+        self._plan_due = False
+        made = await self.context.machine.database_work.run(self._make_plan)
+        self.executor.begin()
+        self._say(made)
+        for wave in made.waves:
+            await self.executor.run_wave(wave)
+            if self.executor.stale:
+                break
+        self._order_downloads()
+        self._proposals = [one for wave in made.waves for one in wave if isinstance(one, ProposeChange)]
+
     def _make_plan(self) -> Plan:
         context = self.context
-        with context.machine.database.transaction():
-            context.trees.settle()
+        context.trees.load_differing()
         answer, self._answer = self._answer, Answer()
         made = plan(
             context.trees,
@@ -430,9 +432,15 @@ class WorkspaceEngine:
         self.withheld = len(made.withheld)
 
     def _order_downloads(self) -> None:
-        wanted, self.executor.wanted = self.executor.wanted, []
-        self.mover.drop_waiting_down({job.entry: job.request.version for job in wanted})
-        self.mover.put_down([job for job in wanted if not self.mover.fetching(job.entry, job.request.version)])
+        waiting = self.executor.waiting.values()
+        self.mover.drop_waiting_down({one.entry: one.version for one in waiting})
+        self.mover.put_down(
+            [
+                Down(one.entry, one.version, one.content)
+                for one in waiting
+                if not self.mover.fetching(one.entry, one.version)
+            ]
+        )
 
     # --- proposing ---------------------------------------------------------------------------------------
 

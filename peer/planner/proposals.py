@@ -117,19 +117,35 @@ def plan_proposals(found: Differences, ordered: list[Item], held_back: set[Entry
     if not (remote.puts or remote.deletions):
         return proposals
     needs = remote.needs()
-    ended = (entry for entry, item in remote.deletions.items() if not item.live)
-    waiting = blocked_by(needs, {*remote.frozen, *ended, *(entry for entry in held_back if entry in needs)})
+    ended = {entry for entry, item in remote.deletions.items() if not item.live}
+    held = blocked_by(needs, {*remote.frozen, *(entry for entry in held_back if entry in needs)})
+    waiting = held | blocked_by(needs, ended)
+    circling = _circling(remote, ended) & (waiting - held)
     needs = {entry: needed for entry, needed in needs.items() if entry not in waiting}
     last = _unneeded_deletions(remote, needs)
     first = {entry: needed for entry, needed in needs.items() if entry not in last}
     found_layers, stuck = layers(first)
     for layer in found_layers:
         proposals.waves.append([_proposal(remote, entry, None) for entry in layer])
+    if circling:
+        proposals.waves.append([_parked(remote, entry) for entry in sorted(circling)])
     if stuck and not _add_knots(remote, first, stuck, proposals):
         return proposals
     if last:
         proposals.waves.append([_proposal(remote, entry, None) for entry in needs if entry in last])
     return proposals
+
+
+def _circling(remote: _Remote, ended: set[EntryId]) -> set[EntryId]:
+    """The directories that the entries in `ended` live again with. Where such a one waits for just that deletion, it
+    has to live under another name first."""
+    found = set()
+    for entry in ended:
+        item = remote.deletions[entry]
+        above = None if item.r is None else remote.above(item.r.parent)
+        if above in remote.puts:
+            found.add(above)
+    return found
 
 
 def _unneeded_deletions(remote: _Remote, needs: dict[EntryId, list[EntryId]]) -> set[EntryId]:
@@ -151,12 +167,13 @@ def _add_knots(remote: _Remote, needs: dict[EntryId, list[EntryId]], stuck: set[
 
 
 def _parked(remote: _Remote, entry: EntryId) -> ProposeChange:
-    """The entry as the journal has it, under a temporary name."""
+    """The entry as the journal has it (or as the target has it, where it does not live there), under a temporary name:
+    in its directory, or in the root."""
     item = remote.puts[entry]
-    assert item.r is not None
     assert item.remote is not None
-    node = replace(item.r, name=PARKED + entry.hex())
-    agreed = Agreed((node.parent, node.name), None, None, None)
+    name = PARKED + entry.hex()
+    node = replace(item.r, name=name) if item.r is not None else replace(item.target(), parent=ROOT, name=name)
+    agreed = None if item.b is None else Agreed((node.parent, node.name), None, None, None)
     return ProposeChange(entry, item.remote.head, node, item.remote.head, item.copy_of, None, agreed)
 
 

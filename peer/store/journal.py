@@ -127,7 +127,8 @@ class JournalState:
         """Entries whose head was made after `seq`, with the digest of that commit."""
         rows = self._db.all(
             "SELECT r.entry, c.digest, r.parent, r.kind, r.name_key, r.deleted, r.head, r.seq, r.device "
-            "FROM remote r INDEXED BY remote_seq JOIN commits c ON c.w = r.w AND c.seq = r.seq WHERE r.w = ? AND r.seq > ?",
+            "FROM remote r INDEXED BY remote_seq JOIN commits c ON c.w = r.w AND c.seq = r.seq "
+            "WHERE r.w = ? AND r.seq > ?",
             (self.w, seq),
         )
         return [(row[0], _entry_state(row[2:]), CommitDigest(row[1])) for row in rows]

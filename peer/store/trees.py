@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from peer.fingerprint import Fingerprint, Path
-from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, rows_differ
+from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode
 from peer.store import schema
 from peer.store.database import Database
 from protocol import limits
@@ -43,6 +43,13 @@ class TreeStore:
         self._remote.clear()
         self._synced.clear()
         self._local.clear()
+
+    def forget(self, entries: Iterable[EntryId]) -> None:
+        """Drop what was read of these entries, since nothing will be asked of them soon."""
+        for entry in entries:
+            self._remote.pop(entry, None)
+            self._synced.pop(entry, None)
+            self._local.pop(entry, None)
 
     def load_differing(self) -> None:
         """Read all rows of the differing entries at once."""
@@ -217,17 +224,11 @@ class TreeStore:
         for entry in entries:
             self._remote.pop(entry, None)
 
-    def settle(self, settled: Iterable[EntryId] = ()) -> None:
-        """Take out of the differing set what agrees in all three trees by itself, and what a plan named as settled."""
-        self.load_differing()
-        agreed = [
-            entry
-            for entry in self.differing()
-            if not rows_differ(self.remote(entry), self.synced(entry), self.local(entry))
-        ]
-        self._db.run_many(
-            "DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in (*agreed, *settled))
-        )
+    def settle(self, settled: Iterable[EntryId]) -> None:
+        """Take entries out of the differing set, as a plan found nothing to do for them."""
+        settled = tuple(settled)
+        self.forget(settled)
+        self._db.run_many("DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in settled))
 
     def touch_below(self, directory: EntryId) -> None:
         """Put everything that the journal has below a directory among the differing ones."""

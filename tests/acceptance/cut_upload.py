@@ -34,7 +34,7 @@ HEADERS_BYTES = 600
 
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--places", type=int, default=240, help="how many places to cut at")
+    parser.add_argument("--places", type=int, default=160, help="how many places to cut at")
     options = parser.parse_args(arguments)
     with work_directory() as place, open_wire() as wire:
         url = f"http://127.0.0.1:{wire.port}"
