@@ -150,16 +150,17 @@ class Differences:
         return item
 
     def _undone_place(self, item: Item) -> Place:
-        """Where an entry is taken to be whose move here is undone: where it was, as long as it lives there. Else where
-        the journal had it last, or in the root: not where it was, or the next plan would find it unmoved and ended."""
+        """Where an entry is taken to be whose move here is undone: where it was, as long as it lives there; else in the
+        root. If it was there before, where the journal had it last: the next plan would find it unmoved, and ended."""
         assert item.l is not None
-        base, row = item.b, item.remote
-        if base is not None and row is not None and item.entry not in self.rooted:
-            if self.live(item.entry):
-                return base.parent, base.name
-            if not row.node.deleted and (row.node.parent, row.node.name) != (base.parent, base.name):
-                return row.node.parent, row.node.name
-        return ROOT, item.l.name
+        base, row, root = item.b, item.remote, (ROOT, item.l.name)
+        if base is None or row is None or item.entry in self.rooted:
+            return root
+        if self.live(item.entry):
+            return base.parent, base.name
+        if (base.parent, base.name) == root and not row.node.deleted:
+            return row.node.parent, row.node.name
+        return root
 
     def _without_bad_content(self, item: Item) -> None:
         """Where no version of an entry was ever good, its content counts as what is here."""
