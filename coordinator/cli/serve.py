@@ -10,6 +10,7 @@ import click
 import trio
 
 from coordinator import logs
+from coordinator.machine import bound_memory
 from coordinator.settings import (
     DEFAULT_LISTEN,
     BadSettings,
@@ -86,6 +87,7 @@ def serve(
     except BadSettings as error:
         raise click.UsageError(str(error)) from None
     logs.configure()
+    bound_memory()
     failure = trio.run(_run, settings)
     if failure is not None:
         raise click.ClickException(failure)

@@ -224,7 +224,7 @@ def sqlite_engine(path: Path | None) -> Engine:
         )
 
     def tune(connection: Any, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-4096"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     event.listen(engine, "connect", tune)
