@@ -24,6 +24,7 @@ class Show:
 
 
 SHOWS = (
+    Show("fresh-clone", "from a fresh clone with an empty cache: the demonstration, then every test", False),
     Show("real-tree", "15,000 files and one of 1 GiB: two devices, both directions, equal, small, near rsync", False),
     Show("cut-upload", "an upload cut at any byte goes on at the next block, and no block is sent twice", True),
     Show("confidential", "neither the coordinator's data nor its traffic has a name, a content or a key in it", True),
