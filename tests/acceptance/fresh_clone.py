@@ -1,4 +1,4 @@
-"""What the README promises a newcomer: a fresh clone, an empty cache, `make demo`, then `make test`, nothing else typed.
+"""What the README promises newcomers: a fresh clone, an empty cache, `make demo`, then `make test`, and no more typed.
 
 Clones what is committed here, and runs both in the clone with an environment that knows nothing of this one.
 """
