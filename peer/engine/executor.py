@@ -226,6 +226,7 @@ class Executor:
                     self._done(task, None if result is None else result.fingerprint)
                 else:
                     self._refused(task, result)
+            context.trees.settle_agreed([operation_entry(task.operation) for task in tasks])
         context.trees.forget(task.operation.entry for task in tasks if isinstance(task.operation, WriteContent))
 
     def _done(self, task: _Task, found: Fingerprint | None) -> None:

@@ -291,6 +291,7 @@ class Proposer:
                 effects.accept_synced(context.trees, one, change)
                 if one.node.content is not None and one.node.kind is Kind.FILE and not one.node.deleted:
                     context.contents.forget_manifests([one.node.content.digest])
+            context.trees.settle_agreed([one.entry for one in sent.proposals])
             database.run("DELETE FROM outbox WHERE w = ?", (context.record.w,))
 
 

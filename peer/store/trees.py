@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from peer.fingerprint import Fingerprint, Path
-from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode
+from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, rows_differ
 from peer.store import schema
 from peer.store.database import Database
 from protocol import limits
@@ -229,6 +229,10 @@ class TreeStore:
         settled = tuple(settled)
         self.forget(settled)
         self._db.run_many("DELETE FROM differing WHERE w = ? AND entry = ?", ((self.w, entry) for entry in settled))
+
+    def settle_agreed(self, entries: Iterable[EntryId]) -> None:
+        """Take those out of the differing set whose rows agree now, so that no plan has to look at them again."""
+        self.settle([one for one in entries if not rows_differ(self.remote(one), self.synced(one), self.local(one))])
 
     def touch_below(self, directory: EntryId) -> None:
         """Put everything that the journal has below a directory among the differing ones."""
