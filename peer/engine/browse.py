@@ -175,7 +175,7 @@ def _open(record: Record, ref: ChunkRef, block: bytes | None) -> bytes:
     try:
         data = open_block(record.keyring, block, ref.length, ref.length)
     except BadBlock:
-        raise CannotDo("a block of it is damaged: run `shoal-coordinator scrub` on the coordinator") from None
+        raise CannotDo("a block of it is damaged on the coordinator: read it on a device that has the file") from None
     if chunk_id(record.keyring.fixed, data) != ref.chunk:
         raise CannotDo("a block of it is not what its name says: nothing can be trusted of it")
     return data

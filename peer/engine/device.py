@@ -264,6 +264,9 @@ class DeviceEngine:
         one = self._start(mounted)
         await one.begun.wait()
         self.tell_changed()
+        for trouble in one.problems.at(""):
+            if trouble.code in ("root_missing", "root_replaced"):
+                raise CannotDo(trouble.message)
         return mounted
 
     async def unmount(self, folder: str) -> None:

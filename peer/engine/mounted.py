@@ -48,6 +48,7 @@ class MountedWorkspace:
         self.problems = Problems(machine.clock)
         self.engine: WorkspaceEngine | None = None
         self.begun = trio.Event()
+        """Set once syncing has begun, or turned out not to be possible; the problems say which."""
         self.ended = trio.Event()
         self.scope = trio.CancelScope()
         if record.stopped is not None:
@@ -69,10 +70,12 @@ class MountedWorkspace:
                     except* RootLost as lost:
                         trouble = _first(lost)
                         self.problems.put("", trouble.code, trouble.message)
+                        self.begun.set()
                     self.engine = None
                     self._changed()
                     await self._machine.clock.sleep(LOOK_S)
         finally:
+            self.begun.set()
             self.ended.set()
 
     async def _run_open(self) -> None:
