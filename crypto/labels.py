@@ -59,8 +59,6 @@ class Label(Enum):
     STATEMENT = b"shoal.statement"
     USER_LINK = b"shoal.user.link"
     # Signatures.
-    DERIVED_ENTRY = b"shoal.entry.id"
-    """Ids of conflicted copies and of directories made again, keyed by the workspace."""
     SIGN_COMMIT = b"shoal.sign.commt"
     SIGN_LINK = b"shoal.sign.link"
     SIGN_STATEMENT = b"shoal.sign.state"

@@ -31,6 +31,7 @@ from protocol.messages import CommitAccepted, Poke
 from protocol.model import DeviceAdded, JournalRow, Role, SignedLink
 from protocol.names import utc_date
 
+_DERIVED: Final = {"conflicted copy": Label.ID_COPY, "directory made again": Label.ID_AGAIN}
 RETRY_S: Final = 5.0
 PROPOSE_S: Final = 2.0
 """For so long commits go out one after the other although there is news."""
@@ -412,7 +413,7 @@ class WorkspaceEngine:
 
     def _derive(self, label: str, parts: tuple[bytes, ...]) -> EntryId:
         keys = self.context.keyring.fixed
-        return EntryId(derive(Label.DERIVED_ENTRY, keys.name, label.encode(), *parts, size=16))
+        return EntryId(derive(_DERIVED[label], keys.name, *parts, size=16))
 
     def _may_write(self) -> bool:
         role = self.context.journal.role(self.context.identity.user)

@@ -242,7 +242,7 @@ async def test_pages_end_before_they_grow_too_large_and_go_on_at_the_cursor(
     here: Coordination, ana: TestUser, kept: TestJournal
 ) -> None:
     for number in range(5):
-        kept.put(ana.devices[0], kept.change(f"f{number}", sealed=bytes(3 * limits.MIB)))
+        kept.put(ana.devices[0], kept.change(f"f{number}", sealed=bytes(limits.PAGE_BYTES * 3 // 8)))
     await here.accept(session_of(ana), *kept.commits[1:])
     seq, log, lengths = 0, NO_LOG, []
     while True:
