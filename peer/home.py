@@ -78,6 +78,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """The user's chain as it was when this device joined; see `links`."""
     bundle: bytes
     """What the pairing left for this device; see `bundled`."""
+    pairing_seed: bytes = b""
+    """On a paired device, the seed of the box key of its pairing: workspaces made before anybody heard of this device
+    have their keys sealed to that."""
     format: int = IDENTITY_FORMAT
 
     def __repr__(self) -> str:

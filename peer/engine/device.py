@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from crypto.identity import DeviceKeys
+from crypto.identity import BoxKey, DeviceKeys
 from crypto.keyring import BadKeyring, WorkspaceKeyring
 from peer.disk.private import open_new_root
 from peer.engine import founding, people
@@ -66,6 +66,9 @@ class DeviceEngine:
         self._changed = trio.Event()
         self.known = people.load_chain(machine.database, identity.user, identity.links)
         self._bundled = identity.bundled
+        self._boxes = [keys.box]
+        if identity.pairing_seed:
+            self._boxes.append(BoxKey.from_seed(identity.pairing_seed))
         self.mounted: dict[WorkspaceId, MountedWorkspace] = {}
         self.notifications = Notifications(machine.client, machine.clock, machine.entropy, self._heads)
 
@@ -182,7 +185,7 @@ class DeviceEngine:
         try:
             genesis = founding.genesis_of(info)
             bundled = next((one for one in self._bundled if one.workspace == info.workspace), None)
-            keyring = founding.open_keys(info, genesis, [self.identity.keys.box])
+            keyring = founding.open_keys(info, genesis, self._boxes)
             if bundled is not None and keyring is None:
                 keyring = WorkspaceKeyring.unpack(bundled.keyring)
             if keyring is None or not founding.is_committed(keyring, genesis):

@@ -148,7 +148,8 @@ class Executor:
                 path = place(operation.parent, operation.name)
                 return None if path is None else _Task(operation, steps.MakeDirectory(path), path)
             case WriteContent():
-                path = place(operation.parent, operation.name)
+                # A file that is there may be called otherwise on this disk, in another Unicode form.
+                path = trees.path(operation.entry) if operation.expected else place(operation.parent, operation.name)
                 return None if path is None else self._write_task(operation, path, temps.get(operation.entry))
             case MoveEntry() | ForkEntry():
                 source, path = trees.path(operation.entry), place(operation.parent, operation.name)

@@ -106,6 +106,8 @@ class WorkspaceEngine:
     def answer(self, *, reject: bool) -> None:
         """What a person said to a large deletion."""
         self._answer = Answer(confirmed=not reject, rejected=reject)
+        self.context.problems.clear("", "delete_brake")
+        self.settled = False
         self._plan_due = True
         self.context.signal.set()
 
@@ -433,7 +435,9 @@ class WorkspaceEngine:
         self.withheld = len(made.withheld)
 
     def _order_downloads(self) -> None:
-        waiting = self.executor.waiting.values()
+        # What is being read may turn out to be the very version: then nothing need be fetched.
+        reading = {(one.parent, one.name) for one in self.scanner.reading.values()}
+        waiting = [one for one in self.executor.waiting.values() if (one.parent, one.name) not in reading]
         self.mover.drop_waiting_down({one.entry: one.version for one in waiting})
         self.mover.put_down(
             [

@@ -142,7 +142,7 @@ def _need_local(trees: ChangingTrees, entry: EntryId, expected: Fingerprint | No
 
 
 def _write(trees: ChangingTrees, operation: WriteContent, fingerprint: Fingerprint) -> None:
-    place = (operation.parent, operation.name)
+    place, disk_name = (operation.parent, operation.name), operation.name
     if operation.expected is None:
         _need_place(trees, *place)
         if trees.local(operation.entry) is not None:
@@ -151,8 +151,9 @@ def _write(trees: ChangingTrees, operation: WriteContent, fingerprint: Fingerpri
         row = _need_local(trees, operation.entry, operation.expected)
         if (row.node.parent, row.node.name) != place:
             raise Refuted("the entry is on disk elsewhere")
+        disk_name = row.disk_name
     node = Node(operation.entry, operation.kind, *place, operation.content, operation.attributes)
-    trees.put_local((LocalNode(node, operation.name, fingerprint),))
+    trees.put_local((LocalNode(node, disk_name, fingerprint),))
     _agree(trees, operation.entry, operation.kind, operation.agreed)
 
 

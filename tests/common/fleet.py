@@ -24,7 +24,7 @@ from tests.common.processes import Program, give, run_program, start_program, us
 
 Reply = TypeVar("Reply", bound=messages.Reply)
 
-WAIT_S = 180.0
+WAIT_S = float(os.environ.get("SHOAL_TEST_WAIT_S", "180"))
 """How long devices may take to be in step; far beyond what a slow machine needs."""
 ROUNDS = 30
 
@@ -280,9 +280,10 @@ class Peer:
                 assert time.monotonic() < ends, f"{self.name}: never came about\n{latest}"
         raise AssertionError(f"{self.name}: the daemon ended\n{latest}\n{self.program.stderr}")
 
-    def tree(self) -> Tree:
-        """What is in its folder."""
-        return read_tree(self.folder)
+    def tree(self, but: str | None = None) -> Tree:
+        """What is in its folder, but for what is in one directory."""
+        found = read_tree(self.folder)
+        return found if but is None else {path: one for path, one in found.items() if not path.startswith(f"{but}/")}
 
 
 class Fleet:
@@ -314,8 +315,11 @@ class Fleet:
         self.settle()
         return (first, *others)
 
-    def settle(self, *, problems: bool = False) -> Tree:
-        """Wait until all running devices are in step with each other and their folders are equal; the tree."""
+    def settle(self, *, problems: bool = False, but: str | None = None) -> Tree:
+        """Wait until all running devices are in step with each other and their folders are equal; the tree.
+
+        `but`: a directory in which they may differ.
+        """
         running = [peer for peer in self.peers if peer.programs and peer.program.process.poll() is None]
         states: list[messages.WorkspaceStatus] = []
         for _ in range(ROUNDS):
@@ -323,7 +327,7 @@ class Fleet:
                 peer.wait(problems=problems)
             states = [peer.workspace for peer in running]
             if len({state.cursor for state in states}) == 1 and all(state.cursor == state.head for state in states):
-                trees = [peer.tree() for peer in running]
+                trees = [peer.tree(but) for peer in running]
                 if all(tree == trees[0] for tree in trees):
                     return trees[0]
         states_shown = "\n".join(str(peer.status()) for peer in running)
@@ -368,10 +372,8 @@ def open_fleet() -> Iterator[Fleet]:
             with as_their_user():
                 yield fleet
             fleet.check_logs()
-        except BaseException:
-            _keep(fleet)
-            raise
         finally:
+            _keep(fleet)
             fleet.end()
 
 
