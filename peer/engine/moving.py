@@ -138,12 +138,12 @@ class Mover:
         return any(entry in lane.waiting or entry in lane.under_way for lane in self._up)
 
     def fetching(self, entry: EntryId, version: ChangeId) -> bool:
-        """Whether this version waits to be fetched or is being fetched."""
+        """Whether this version waits to be fetched, is being fetched, or has just been."""
         for lane in self._down:
             for job in (lane.waiting.get(entry), lane.under_way.get(entry)):
                 if job is not None and job.version == version:
                     return True
-        return False
+        return any(job.entry == entry and job.version == version for job, _ in self.fetched)
 
     def pending(self) -> tuple[int, int, int, int]:
         """Files and bytes going up, files and bytes coming down."""

@@ -17,25 +17,27 @@ def status_of(device: Device) -> dict[str, Any]:
 
 
 def settle(devices: Sequence[Device], deadline_s: float = 600.0) -> None:
-    """Return once every device has said that it is done, and all are at the same place of the journal.
+    """Return once every device has said that it is done, and all have been at the same place of the journal all along.
 
-    A device does not know of what has not reached the coordinator yet, so they are asked in turn until a whole round
-    finds all of them where the others are. Raises `NotShown` if that takes longer than `deadline_s`.
+    A device does not know of what has not reached the coordinator yet, and what has reached it may not be applied when
+    its place is asked for: so they are asked in turn until a whole round of answers found all of them at one place that
+    they were at before it. Raises `NotShown` if that takes longer than `deadline_s`.
     """
     ends = time.monotonic() + deadline_s
+    before: set[tuple[str, int]] = set()
     while True:
-        places = []
         for device in devices:
             left_s = max(1.0, ends - time.monotonic())
             args = ["shoal", "--home", str(device.home), "wait", "--durable", "--timeout", f"{left_s:.0f}"]
             code, out, err = run_program(args, deadline_s=left_s + 30)
             demand(code == 0, f"`shoal wait` on {device.name} ended with {code}: {out}{err}{_problems(device)}")
+        places = set()
         for device in devices:
-            status = status_of(device)
-            places += [(each["id"], each["cursor"]) for each in status["workspaces"]]
-            places += [(each["id"], each["head"]) for each in status["workspaces"]]
-        if len(set(places)) == 1:
+            for each in status_of(device)["workspaces"]:
+                places |= {(each["id"], each["cursor"]), (each["id"], each["head"])}
+        if len(places) == 1 and places == before:
             return
+        before = places
         if time.monotonic() > ends:
             raise NotShown(f"the devices were not in step after {deadline_s:.0f} s: {places}")
 
