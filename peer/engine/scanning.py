@@ -5,7 +5,7 @@ Directories, symlinks, renames and disappearances are written at once; a file wh
 plan, never a byte.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from crypto.digest import link_digest
 from peer.disk.private import check_root
 from peer.engine.context import Context
 from peer.engine.known import KINDS, KnownFiles
+from peer.engine.twins import rename_twins
 from peer.fingerprint import DiskKind, Path
 from peer.planner.operations import PARKED
 from peer.planner.trees import Attributes, Content, LocalNode, Node
@@ -25,7 +26,7 @@ from peer.scan.findings import (
     WatchEvent,
     WatchLimit,
 )
-from peer.scan.identity import Assigned, Identified
+from peer.scan.identity import Assigned, Identified, Twin
 from peer.scan.ignore import IGNORE_NAME
 from peer.scan.settle import Settling
 from peer.scan.stock import Stock, take_stock
@@ -178,6 +179,8 @@ class Scanner:
             self._rescan.add(())
             return trouble
         self._report(stock, trees)
+        if stock.identified.twins:
+            await self._part(stock.identified.twins)
         return await machine.database_work.run(self._write, stock.identified)
 
     def _take_due(self, now_s: float, trees: set[Path]) -> tuple[list[Path], frozenset[Path]]:
@@ -245,9 +248,14 @@ class Scanner:
             problems.put(_text(path), "special_file", "sockets, pipes and devices are not synced")
         for path in stock.identified.bad_names:
             problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
-        for twin in stock.identified.twins:
+
+    async def _part(self, twins: Sequence[Twin]) -> None:
+        """Give names that are equal after NFC to one thing each."""
+        together = await self._context.machine.disk_work.run(rename_twins, self._context.root, twins)
+        for twin in together:
             message = f"its name equals {_text(twin.stays)} in Unicode: rename one of them"
-            problems.put(_text(twin.other), "name_clash", message)
+            self._context.problems.put(_text(twin.other), "name_clash", message)
+        self._rescan |= {twin.other[:-1] for twin in twins if twin not in together}
 
     # --- writing ---------------------------------------------------------------------------------------
 

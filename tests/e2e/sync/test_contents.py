@@ -75,6 +75,25 @@ def test_a_name_in_another_unicode_form_stays_as_it_is_on_its_disk(duo: Duo) -> 
     assert (at / "re\u0301sume\u0301").read_bytes() == b"two, longer"
 
 
+def test_of_two_names_that_are_equal_in_unicode_one_is_renamed_everywhere(duo: Duo) -> None:
+    at, there = duo.red.folder / "twins", duo.blue.folder / "twins"
+    at.mkdir()
+    (at / "r\u00e9sum\u00e9.txt").write_bytes(b"composed")
+    duo.fleet.settle()
+    (at / "re\u0301sume\u0301.txt").write_bytes(b"decomposed")
+    (at / "e\u0301").mkdir()
+    (at / "\u00e9").mkdir()
+    (at / "e\u0301" / "in").write_bytes(b"in")
+    duo.fleet.settle()
+    assert read_contents(there) == {
+        "r\u00e9sum\u00e9.txt": b"composed",
+        "r\u00e9sum\u00e9 (Unicode twin).txt": b"decomposed",
+        "\u00e9": None,
+        "\u00e9 (Unicode twin)": None,
+        "\u00e9 (Unicode twin)/in": b"in",
+    }
+
+
 def test_five_thousand_files_in_one_directory(duo: Duo) -> None:
     at = duo.red.folder / "many"
     at.mkdir()
