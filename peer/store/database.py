@@ -86,7 +86,7 @@ def open_database(path: Path | None) -> Iterator[Database]:
             driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
             driver.execute("PRAGMA journal_mode=WAL")
             driver.execute("PRAGMA synchronous=FULL")
-            driver.execute("PRAGMA cache_size=-4096")
+            driver.execute("PRAGMA cache_size=-2048")
             driver.execute("PRAGMA temp_store=MEMORY")
             (version,) = driver.execute("PRAGMA user_version").fetchone()
             if version == 0:

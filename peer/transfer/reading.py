@@ -21,7 +21,7 @@ from peer.fingerprint import DiskKind, Fingerprint, Path
 from protocol import limits
 from protocol.ids import ChunkId
 
-BATCH_BYTES: Final = 4 * limits.MIB
+BATCH_BYTES: Final = 2 * limits.MIB
 """How much is read in one call: enough to make the hop to a thread cheap, little enough to hold a few at once."""
 BATCH_FILES: Final = 500
 _STREAM_FROM_BYTES: Final = limits.MIB
