@@ -502,5 +502,9 @@ class WorkspaceEngine:
         await context.machine.database_work.run(self.proposer.accepted, sent)
         done = {one.entry for one in sent.proposals}
         self._proposals = [one for one in self._proposals if one.entry not in done]
+        if not self._proposals:
+            # Something may have waited for these to be in the journal, such as a copy of what was also moved.
+            self._plan_due = True
+            context.signal.set()
         context.problems.clear("", "bad_change", "quota", "server_full")
         context.changed()
