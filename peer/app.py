@@ -1,5 +1,7 @@
 """Putting a device together. The only place, beside the simulator's world, that names real machine parts."""
 
+import logging
+
 import msgspec
 import trio
 
@@ -9,7 +11,7 @@ from peer.control.server import serve_control
 from peer.disk.real import LinuxFilesystem
 from peer.engine.context import Machine
 from peer.engine.device import DeviceEngine
-from peer.home import Home, Identity
+from peer.home import Home, HomeError, Identity
 from peer.link.coordinator import CoordinatorClient, SignedIn
 from peer.link.network import TrioNetwork
 from peer.machine import SystemClock, SystemEntropy, ThreadOffload
@@ -27,7 +29,10 @@ async def run_device(home: Home, *, task_status: trio.TaskStatus[None] = trio.TA
     keys = DeviceKeys.from_seed(identity.device_seed)
 
     def signed_in(session: SignedIn) -> None:
-        _keep_addresses(home, session)
+        try:
+            _keep_addresses(home, session)
+        except HomeError as error:  # they are told again at the next login
+            logging.getLogger("shoal").warning("the coordinator's addresses are not kept: %s", error)
 
     client = CoordinatorClient(
         addresses=identity.addresses,

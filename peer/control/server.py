@@ -1,5 +1,6 @@
 """The daemon's end of the control socket. Owns the socket, who may use it, and the lines on it; `answers` decides."""
 
+import logging
 import os
 import socket
 import struct
@@ -16,6 +17,7 @@ REQUEST_BYTES: Final = 64 * 1024
 CONNECTIONS: Final = 64
 _CREDENTIALS: Final = struct.Struct("3i")
 
+_log = logging.getLogger("shoal.control")
 _decoder = msgspec.json.Decoder(AnyRequest)
 _encoder = msgspec.json.Encoder()
 
@@ -63,16 +65,27 @@ async def _handle(stream: trio.SocketStream, answer: Answer) -> None:
                 return
             try:
                 request = _decoder.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 await stream.send_all(_line(Failure(message="the daemon does not know this request: upgrade both")))
                 return
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_end_with_client, stream, nursery.cancel_scope)
-                async for reply in answer(request):
-                    await stream.send_all(_line(reply))
+                await _answer(stream, answer, request)
                 nursery.cancel_scope.cancel()
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
+
+
+async def _answer(stream: trio.SocketStream, answer: Answer, request: AnyRequest) -> None:
+    """Send the answers. One that fails by a bug is said and logged: the device goes on."""
+    try:
+        async for reply in answer(request):
+            await stream.send_all(_line(reply))
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        raise
+    except Exception:
+        _log.exception("a request of kind %s failed", type(request).__name__)
+        await stream.send_all(_line(Failure(message="the daemon failed at this: see its log")))
 
 
 async def _end_with_client(stream: trio.SocketStream, scope: trio.CancelScope) -> None:

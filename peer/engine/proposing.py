@@ -282,10 +282,15 @@ class Proposer:
         with database.transaction():
             database.run("DELETE FROM outbox WHERE w = ?", (w,))
 
-    def accepted(self, sent: Sent) -> None:
-        """The journal has taken the commit, and its rows are stored: advance the synced tree."""
+    def accepted(self, sent: Sent) -> bool:
+        """Advance the synced tree; False, and nothing is done, where the commit is not in the verified journal.
+
+        What the coordinator says is not enough: a base ahead of the journal would have older bytes put over newer ones.
+        """
         context = self._context
         database = context.machine.database
+        if context.journal.accepted(sent.digest) is None:
+            return False
         with database.transaction():
             for one, change in zip(sent.proposals, sent.changes, strict=True):
                 effects.accept_synced(context.trees, one, change)
@@ -293,6 +298,7 @@ class Proposer:
                     context.contents.forget_manifests([one.node.content.digest])
             context.trees.settle_agreed([one.entry for one in sent.proposals])
             database.run("DELETE FROM outbox WHERE w = ?", (context.record.w,))
+        return True
 
 
 def _blocks(manifest: FlatManifest | None) -> dict[bytes, int]:

@@ -67,7 +67,6 @@ class Scanner:
         self._unwatched: set[Path] = set()
         self._rescan_at_s = 0.0
         self._unreadable: dict[Path, str] = {}
-        self.root_gone = False
         self.reading: dict[EntryId, Assigned] = {}
         """Files found whose content is not known yet, by entry."""
         self._renamed: dict[EntryId, EntryId] = {}
@@ -100,7 +99,6 @@ class Scanner:
                     "then what it cannot watch is scanned every 30 seconds",
                 )
             case RootGone():
-                self.root_gone = True
                 self._rescan.add(())
         self._context.signal.set()
 

@@ -475,8 +475,7 @@ class WorkspaceEngine:
         match answer.outcome:
             case Outcome.ACCEPTED:
                 assert answer.accepted is not None
-                await self._accepted(sent, answer.accepted)
-                return True
+                return await self._accepted(sent, answer.accepted)
             case Outcome.BEHIND:
                 self._pull_due = self._plan_due = True
                 context.signal.set()
@@ -490,7 +489,7 @@ class WorkspaceEngine:
                 self._retry_in(30.0)
         return False
 
-    async def _accepted(self, sent: Sent, accepted: CommitAccepted) -> None:
+    async def _accepted(self, sent: Sent, accepted: CommitAccepted) -> bool:
         context = self.context
         self.feed.head.seq = max(self.feed.head.seq, accepted.seq)
         if accepted.seq == context.journal.workspace.seq + 1:
@@ -499,7 +498,10 @@ class WorkspaceEngine:
             self.feed.touched = before
         elif accepted.seq > context.journal.workspace.seq:
             await self.feed.pull()
-        await context.machine.database_work.run(self.proposer.accepted, sent)
+        if not await context.machine.database_work.run(self.proposer.accepted, sent):
+            self._pull_due = self._plan_due = True
+            self._retry_in(RETRY_S)
+            return False
         done = {one.entry for one in sent.proposals}
         self._proposals = [one for one in self._proposals if one.entry not in done]
         if not self._proposals:
@@ -508,3 +510,4 @@ class WorkspaceEngine:
             context.signal.set()
         context.problems.clear("", "bad_change", "quota", "server_full")
         context.changed()
+        return True

@@ -34,10 +34,10 @@ class Database:
         self._driver.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._driver.commit()
         except BaseException:
             self._driver.rollback()
             raise
-        self._driver.commit()
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""

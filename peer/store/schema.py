@@ -162,7 +162,6 @@ local = sa.Table(
     sa.Column("copy_base", sa.LargeBinary),
     *(sa.Column(name, sa.Integer) for name in _fingerprint_columns),
     sa.Index("local_name", "w", "parent", "name"),
-    sa.Index("local_disk_name", "w", "parent", "disk_name"),
     sa.Index("local_inode", "w", "f_inode", "f_device"),
     sa.Index("local_intended", "w", "intended_parent"),
     sqlite_with_rowid=False,

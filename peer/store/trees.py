@@ -121,10 +121,6 @@ class TreeStore:
         """Parked entries that are meant to go under `parent`."""
         return self._entries("SELECT entry FROM local WHERE w = ? AND intended_parent = ?", parent)
 
-    def local_on_disk(self, parent: EntryId, disk_name: str) -> EntryId | None:
-        """The local child of that name on disk."""
-        return self._named("SELECT entry FROM local WHERE w = ? AND parent = ? AND disk_name = ?", parent, disk_name)
-
     def local_with_inode(self, device: int, inode: int) -> list[EntryId]:
         """Entries last seen with that inode."""
         rows = self._db.all(
@@ -269,7 +265,7 @@ def _node(entry: EntryId, row: Sequence[Any], deleted: bool) -> Node:
         parent,
         name,
         None if digest is None else Content(digest, size),
-        Attributes(bool(executable), mtime_ns) if kind is Kind.FILE else None,
+        Attributes(bool(executable), mtime_ns) if kind is Kind.FILE and digest is not None else None,
         deleted,
     )
 
