@@ -45,7 +45,7 @@ from peer.control.messages import (
 from peer.engine import browse, report
 from peer.engine.device import DeviceEngine, Unreachable
 from peer.engine.folders import CannotDo
-from peer.engine.mounted import MountedWorkspace
+from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.store.workspaces import Record
 from protocol.ids import EntryId
 from protocol.model import Role
@@ -141,7 +141,7 @@ class Answers:
         chosen = await self._waited_for(request.path)
         with trio.move_on_after(float("inf") if request.timeout_s is None else request.timeout_s) as scope:
             for one in chosen:
-                while one.engine is None and not one.problems.has("root_missing", "root_replaced"):
+                while one.engine is None and not one.ended.is_set() and not one.problems.has(*HINDRANCES):
                     await self._device.wait_changed()
                 if one.engine is not None:
                     one.engine.look_anew()
@@ -157,7 +157,7 @@ class Answers:
         """Whether it is in step, or can go no further."""
         engine = one.engine
         if engine is None:
-            return one.problems.has("root_missing", "root_replaced")
+            return one.ended.is_set() or one.problems.has(*HINDRANCES)
         return engine.stopped or engine.waits or (engine.is_in_step and engine.context.online)
 
     async def _waited_for(self, path: str | None) -> list[MountedWorkspace]:

@@ -83,7 +83,7 @@ async def _answer(stream: trio.SocketStream, answer: Answer, request: AnyRequest
             await stream.send_all(_line(reply))
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 - a request of one command must not end the device
         _log.exception("a request of kind %s failed", type(request).__name__)
         await stream.send_all(_line(Failure(message="the daemon failed at this: see its log")))
 

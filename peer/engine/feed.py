@@ -48,7 +48,7 @@ class Feed:
 
     async def pull(self) -> Pulled:
         """Read the journal up to its head."""
-        context = self._context
+        context, handed_back_to = self._context, -1
         while True:
             state = context.journal.workspace
             request = JournalRequest(context.record.workspace, state.seq, state.log_hash)
@@ -60,7 +60,10 @@ class Feed:
                 case Refusal():
                     return self._refused(reply)
                 case CursorUnknown():
-                    return await self._cursor_unknown(reply)
+                    ended = await self._cursor_unknown(reply)
+                    if ended is not None or reply.head_seq <= handed_back_to:
+                        return ended or Pulled.AGAIN  # it took what it was handed, and did not go on
+                    handed_back_to = reply.head_seq
                 case JournalPage():
                     self.head.seq = max(self.head.seq, reply.head_seq)
                     if not await self.take(reply.rows):
@@ -84,6 +87,8 @@ class Feed:
         context = self._context
         taken = await context.machine.database_work.run(self._take, rows)
         self.touched.update(taken.touched)
+        for entry in taken.touched:
+            context.problems.clear(f"entry {entry.hex()[:8]}", "bad_change")
         for bad in taken.bad:
             name = f"entry {bad.entry.hex()[:8]}"
             message = f"a change by device {bad.device.hex()[:8]} is not to be believed ({bad.reason})"
@@ -129,7 +134,8 @@ class Feed:
 
     # --- a journal that went back, or forked -------------------------------------------------------------
 
-    async def _cursor_unknown(self, reply: CursorUnknown) -> Pulled:
+    async def _cursor_unknown(self, reply: CursorUnknown) -> Pulled | None:
+        """None where something was handed back, and the journal is to be asked again."""
         context = self._context
         prefix = reply.hash_at is None and await context.machine.database_work.run(
             context.journal.head_known, reply.head_seq, reply.head_hash
@@ -145,14 +151,14 @@ class Feed:
         )
         return await self._hand_back(reply.head_seq)
 
-    async def _hand_back(self, after: int) -> Pulled:
+    async def _hand_back(self, after: int) -> Pulled | None:
         context = self._context
         rows = await context.machine.database_work.run(self._rows_after, after)
         try:
             reply = await context.machine.client.request(HandBack(context.record.workspace, tuple(rows)))
         except LinkError:
             return Pulled.UNREACHABLE
-        return Pulled.AGAIN if isinstance(reply, Refusal) else await self.pull()
+        return Pulled.AGAIN if isinstance(reply, Refusal) else None
 
     def _rows_after(self, seq: int) -> list[JournalRow]:
         context = self._context

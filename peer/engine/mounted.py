@@ -1,8 +1,11 @@
 """A workspace that belongs to a folder here. Owns opening the folder, looking for it where it is gone, and running the
 engine while it is there."""
 
+import errno
 import fcntl
+import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +28,15 @@ from protocol.messages import Poke
 
 LOOK_S: Final = 2.0
 """How often a folder that is gone is looked for."""
+FAILED_S: Final = 10.0
+"""How long a workspace rests after the disk or the local database failed it."""
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+
+_log = logging.getLogger("shoal.engine")
+
+
+HINDRANCES: Final = ("root_missing", "root_replaced", "disk_full", "unreadable")
+"""Problems of a whole workspace for which no engine runs."""
 
 
 class MountedWorkspace:
@@ -65,15 +77,22 @@ class MountedWorkspace:
         try:
             with self.scope:
                 while True:
+                    wait_s = LOOK_S
                     try:
                         await self._run_open()
                     except* RootLost as lost:
                         trouble = _first(lost)
                         self.problems.put("", trouble.code, trouble.message)
-                        self.begun.set()
+                    except* (OSError, sqlite3.OperationalError) as failed:
+                        # Rows that were not written may have been counted on: all is read anew by another engine.
+                        code, message = _judge(_first_of(failed))
+                        _log.warning("workspace %s: %s", self.record.workspace.hex()[:8], message)
+                        self.problems.put("", code, message)
+                        wait_s = FAILED_S
+                    self.begun.set()
                     self.engine = None
                     self._changed()
-                    await self._machine.clock.sleep(LOOK_S)
+                    await self._machine.clock.sleep(wait_s)
         finally:
             self.begun.set()
             self.ended.set()
@@ -87,7 +106,7 @@ class MountedWorkspace:
                 raise RootLost(root_trouble(root, record.folder))
             with lock_folder(Path(record.folder)):
                 await machine.disk_work.run(recover, root)
-                self.problems.clear("", "root_missing", "root_replaced")
+                self.problems.clear("", *HINDRANCES)
                 engine = await machine.database_work.run(self._make_engine, root)
                 self.engine = engine
                 async with trio.open_nursery() as nursery:
@@ -132,8 +151,22 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 
 def _first(group: BaseExceptionGroup[RootLost]) -> RootTrouble:
+    error = _first_of(group)
+    assert isinstance(error, RootLost)
+    return error.trouble
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, RootLost)
-    return error.trouble
+    return error
+
+
+def _judge(error: BaseException) -> tuple[str, str]:
+    """The problem's code, and what to say of it."""
+    again = f"it is tried again every {FAILED_S:.0f} seconds"
+    full = isinstance(error, OSError) and error.errno in _NO_SPACE
+    if full or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return "disk_full", f"there is no space left ({error}): free some; {again}"
+    return "unreadable", f"the disk or the local database failed ({error}): {again}"
