@@ -74,11 +74,7 @@ class WorkspaceEngine:
         self._pull_due = True
         self._plan_due = True
         self._proposals: list[ProposeChange] = []
-        # Before these moments (monotonic) nothing is sent, proposed or fetched again that did not work.
         self._uploads_from_s = 0.0
-        self._proposals_from_s = 0.0
-        self._fetches_from_s: dict[EntryId, float] = {}
-        self._behind_at = -1
         self._answer = Answer()
         self._retry_at_s: float | None = None
         self._scanned = False
@@ -95,7 +91,7 @@ class WorkspaceEngine:
         """The journal may have moved."""
         if poke is None:
             self._pull_due = True
-        elif not self.stopped:
+        else:
             self._pokes.append(poke)
         self.settled = False
         self.context.signal.set()
@@ -162,9 +158,7 @@ class WorkspaceEngine:
     def _next_s(self) -> float | None:
         """In how many seconds there is something to do without any news."""
         now_s = self.context.machine.clock.monotonic_s()
-        times = [self._retry_at_s]
-        if not self.context.problems.has("history_went_back"):
-            times.append(self.scanner.next_due_s())
+        times = [self.scanner.next_due_s(), self._retry_at_s]
         if not self.stopped:
             times.append(self.executor.next_retry_s())
         due = [one for one in times if one is not None]
@@ -221,11 +215,8 @@ class WorkspaceEngine:
                 case Changed():
                     if self.scanner.stop_reading(job.file):
                         self.scanner.look_again(path)
-                    else:
-                        self._rest_uploads(1.0)
                 case Failed(code=code, message=message):
                     if not self.scanner.stop_reading(job.file):
-                        self._rest_uploads(RETRY_S)
                         continue
                     code = "unreadable" if code == "io_error" else code
                     self.context.problems.put("/".join(path), code, f"{message}: it is tried again when it changes")
@@ -234,14 +225,10 @@ class WorkspaceEngine:
                         self.mover.put_up([Up(job.file, send=False)])
                     if failure.refusal is not None:
                         self._refused_blocks(failure.refusal.value, failure.message)
-                    self._rest_uploads(RETRY_S)
+                    self._uploads_from_s = self.context.machine.clock.monotonic_s() + RETRY_S
+                    self._retry_in(RETRY_S)
         await self.context.machine.database_work.run(self._write_read, good, sent)
         self._plan_due = True
-
-    def _rest_uploads(self, seconds: float) -> None:
-        """What was read for a proposal could not be sent: leave it for a while."""
-        self._uploads_from_s = self.context.machine.clock.monotonic_s() + seconds
-        self._retry_in(seconds)
 
     def _write_read(self, good: list[tuple[Assigned, Ingested]], sent: list[Ingested]) -> None:
         self.scanner.put_read(good)
@@ -269,26 +256,21 @@ class WorkspaceEngine:
                         ready.append(Ready(operation, temp, result.request.manifest))
                     else:
                         unused.append(temp)
-                case NotFetched():
-                    self._rest_fetch(entry, RETRY_S)
+                case NotFetched(message=message):
+                    self._retry_in(RETRY_S)
                 case Missing(code=code):
                     self._trouble_at(
                         entry, code, "the coordinator does not have its blocks: it comes when somebody has"
                     )
-                    self._rest_fetch(entry, 30.0)
+                    self._retry_in(30.0)
                 case Bad(code=code, message=message) | NotWritten(code=code, message=message):
                     code = "unreadable" if code == "io_error" else code
                     self._trouble_at(entry, code, f"{message}: tried again every 20 seconds")
-                    self._rest_fetch(entry, 20.0)
+                    self._retry_in(20.0)
         if unused:
             await self.context.machine.disk_work.run(self._discard, unused)
         if ready:
             await self.executor.write(ready)
-
-    def _rest_fetch(self, entry: EntryId, seconds: float) -> None:
-        """A version could not be had: leave it for a while."""
-        self._fetches_from_s[entry] = self.context.machine.clock.monotonic_s() + seconds
-        self._retry_in(seconds)
 
     def _discard(self, temps: list[str]) -> None:
         for temp in temps:
@@ -316,7 +298,6 @@ class WorkspaceEngine:
                 if pulled is not Pulled.STOPPED:
                     self._retry_in(RETRY_S)
                 if pulled is Pulled.AGAIN and self.context.problems.has("history_went_back"):
-                    self.begun.set()
                     return False
             else:
                 await self.context.machine.database_work.run(self.proposer.drop_outbox)
@@ -456,13 +437,7 @@ class WorkspaceEngine:
     def _order_downloads(self) -> None:
         # What is being read may turn out to be the very version: then nothing need be fetched.
         reading = {(one.parent, one.name) for one in self.scanner.reading.values()}
-        now_s = self.context.machine.clock.monotonic_s()
-        self._fetches_from_s = {one: from_s for one, from_s in self._fetches_from_s.items() if from_s > now_s}
-        waiting = [
-            one
-            for one in self.executor.waiting.values()
-            if (one.parent, one.name) not in reading and one.entry not in self._fetches_from_s
-        ]
+        waiting = [one for one in self.executor.waiting.values() if (one.parent, one.name) not in reading]
         self.mover.drop_waiting_down({one.entry: one.version for one in waiting})
         self.mover.put_down(
             [
@@ -477,9 +452,9 @@ class WorkspaceEngine:
     async def _propose(self) -> None:
         """Commit what is ready, until something else wants to be looked at."""
         context = self.context
-        begun_s = context.machine.clock.monotonic_s()
-        if not context.online or begun_s < self._proposals_from_s:
+        if not context.online:
             return
+        begun_s = context.machine.clock.monotonic_s()
         commits, to_send = await context.machine.database_work.run(self.proposer.ready, self._proposals)
         if to_send and context.machine.clock.monotonic_s() >= self._uploads_from_s:
             self.mover.put_up(to_send)
@@ -497,28 +472,20 @@ class WorkspaceEngine:
         """Send one commit; True where it is in the journal now."""
         context = self.context
         answer = await self.proposer.send(sent)
-        now_s = context.machine.clock.monotonic_s()
         match answer.outcome:
             case Outcome.ACCEPTED:
                 assert answer.accepted is not None
                 return await self._accepted(sent, answer.accepted)
             case Outcome.BEHIND:
                 self._pull_due = self._plan_due = True
-                seq = context.journal.workspace.seq
-                if self._behind_at == seq:  # reading the journal did not help the last time
-                    self._proposals_from_s = now_s + RETRY_S
-                    self._retry_in(RETRY_S)
-                self._behind_at = seq
                 context.signal.set()
             case Outcome.UNREACHABLE | Outcome.LATER:
                 self._pull_due = True
-                self._proposals_from_s = now_s + RETRY_S
                 self._retry_in(RETRY_S)
             case Outcome.REFUSED:
                 code = "quota" if "quota" in answer.message else "bad_change"
                 context.problems.put("", code, f"{answer.message}: it is tried again every 30 seconds")
                 self._pull_due = True
-                self._proposals_from_s = now_s + 30.0
                 self._retry_in(30.0)
         return False
 
