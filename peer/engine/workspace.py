@@ -380,6 +380,8 @@ class WorkspaceEngine:
             and not self.mover.read
             and not self.mover.fetched
         )
+        if self.settled:
+            self._answer = Answer()  # what it was given for is done
 
     async def _plan_anew(self) -> None:
         """Make a plan and carry out what needs no transfer; what else it wants is kept, the plan is not."""
@@ -397,7 +399,7 @@ class WorkspaceEngine:
     def _make_plan(self) -> Plan:
         context = self.context
         context.trees.load_differing()
-        answer, self._answer = self._answer, Answer()
+        answer = self._answer
         made = plan(
             context.trees,
             Policy(
