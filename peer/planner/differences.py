@@ -20,14 +20,15 @@ class Item:
 
     `r`, `b`, `l` are the remote value (None unless the entry lives in the target by what the journal says alone), the
     synced base, and the local value (a parked entry where it is meant to be; the base where the disk says nothing).
+    `came_out`: it went here with its directory, out of which the journal had moved it; it has no base any more.
     `place` is where the entry is on disk now. `from_local`: the target's location is the local one. `forks`: both sides
     changed the content, so that the local one becomes the item `fork`.
     """
 
     __slots__ = (
-        "absent", "adopted_from", "alive", "attributes", "b", "content", "copy_of", "entry", "fork", "fork_of", "forks",
-        "from_local", "frozen", "kind", "l", "lasting", "live", "local", "name", "parent", "place", "r", "remote",
-        "synced", "undone",
+        "absent", "adopted_from", "alive", "attributes", "b", "came_out", "content", "copy_of", "entry", "fork",
+        "fork_of", "forks", "from_local", "frozen", "kind", "l", "lasting", "live", "local", "name", "parent", "place",
+        "r", "remote", "synced", "undone",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class Item:
         self.l: Node | None = None
         self.place: Place | None = None
         self.absent = False
+        self.came_out = False
         self.frozen = False
         if local is not None:
             node = local.node
@@ -101,6 +103,7 @@ class Differences:
         self.adopted: dict[EntryId, EntryId] = {}
         self._live: dict[EntryId, bool] = {ROOT: True}
         self._lasting: dict[EntryId, bool] = {ROOT: True}
+        self._came_out: dict[EntryId, bool] = {}
         self._gather()
 
     def _gather(self) -> None:
@@ -137,6 +140,8 @@ class Differences:
             item.frozen = True
             if item.l is None and item.b is not None:
                 item.l, item.place = item.b, (item.b.parent, item.b.name)
+        if item.b is not None and item.l is None and item.r is not None and self.came_out(entry):
+            item.b, item.came_out, item.undone = None, True, "deleted"
         if item.remote is not None and not item.remote.usable:
             self._without_bad_content(item)
         return item
@@ -202,6 +207,42 @@ class Differences:
             memo[passed] = value
             entry = passed
         return value
+
+    def came_out(self, entry: EntryId) -> bool:
+        """Whether an entry went here together with its directory, out of which the journal had moved it, or what it is
+        in: then the deletion was not meant for it. So it is of one that the journal lets live and this disk forgot."""
+        memo, value = self._came_out, False
+        path: dict[EntryId, None] = {}
+        while entry not in memo and entry not in path:
+            path[entry] = None
+            row = self.trees.remote(entry)
+            if row is None or not self.lasting(entry) or not self._is_gone(entry):
+                break
+            base = self._base(entry)
+            if base is None or (row.node.parent, row.node.name) != (base.parent, base.name):
+                value = base is None or self._goes_along(base.parent)
+                break
+            entry = base.parent
+        value = memo.get(entry, value)
+        for passed in path:
+            memo[passed] = value
+        return value
+
+    def _goes_along(self, parent: EntryId) -> bool:
+        """Whether a directory went here, rather than only what was in it. What the journal ended and this disk forgot
+        says nothing: then it went here because the journal said so."""
+        return self._is_gone(parent) and (self._base(parent) is not None or self.lasting(parent))
+
+    def _base(self, entry: EntryId) -> Node | None:
+        row = self.trees.synced(entry)
+        return None if row is None or row.base.deleted else row.base
+
+    def _is_gone(self, entry: EntryId) -> bool:
+        """Whether an entry is not on disk, and not by design."""
+        if entry == ROOT or self.trees.local(entry) is not None:
+            return False
+        row = self.trees.synced(entry)
+        return row is None or not row.absent_by_design
 
     def _outlives_as_directory(self, entry: EntryId) -> bool:
         item = self._item(entry)

@@ -85,14 +85,26 @@ def accept(trees: MemoryTrees, proposal: ProposeChange, change: ChangeId, seq: i
 
 
 def accept_synced(trees: ChangingTrees, proposal: ProposeChange, change: ChangeId) -> None:
-    """The part of `accept` that concerns the synced tree."""
+    """The part of `accept` that concerns the synced tree. A directory's deletion takes the bases of all that went with
+    it: what the journal had moved out of it in the meantime would look deleted by itself."""
     if proposal.node.deleted:
-        trees.drop_synced((proposal.entry,))
+        trees.drop_synced(_went_with(trees, proposal.entry))
     elif proposal.agreed is not None:
         agreed = proposal.agreed
         if agreed.content is not None:
             agreed = replace(agreed, content_base=change)
         _agree(trees, proposal.entry, proposal.node.kind, agreed)
+
+
+def _went_with(trees: ChangingTrees, entry: EntryId) -> list[EntryId]:
+    """The entry and all that was synced below it and is on disk neither there nor elsewhere."""
+    found = [entry]
+    for above in found:
+        for one in trees.synced_children(above):
+            row = trees.synced(one)
+            if row is not None and not row.absent_by_design and trees.local(one) is None:
+                found.append(one)
+    return found
 
 
 def _present(row: Row | None) -> Row:

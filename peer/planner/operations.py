@@ -160,7 +160,7 @@ class MarkSynced:
 
 @dataclass(frozen=True, slots=True)
 class ForgetEntry:
-    """Drop the synced row: the entry is gone on both sides."""
+    """Drop the synced row: the entry is gone on both sides, or its absence here means nothing."""
 
     entry: EntryId
 

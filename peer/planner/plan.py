@@ -43,7 +43,7 @@ def plan(trees: Trees, policy: Policy) -> Plan:
     if not policy.may_write:
         withheld = proposals.changed | proposals.deleted
         proposals = Proposals()
-    waves = _waves(ordered, disk, proposals)
+    waves = _waves(found, ordered, disk, proposals)
     settled = _settled(found, disk, waves, withheld)
     return Plan(target, waves, tuple(names.conflicts), undone, (), tuple(sorted(withheld)), settled)
 
@@ -115,8 +115,11 @@ def _brakes(found: Differences, disk: DiskWaves, proposals: Proposals) -> tuple[
     )
 
 
-def _waves(ordered: list[Item], disk: DiskWaves, proposals: Proposals) -> tuple[tuple[Operation, ...], ...]:
-    """All waves: adoptions; places on disk; proposals; contents; removals; what is only recorded."""
+def _waves(
+    found: Differences, ordered: list[Item], disk: DiskWaves, proposals: Proposals
+) -> tuple[tuple[Operation, ...], ...]:
+    """All waves: bases that mean nothing any more; adoptions; places on disk; proposals; contents; removals; what is
+    only recorded."""
     touched = {
         operation.entry
         for wave in (*disk.places, disk.contents, *disk.removals, disk.absent)
@@ -125,6 +128,7 @@ def _waves(ordered: list[Item], disk: DiskWaves, proposals: Proposals) -> tuple[
     }
     touched.update(one.entry for wave in proposals.waves for one in wave if one.agreed is not None)
     adoptions: list[Operation] = []
+    forgotten: list[Operation] = [ForgetEntry(item.entry) for item in ordered if item.came_out]
     records: list[Operation] = list(disk.absent)
     for item in ordered:
         entry = item.entry
@@ -133,11 +137,27 @@ def _waves(ordered: list[Item], disk: DiskWaves, proposals: Proposals) -> tuple[
             adoptions.append(AdoptEntry(item.adopted_from, entry, agreed))
         elif agreed is not None:
             records.append(MarkSynced(entry, item.kind, agreed))
-        elif not item.alive and item.synced is not None and item.r is None and item.place is None:
+        elif _is_gone(item) and not _goes_with_directory(found, item, proposals.deleted):
             records.append(ForgetEntry(entry))
     proposed: list[list[Operation]] = [[*wave] for wave in proposals.waves]
-    waves = [adoptions, *disk.places, *proposed, disk.contents, *disk.removals, records]
+    waves = [forgotten, adoptions, *disk.places, *proposed, disk.contents, *disk.removals, records]
     return tuple(tuple(wave) for wave in waves if wave)
+
+
+def _is_gone(item: Item) -> bool:
+    """Whether only the synced tree still has an entry."""
+    return not item.alive and item.synced is not None and item.r is None and item.place is None
+
+
+def _goes_with_directory(found: Differences, item: Item, deleted: set[EntryId]) -> bool:
+    """Whether the base of an entry goes when the deletion of a directory that it was in is accepted."""
+    base = None if item.absent else item.b
+    while base is not None:
+        if base.parent in deleted:
+            return True
+        above = found.items.get(base.parent)
+        base = None if above is None or above.place is not None or above.absent else above.b
+    return False
 
 
 def _settled(

@@ -180,7 +180,7 @@ ROWS = [
     Row("deleted, moved", F, remove("f.txt"), move("f.txt", "n.txt"), just({})),
     Row("moved, deleted", F, move("f.txt", "n.txt"), remove("f.txt"), just({})),
     Row("tree deleted, file moved out", D, remove("d"), move("d/x", "x"), just({"x": b"x"})),
-    Row("file moved out, tree deleted", D, move("d/x", "x"), remove("d"), just({})),
+    Row("file moved out, tree deleted", D, move("d/x", "x"), remove("d"), just({"x": b"x"})),
     Row("tree deleted, file edited", D, remove("d"), put("d/x", b"late"), just({"d": None, "d/x": b"late"})),
     Row("file edited, tree deleted", D, put("d/x", b"early"), remove("d"), just({"d": None, "d/x": b"early"})),
     Row("tree deleted, file made", D, remove("d"), put("d/z", b"z"), just({"d": None, "d/z": b"z"})),

@@ -95,6 +95,7 @@ def check(tape: Tape, counts: Counter[str]) -> None:
     if not policy.rejected_deletions:
         check_fast_forward(trees, policy, made, there, here, counts)
     check_contents_kept(trees, made, counts)
+    check_moved_out(trees, policy, made, counts)
     check_unreadable(trees, policy, tape)
     if not policy.may_write:
         check_viewer(trees, policy, made, counts)
@@ -162,6 +163,38 @@ def check_contents_kept(trees: MemoryTrees, made: Plan, counts: Counter[str]) ->
         if node.content is not None and (synced is None or synced.base.content != node.content):
             assert node.content in contents, f"P4: {node} is lost"
     counts["P4"] += 1
+
+
+def check_moved_out(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter[str]) -> None:
+    """What one side moved out of a directory that the other deleted is there in the end, with all that is in it."""
+    target = target_nodes(trees, made)
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+
+    def moved(there: Node, base: Node) -> bool:
+        return (there.parent, there.name) != (base.parent, base.name)
+
+    for entry in live.keys() - trees.local_rows.rows.keys():
+        at, synced = entry, trees.synced(entry)
+        while synced is not None and not synced.absent_by_design and trees.local(at) is None:
+            if not moved(live[at], synced.base):
+                at = synced.base.parent
+                synced = trees.synced(at) if at in live else None
+                continue
+            above = synced.base.parent
+            old = trees.synced(above)
+            if trees.local(above) is None and old is not None and not old.absent_by_design:
+                assert entry in target, f"P14: {live[entry]} went with the directory that {live[at]} was moved out of"
+                counts["P14"] += 1
+            break
+    if not policy.may_write:
+        return
+    adopted = {one.local for wave in made.waves for one in wave if isinstance(one, AdoptEntry)}
+    for local in trees.local_rows:
+        row, synced, node = trees.remote(local.node.entry), trees.synced(local.node.entry), local.node
+        ended = row is not None and not row.node.deleted and node.entry not in live
+        if ended and synced is not None and moved(node, synced.base):
+            assert node.entry in target or node.entry in adopted, f"P14: {node} was moved out, and is deleted"
+            counts["P14"] += 1
 
 
 def check_viewer(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter[str]) -> None:
@@ -276,8 +309,10 @@ def _distance(trees: MemoryTrees, entry: EntryId, node: Node | None, there: Node
         total += 2 * (place != (node.parent, node.name))
         total += local.intended is not None or (local.node.parent, local.node.name) != (node.parent, node.name)
         total += 6 * (local.node.content != node.content) + (local.node.attributes != node.attributes)
-    elif synced is None or not synced.absent_by_design:
+    elif synced is None:
         total += 10
+    elif not synced.absent_by_design:
+        total += 15  # it looks deleted, which is farther away than never seen
     for side, missing in ((there, 4), (None if synced is None else synced.base, 4)):
         if side is None:
             total += missing

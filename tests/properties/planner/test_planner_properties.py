@@ -1,4 +1,4 @@
-"""P1 to P13 over generated histories; more of them by `python -P -m tests.properties.planner.bulk`."""
+"""P1 to P14 over generated histories; more of them by `python -P -m tests.properties.planner.bulk`."""
 
 from collections import Counter
 
@@ -73,6 +73,10 @@ def test_P12_a_viewers_device_proposes_nothing_and_destroys_nothing(held: Counte
 
 def test_P13_planning_the_differing_entries_equals_planning_everything(held: Counter[str]) -> None:
     assert held["P13"] > CASES / 2
+
+
+def test_P14_what_one_side_moved_out_of_a_directory_that_the_other_deleted_lives(held: Counter[str]) -> None:
+    assert held["P14"] > CASES / 40
 
 
 @pytest.mark.parametrize("name", list(regressions.ONE_DEVICE))

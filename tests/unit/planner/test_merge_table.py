@@ -12,6 +12,7 @@ from peer.planner.operations import (
 )
 from peer.planner.trees import Attributes
 from tests.properties.planner.edits import derive
+from tests.properties.planner.playing import play, steps_of
 from tests.unit.planner.story import COPY, DIRECTORY_COPY, T0, Story
 
 HOUR = 3600 * 10**9
@@ -50,7 +51,17 @@ def test_a_removed_directory_is_proposed_as_one_deletion() -> None:
     story.here.delete("d")
     assert story.settle() == {}
     assert len(story.operations(ProposeChange)) == 1
-    assert len(story.operations(ForgetEntry)) == 3
+    assert not story.operations(ForgetEntry), "their bases go with the directory's"
+    assert not list(story.trees.synced_rows)
+
+
+def test_what_somebody_moves_out_of_a_directory_while_its_deletion_is_under_way_lives() -> None:
+    story = Story().given(d=None, d__a=1, d__b=2)
+    story.here.delete("d")
+    steps = [step for step in steps_of(story.plan()) if isinstance(step[0], ProposeChange)]
+    story.there.move("d/a", "a")
+    play(story.trees, steps[0])
+    assert story.settle() == {"a": 1}
 
 
 def test_the_same_value_on_both_sides_is_adopted_and_nothing_moves() -> None:
@@ -233,7 +244,29 @@ def test_what_was_moved_out_there_of_a_directory_deleted_here_lives() -> None:
     story.there.move("d/e", "e")
     story.there.edit("e/b", 4)
     story.here.delete("d")
-    assert story.settle() == {"e": None, "e/b": 4}, "the delete wins over a pure move, the edit over the delete"
+    assert story.settle() == {"a": 1, "e": None, "e/b": 4}
+
+
+def test_what_was_moved_out_there_keeps_all_that_is_in_it_whatever_was_deleted_here() -> None:
+    story = Story().given(d=None, d__e=None, d__e__f=None, d__e__f__b=2, d__e__x=3)
+    story.there.move("d/e", "e")
+    story.there.move("e/x", "e/f/x")
+    story.here.delete("d")
+    assert story.settle() == {"e": None, "e/f": None, "e/f/b": 2, "e/f/x": 3}
+
+
+def test_what_was_moved_there_below_a_directory_deleted_here_lives_with_the_directory() -> None:
+    story = Story().given(d=None, d__a=1, d__b=2)
+    story.there.move("d/a", "d/c")
+    story.here.delete("d")
+    assert story.settle() == {"d": None, "d/c": 1}
+
+
+def test_what_was_deleted_alone_here_stays_deleted_though_it_was_moved_there() -> None:
+    story = Story().given(d=None, d__a=1, d__b=2)
+    story.there.move("d/a", "a")
+    story.here.delete("d/a")
+    assert story.settle() == {"d": None, "d/b": 2}
 
 
 def test_below_a_directory_deleted_there_only_what_changed_here_survives() -> None:
