@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from peer.ports import Clock
+from peer.problem_codes import MEANINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Problems:
 
     def put(self, path: str, code: str, message: str) -> None:
         """There is this problem; `since` stays that of its first mention."""
+        assert code in MEANINGS, f"{code} is no code that people are told of"
         known = self._all.get((path, code))
         since_ns = known.since_ns if known else self._clock.wall_ns()
         self._all[path, code] = Trouble(path, code, message, since_ns)

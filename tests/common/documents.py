@@ -12,6 +12,33 @@ Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{16,}$")]
 Count = Annotated[int, Meta(ge=0)]
 Role = Literal["viewer", "editor", "manager", "owner"]
 Kind = Literal["file", "directory", "symlink"]
+ProblemCode = Literal[
+    "root_missing",
+    "root_replaced",
+    "unreadable",
+    "disk_full",
+    "server_full",
+    "quota",
+    "delete_brake",
+    "damaged_block",
+    "waiting_for_blocks",
+    "not_shared",
+    "access_removed",
+    "history_went_back",
+    "history_forked",
+    "history_invalid",
+    "bad_change",
+    "no_recovery_key",
+    "watch_limit",
+    "cloned_home",
+    "suspect_file",
+    "move_undone",
+    "busy_file",
+    "name_not_allowed",
+    "name_clash",
+    "special_file",
+    "old_client",
+]
 
 
 class Coordinator(msgspec.Struct):
@@ -29,7 +56,7 @@ class Pending(msgspec.Struct):
 
 class Problem(msgspec.Struct):
     path: str
-    code: str
+    code: ProblemCode
     message: Annotated[str, Meta(min_length=1)]
     since: Time
 
