@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "ls": "files",
     "cat": "files",
     "conflicts": "files",
+    "limit": "limiting",
 }
 """Each command and its module of `peer.cli`, where it is called as it is here; read when it is used."""
 _EPILOG = """

@@ -11,6 +11,7 @@ from peer.control.server import serve_control
 from peer.disk.real import LinuxFilesystem
 from peer.engine.context import Machine
 from peer.engine.device import DeviceEngine
+from peer.engine.limiting import Limiting
 from peer.home import Home, HomeError, Identity
 from peer.link.coordinator import CoordinatorClient, SignedIn
 from peer.link.network import TrioNetwork
@@ -55,11 +56,13 @@ async def run_device(home: Home, *, task_status: trio.TaskStatus[None] = trio.TA
             client=client,
             database=database,
             counters=TransferCounters(),
+            limiting=Limiting(home, clock),
         )
         device = DeviceEngine(machine, home, identity, filesystem, network)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(device.run)
+                nursery.start_soon(machine.limiting.run)
                 answers = Answers(device, nursery.cancel_scope.cancel)
                 await nursery.start(serve_control, home.socket, answers)
                 task_status.started()

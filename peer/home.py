@@ -194,6 +194,14 @@ class Home:
         """Keep who this device is; on return it is on the disk, and a crash leaves the old file or the new one."""
         _write(self.identity, msgspec.json.encode(identity))
 
+    def read_note(self, name: str) -> bytes | None:
+        """A small private file of some other part's, by its name in the home; None where there is none."""
+        return _read(self.path / name)
+
+    def write_note(self, name: str, data: bytes) -> None:
+        """Replace such a file; on return it is on the disk. Raises `HomeError`."""
+        _write(self.path / name, data)
+
     def read_seeds(self, code: bytes) -> Seeds | None:
         """The seeds that were kept for this code by a join that did not come to its end."""
         data = _read(self.joining)

@@ -31,6 +31,7 @@ from peer.control.messages import (
     Mounted,
     Pair,
     PairReply,
+    PlainRequest,
     Reply,
     StatusRequest,
     Stop,
@@ -42,6 +43,8 @@ from peer.control.messages import (
     Workspaces,
     WorkspacesRequest,
 )
+from peer.control.tending import Tending
+from peer.control.upkeep import UpkeepRequest
 from peer.engine import browse, report
 from peer.engine.device import DeviceEngine, Unreachable
 from peer.engine.folders import CannotDo
@@ -60,11 +63,13 @@ class Answers:
     def __init__(self, device: DeviceEngine, stop: Callable[[], None]) -> None:
         self._device = device
         self._stop = stop
+        self._tending = Tending(device)
 
     async def __call__(self, request: AnyRequest) -> AsyncGenerator[Reply, None]:
         """The answers to one request, in order."""
         try:
-            async with aclosing(self._answer(request)) as replies:
+            answers = self._tending(request) if isinstance(request, UpkeepRequest) else self._answer(request)
+            async with aclosing(answers) as replies:
                 async for reply in replies:
                     yield reply
         except Unreachable as error:
@@ -72,7 +77,7 @@ class Answers:
         except CannotDo as error:
             yield Failure(message=str(error))
 
-    async def _answer(self, request: AnyRequest) -> AsyncGenerator[Reply, None]:
+    async def _answer(self, request: PlainRequest) -> AsyncGenerator[Reply, None]:
         match request:
             case Cat():
                 async with aclosing(self._cat(request)) as pieces:
@@ -90,7 +95,7 @@ class Answers:
             case _:
                 yield await self._one(request)
 
-    async def _one(self, request: AnyRequest) -> Reply:
+    async def _one(self, request: PlainRequest) -> Reply:
         device = self._device
         match request:
             case Hello():

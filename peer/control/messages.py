@@ -9,11 +9,13 @@ from typing import Literal
 
 import msgspec
 
+from peer.control.base import Done as Done
+from peer.control.base import Failure as Failure
+from peer.control.base import Reply as Reply
+from peer.control.base import Request as Request
+from peer.control.upkeep import UpkeepReply, UpkeepRequest
+
 # --- requests ------------------------------------------------------------------------------------------
-
-
-class Request(msgspec.Struct, frozen=True, tag_field="do", kw_only=True, forbid_unknown_fields=True):
-    """Base of the requests."""
 
 
 class Hello(Request, frozen=True, tag="hello"):
@@ -100,7 +102,7 @@ class ConflictsRequest(Request, frozen=True, tag="conflicts"):
     """The conflicted copies there are. Answered with `Conflicts`."""
 
 
-AnyRequest = (
+PlainRequest = (
     Hello
     | Stop
     | StatusRequest
@@ -117,25 +119,9 @@ AnyRequest = (
     | Cat
     | ConflictsRequest
 )
+AnyRequest = PlainRequest | UpkeepRequest
 
 # --- answers -------------------------------------------------------------------------------------------
-
-
-class Reply(msgspec.Struct, frozen=True, tag_field="reply", kw_only=True):
-    """Base of the answers. `--json` prints them without the `reply` field."""
-
-
-class Done(Reply, frozen=True, tag="done"):
-    """It was done; `message` is for people."""
-
-    message: str = ""
-
-
-class Failure(Reply, frozen=True, tag="failure"):
-    """It was not done. `message` says what happened and what to do; `status` is the command's exit status."""
-
-    message: str
-    status: int = 1
 
 
 class HelloReply(Reply, frozen=True, tag="hello"):
@@ -347,4 +333,5 @@ AnyReply = (
     | Listing
     | CatData
     | Conflicts
+    | UpkeepReply
 )

@@ -159,6 +159,7 @@ async def read_version(device: DeviceEngine, target: Target, version: str | None
                 if isinstance(batches, Refusal):
                     raise CannotDo(f"the coordinator refused: {batches.message}")
                 async for frames in batches:
+                    await machine.limiting.down.take(sum(len(frame.data) for frame in frames))
                     for frame in frames:
                         if frame.kind is FrameKind.BLOCK:
                             source.count(len(frame.data))

@@ -9,6 +9,7 @@ from chunking.params import ChunkerParams
 from crypto.identity import DeviceKeys
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
+from peer.engine.limiting import Limiting
 from peer.engine.problems import Problems
 from peer.link.coordinator import CoordinatorClient
 from peer.ports import Clock, Entropy, Offload, Watching
@@ -36,6 +37,7 @@ class Machine:
     client: CoordinatorClient
     database: Database
     counters: TransferCounters
+    limiting: Limiting
 
 
 @dataclass(frozen=True)

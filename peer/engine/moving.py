@@ -100,6 +100,7 @@ class Mover:
             params=context.chunker_params,
             index=_Index(context),
             counters=machine.counters,
+            limiter=machine.limiting.up,
         )
         self._fetcher = Fetcher(
             root=context.root,
@@ -108,6 +109,7 @@ class Mover:
             entropy=machine.entropy,
             keys=context.keyring,
             local=_Places(context),
+            limiter=machine.limiting.down,
         )
 
     # --- asked by the loop -----------------------------------------------------------------------------

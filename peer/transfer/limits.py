@@ -3,9 +3,17 @@
 Never counts or moves a byte itself: whoever sends or receives asks first.
 """
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from peer.ports import Clock
+
+LEAST_BYTES_S: Final = 16 * 1024
+"""The slowest rate that may be asked for: slower ones would look like a dead connection to the other end."""
+SLICE_BYTES: Final = 16 * 1024
+"""What is sent at a rate is taken in portions of this size, so that it flows and does not jerk."""
+_LOOK_S: Final = 1.0
+"""How long who waits goes on with a rate that was changed meanwhile."""
 
 
 class TokenBucket:
@@ -36,6 +44,11 @@ class TokenBucket:
 class Limiter(Protocol):
     """Asked before bytes go; waits as long as they have to."""
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit at the moment."""
+        ...
+
     async def take(self, count: int) -> None:
         """Return when `count` more bytes may go. Takers are served in the order they came."""
         ...
@@ -44,6 +57,8 @@ class Limiter(Protocol):
 class Unlimited:
     """No limit."""
 
+    is_limited = False
+
     async def take(self, count: int) -> None:
         """Return at once."""
 
@@ -51,19 +66,44 @@ class Unlimited:
 class RateLimiter:
     """A limit that can be changed while it is in use; shared by all who take from it."""
 
-    def __init__(self, clock: Clock, rate_bytes_s: float | None, burst_bytes: int = 256 * 1024) -> None:
+    def __init__(self, clock: Clock, rate_bytes_s: float | None = None, burst_bytes: int = 256 * 1024) -> None:
         self._clock = clock
         self._burst_bytes = burst_bytes
         self._bucket: TokenBucket | None = None
+        self.rate_bytes_s: float | None = None
+        """The limit now; None: none. Changed by `set_rate` alone."""
         self.set_rate(rate_bytes_s)
 
+    @property
+    def is_limited(self) -> bool:
+        """See `Limiter`."""
+        return self._bucket is not None
+
     def set_rate(self, rate_bytes_s: float | None) -> None:
-        """Limit to so many bytes a second from now on; None: no limit. Who waits already is not hurried."""
+        """Limit to so many bytes a second from now on; None: no limit. The same rate again changes nothing; with
+        another one the debt of those who wait is forgiven, and they go on within a second."""
+        if rate_bytes_s == self.rate_bytes_s:
+            return
+        self.rate_bytes_s = rate_bytes_s
         self._bucket = (
             None if rate_bytes_s is None else TokenBucket(rate_bytes_s, self._burst_bytes, self._clock.monotonic_s())
         )
 
     async def take(self, count: int) -> None:
         """See `Limiter`."""
-        if self._bucket is not None and (wait_s := self._bucket.take(count, self._clock.monotonic_s())) > 0:
-            await self._clock.sleep(wait_s)
+        bucket = self._bucket
+        if bucket is None:
+            return
+        wait_s = bucket.take(count, self._clock.monotonic_s())
+        while wait_s > 0 and self._bucket is bucket:
+            await self._clock.sleep(min(wait_s, _LOOK_S))
+            wait_s -= _LOOK_S
+
+
+def slices(data: bytes, limiter: Limiter) -> Iterator[bytes]:
+    """The data in the portions in which it should go: whole where there is no limit."""
+    if not limiter.is_limited or len(data) <= SLICE_BYTES:
+        yield data
+        return
+    for at in range(0, len(data), SLICE_BYTES):
+        yield data[at : at + SLICE_BYTES]

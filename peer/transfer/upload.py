@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import trio
 
 from peer.transfer.counters import TransferCounters
-from peer.transfer.limits import Limiter
+from peer.transfer.limits import Limiter, slices
 from peer.transfer.reading import Origin
 from peer.transfer.sources import BlockSink, Patience, SourceCut, is_passing
 from protocol import limits
@@ -146,11 +146,12 @@ class UploadSession:
         piece: _Piece | None = first
         while piece is not None:
             body.blocks += piece.blocks
-            for data in piece.data:
-                body.sent_bytes += len(data)
-                await self._limiter.take(len(data))
-                self._counters.server_out += len(data)
-                yield data
+            for whole in piece.data:
+                for data in slices(whole, self._limiter):
+                    body.sent_bytes += len(data)
+                    await self._limiter.take(len(data))
+                    self._counters.server_out += len(data)
+                    yield data
             if body.sent_bytes >= BODY_BYTES or len(body.blocks) >= BODY_BLOCKS:
                 break
             piece = None

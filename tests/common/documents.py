@@ -157,6 +157,26 @@ class Conflicts(msgspec.Struct):
     conflicts: list[Conflict]
 
 
+class Rates(msgspec.Struct):
+    up: Annotated[int, Meta(gt=0)] | None
+    down: Annotated[int, Meta(gt=0)] | None
+
+
+class Period(msgspec.Struct):
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    start: Annotated[str, Meta(pattern=r"^\d\d:\d\d$")]
+    end: Annotated[str, Meta(pattern=r"^\d\d:\d\d$")]
+    up: Count | None
+    down: Count | None
+
+
+class Limits(msgspec.Struct):
+    up: Annotated[int, Meta(gt=0)] | None
+    down: Annotated[int, Meta(gt=0)] | None
+    schedule: list[Period]
+    now: Rates
+
+
 class Confirmed(msgspec.Struct):
     questions: list[str]
     answered: bool

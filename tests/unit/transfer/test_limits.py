@@ -1,11 +1,14 @@
 """Rates, patience and the reading of answers."""
 
 import pytest
+import trio
+import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from peer.machine import SystemClock
 from peer.transfer.coordinator_blocks import held_blocks
-from peer.transfer.limits import RateLimiter, TokenBucket
+from peer.transfer.limits import SLICE_BYTES, RateLimiter, TokenBucket, Unlimited, slices
 from peer.transfer.sources import Patience, SourceCut
 from protocol.ids import BlockId
 from protocol.messages import HaveReply
@@ -37,10 +40,37 @@ async def test_a_limiter_waits_for_the_debt_and_can_be_lifted() -> None:
     limiter = RateLimiter(clock, 1_000.0, burst_bytes=500)
     await limiter.take(500)
     await limiter.take(2_000)
-    assert clock.slept_s == [pytest.approx(2.0, abs=0.5)]
+    assert sum(clock.slept_s) == pytest.approx(2.0, abs=0.5)
+    slept = len(clock.slept_s)
     limiter.set_rate(None)
     await limiter.take(10**9)
-    assert len(clock.slept_s) == 1
+    assert len(clock.slept_s) == slept
+
+
+async def test_who_waits_goes_on_when_the_limit_is_changed(autojump_clock: trio.testing.MockClock) -> None:
+    limiter = RateLimiter(SystemClock(), 1.0, burst_bytes=1)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(limiter.take, 10**6)
+            await trio.sleep(2)
+            limiter.set_rate(10.0**9)
+
+
+async def test_the_same_rate_again_forgives_no_debt() -> None:
+    clock = ImpatientClock()
+    limiter = RateLimiter(clock, 1_000.0, burst_bytes=1)
+    await limiter.take(10_000)
+    limiter.set_rate(1_000.0)
+    await limiter.take(1)
+    assert sum(clock.slept_s) == pytest.approx(20.0, abs=1)
+
+
+async def test_what_goes_at_a_rate_goes_in_small_portions() -> None:
+    data = bytes(range(256)) * 500
+    limited = RateLimiter(ImpatientClock(), 10.0**6)
+    assert b"".join(slices(data, limited)) == data
+    assert max(map(len, slices(data, limited))) == SLICE_BYTES
+    assert list(slices(data, Unlimited())) == [data]
 
 
 async def test_patience_ends_after_failures_in_a_row_only() -> None:

@@ -1,0 +1,60 @@
+"""What is asked and answered about keeping a device in order: pausing, limits, the log, conflicts, checks.
+
+Owns these types, as `messages` owns the others.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from peer.control.base import Reply, Request
+
+Rate = Annotated[int, Meta(ge=0, le=2**53)]
+
+# --- limits --------------------------------------------------------------------------------------------
+
+
+class Rates(msgspec.Struct, frozen=True):
+    """Bytes a second in both directions; None: no limit."""
+
+    up: int | None = None
+    down: int | None = None
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """A time of the week with rates of its own: bytes a second, 0 for no limit, None for what is usual.
+
+    `start` and `end` are local times, `HH:MM`; an `end` that is not after `start` is on the next day. `days` are those
+    on which it starts: mon, tue, wed, thu, fri, sat, sun.
+    """
+
+    days: list[str]
+    start: str
+    end: str
+    up: Rate | None = None
+    down: Rate | None = None
+
+
+class Limit(Request, frozen=True, tag="limit"):
+    """Change how fast blocks may go, and say how it is then; what is not given stays. Answered with `Limits`.
+
+    `up` and `down`: bytes a second, 0 for no limit. `schedule`: replaces all of it.
+    """
+
+    up: Rate | None = None
+    down: Rate | None = None
+    schedule: list[Period] | None = None
+
+
+class Limits(Reply, frozen=True, tag="limits"):
+    """How fast blocks may go: usually, at set times, and now."""
+
+    up: int | None
+    down: int | None
+    schedule: list[Period]
+    now: Rates
+
+
+UpkeepRequest = Limit
+UpkeepReply = Limits
