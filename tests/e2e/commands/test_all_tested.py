@@ -43,6 +43,13 @@ def test_every_listed_command_has_a_test_and_an_example(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
+def test_the_documents_have_every_command_and_no_other(script: str) -> None:
+    text = (TESTS.parents[2] / "docs" / "commands.md").read_text()
+    named = set(re.findall(rf"`({script} [a-z][a-z -]*)`", text))
+    assert named == set(listed(script))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_a_command_that_is_not_there_is_wrong_usage(script: str) -> None:
     status, out, err = run_program([script, "frobnicate"])
     assert (status, out) == (2, "")
