@@ -1,10 +1,19 @@
 """What the daemon answers to requests about keeping it in order. Owns the way from those words to the device."""
 
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
-from peer.control.base import Reply
-from peer.control.upkeep import Limit, UpkeepRequest
+import trio
+
+from peer.control.base import Done, Reply
+from peer.control.upkeep import Event, Limit, Log, UpkeepRequest
+from peer.engine import browse
+from peer.engine.activity import Activity
 from peer.engine.device import DeviceEngine
+
+FOLLOW_S = 0.25
+"""The shortest time between two looks of a log that is followed."""
 
 
 class Tending:
@@ -15,7 +24,62 @@ class Tending:
 
     async def __call__(self, request: UpkeepRequest) -> AsyncGenerator[Reply, None]:
         """The answers to one request, in order."""
-        device = self._device
         match request:
             case Limit():
-                yield device.machine.limiting.change(request)
+                yield self._device.machine.limiting.change(request)
+            case Log():
+                async with aclosing(self._log(request)) as events:
+                    async for event in events:
+                        yield event
+                yield Done()
+
+    # --- the log ----------------------------------------------------------------------------------------
+
+    async def _log(self, request: Log) -> AsyncGenerator[Event, None]:
+        database_work = self._device.machine.database_work
+        told = await database_work.run(self._activities, request.path)
+        if request.last is not None:
+            for event in await database_work.run(_last, told, request.last):
+                yield event
+        while True:
+            async with aclosing(self._news(told)) as events:
+                async for event in events:
+                    yield event
+            if not request.follow:
+                return
+            await trio.sleep(FOLLOW_S)
+            with trio.move_on_after(1.0):
+                await self._device.wait_changed()
+            if request.path is None:
+                known = {one.record.w for one in told}
+                every = await database_work.run(self._activities, None)
+                told += [one for one in every if one.record.w not in known]
+
+    def _activities(self, path: str | None) -> list[Activity]:
+        device = self._device
+        database = device.machine.database
+        records = browse.all_records(database)
+        targets = [browse.Target(record, ()) for record in records]
+        if path is not None:
+            targets = [browse.find_target(records, path)]
+        return [Activity(database, target, (device.identity.user, device.user_name)) for target in targets]
+
+    async def _news(self, told: Sequence[Activity]) -> AsyncGenerator[Event, None]:
+        """What was not told yet, merged by time; within one workspace in the journal's order."""
+        waiting = [(one, deque[Event]()) for one in told]
+        while waiting:
+            for pair in list(waiting):
+                one, events = pair
+                while not events:
+                    page = await self._device.machine.database_work.run(one.next_page)
+                    if page is None:
+                        waiting.remove(pair)
+                        break
+                    events.extend(page)
+            if waiting:
+                yield min((events for _, events in waiting), key=lambda events: events[0].time).popleft()
+
+
+def _last(told: Sequence[Activity], count: int) -> list[Event]:
+    found = sorted((event for one in told for event in one.last(count)), key=lambda event: event.time)
+    return found[len(found) - min(count, len(found)) :]

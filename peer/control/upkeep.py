@@ -56,5 +56,33 @@ class Limits(Reply, frozen=True, tag="limits"):
     now: Rates
 
 
-UpkeepRequest = Limit
-UpkeepReply = Limits
+# --- the log -------------------------------------------------------------------------------------------
+
+
+class Log(Request, frozen=True, tag="log"):
+    """What happened, oldest first, as `Event`s and then `Done`; with `follow` it goes on until the connection closes.
+
+    `path`: only there and below it. `last`: begin with so many of the newest; None: with the first.
+    """
+
+    path: str | None = None
+    last: Annotated[int, Meta(ge=0, le=1_000_000)] | None = None
+    follow: bool = False
+
+
+class Event(Reply, frozen=True, tag="event"):
+    """One thing that happened: `time` is when the coordinator received it, `path` the one that it had then ("" for the
+    workspace itself), `detail` for people."""
+
+    time: str
+    workspace: str
+    path: str
+    action: str
+    detail: str
+    device: str
+    user: str
+    seq: int
+
+
+UpkeepRequest = Limit | Log
+UpkeepReply = Limits | Event

@@ -177,6 +177,30 @@ class Limits(msgspec.Struct):
     now: Rates
 
 
+class Event(msgspec.Struct):
+    time: Time
+    workspace: str
+    path: str
+    action: Literal[
+        "added",
+        "edited",
+        "renamed",
+        "moved",
+        "deleted",
+        "restored",
+        "attributes",
+        "conflict",
+        "changed",
+        "purged",
+        "workspace_made",
+        "device_added",
+    ]
+    detail: str
+    device: str
+    user: str
+    seq: Annotated[int, Meta(gt=0)]
+
+
 class Confirmed(msgspec.Struct):
     questions: list[str]
     answered: bool
@@ -223,6 +247,11 @@ def read_document(text: str, kind: type[T]) -> T:
     """The one document in what a command printed. Fails where it is not of the kind, or not alone."""
     assert "\n" not in text.removesuffix("\n")
     return msgspec.json.decode(text, type=kind)
+
+
+def read_lines(text: str, kind: type[T]) -> list[T]:
+    """The documents of a stream, one a line."""
+    return [msgspec.json.decode(line, type=kind) for line in text.splitlines()]
 
 
 def read_any(text: str) -> Any:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
@@ -100,17 +100,24 @@ class Program:
 
     def line(self, beginning: str, deadline_s: float = DEADLINE_S) -> str:
         """The first line on standard output that begins so, waited for. Raises `ProgramFailed` if it never comes."""
+        return self._line(lambda line: line.startswith(beginning), beginning, deadline_s)
+
+    def line_with(self, part: str, deadline_s: float = DEADLINE_S) -> str:
+        """The first line on standard output that has this in it, as `line`."""
+        return self._line(lambda line: part in line, part, deadline_s)
+
+    def _line(self, is_meant: Callable[[str], bool], meant: str, deadline_s: float) -> str:
         ends = time.monotonic() + deadline_s
         with self._news:
             while True:
                 for line in self._out:
-                    if line.startswith(beginning):
+                    if is_meant(line):
                         return line
                 silent = self.process.poll() is not None and not any(each.is_alive() for each in self._readers)
                 if silent or time.monotonic() > ends:
                     break
                 self._news.wait(0.2)
-        raise ProgramFailed(f"{self._args} never said {beginning!r} (status {self.process.poll()})\n{self._said()}")
+        raise ProgramFailed(f"{self._args} never said {meant!r} (status {self.process.poll()})\n{self._said()}")
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal."""

@@ -1,6 +1,7 @@
 """Every command that a console script lists works, has an example in its help, and is tested."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -12,11 +13,19 @@ TESTS = Path(__file__).parent
 SCRIPTS = ("shoal", "shoal-coordinator")
 
 
-def listed(*command: str) -> list[str]:
-    """The commands that a help text lists, those below groups too."""
+@functools.cache
+def help_of(*command: str) -> str:
+    """A command's help text."""
     status, text, _ = run_program([*command, "--help"])
     assert status == 0
-    names = re.findall(r"^  ([a-z][a-z-]*)(?:  |$)", text.partition("\nCommands:\n")[2].split("\n\n")[0], re.MULTILINE)
+    return text
+
+
+def listed(*command: str) -> list[str]:
+    """The commands that a help text lists, those below groups too."""
+    names = re.findall(
+        r"^  ([a-z][a-z-]*)(?:  |$)", help_of(*command).partition("\nCommands:\n")[2].split("\n\n")[0], re.MULTILINE
+    )
     return [" ".join((*command, name)) for name in names] + [
         below for name in names for below in listed(*command, name)
     ]
@@ -38,8 +47,7 @@ def test_every_listed_command_has_a_test_and_an_example(script: str) -> None:
     assert commands
     assert set(commands) <= commands_tested(), "a command without a test in this directory"
     for command in commands:
-        _, text, _ = run_program([*command.split(), "--help"])
-        assert f"Example: {command}" in text, command
+        assert f"Example: {command}" in help_of(*command.split()), command
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -1,0 +1,260 @@
+"""What happened in the workspaces: the journal told as events. Owns turning commits into events; changes nothing.
+
+Everything here was judged and opened when the journal was taken in. A path is the one that the entry had at that
+moment. In the database's thread, all of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from peer.control.upkeep import Event
+from peer.engine.browse import Target, device_name
+from peer.engine.report import KINDS, rfc3339
+from peer.store.database import Database
+from peer.store.journal import change_id, version_body
+from peer.store.workspaces import Record
+from protocol import limits
+from protocol.codec import decode
+from protocol.ids import ROOT, ChangeId, EntryId, UserId
+from protocol.model import (
+    AnyChange,
+    Body,
+    Chain,
+    Change,
+    Commit,
+    DeviceAdded,
+    Entries,
+    Founded,
+    Genesis,
+    JournalRow,
+    Kind,
+)
+
+PAGE_COMMITS: Final = 200
+"""So many commits are looked at in one go."""
+_UNKNOWN: Final = "(unknown)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One version of an entry, as it is kept."""
+
+    change: ChangeId
+    base: ChangeId | None
+    deleted: bool
+    parent: EntryId
+    body: Body | None
+
+
+class Activity:
+    """The events of one workspace, or of one path in it. `seq` is how far it has been told."""
+
+    def __init__(self, database: Database, target: Target, own_user: tuple[UserId, str], after: int = 0) -> None:
+        self._db = database
+        self.record: Record = target.record
+        self._below = target.names
+        self._users = {bytes(own_user[0]): own_user[1]}
+        self._devices: dict[bytes, str] = {}
+        self._learn(self.record.founding.chain)
+        self.seq = after
+
+    def head(self) -> int:
+        """How far the journal has been read."""
+        row = self._db.one("SELECT seq FROM workspaces WHERE w = ?", (self.record.w,))
+        return 0 if row is None else int(row[0])
+
+    def next_page(self) -> list[Event] | None:
+        """The events of the next commits, in order; None where there are no further commits."""
+        rows = self._db.all(
+            "SELECT row FROM commits WHERE w = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (self.record.w, self.seq, PAGE_COMMITS),
+        )
+        if not rows:
+            return None
+        return [event for (packed,) in rows for event in self._take(packed)]
+
+    def _take(self, packed: bytes) -> Iterator[Event]:
+        row = decode(JournalRow, packed, limits.REPLY_BYTES)
+        self.seq = row.seq
+        yield from self._events(row)
+
+    def last(self, count: int) -> list[Event]:
+        """The last events, at most so many, in order; from then on `next_page` has the later ones."""
+        found: list[Event] = []
+        head = at = self.head()
+        while at > 0 and len(found) < count:
+            rows = self._db.all(
+                "SELECT row FROM commits WHERE w = ? AND seq <= ? ORDER BY seq DESC LIMIT ?",
+                (self.record.w, at, PAGE_COMMITS),
+            )
+            for (packed,) in rows:
+                row = decode(JournalRow, packed, limits.REPLY_BYTES)
+                found += reversed(list(self._events(row)))
+                at = row.seq - 1
+                if len(found) >= count:
+                    break
+            if not rows:
+                break
+        self.seq = head
+        return found[count - 1 :: -1] if len(found) >= count else found[::-1]
+
+    # --- one commit -------------------------------------------------------------------------------------
+
+    def _events(self, row: JournalRow) -> Iterator[Event]:
+        body = row.commit.body
+        match body:
+            case Entries(changes=changes):
+                for change in changes:
+                    event = self._event(row, change)
+                    if event is not None:
+                        yield event
+            case Genesis():
+                if not self._below:
+                    yield self._make(row, "", "workspace_made", f"called {self.record.name}")
+            case DeviceAdded(user=user, chain=chain):
+                self._learn(chain)
+                if not self._below:
+                    who = self._users.get(bytes(user), _UNKNOWN)
+                    yield self._make(row, "", "device_added", f"{self._device(row.commit)} of {who}")
+
+    def _event(self, row: JournalRow, change: AnyChange) -> Event | None:
+        entry, clear = change.clear.entry, change.clear
+        version = None
+        if isinstance(change, Change):
+            version = self._version(change_id(self.record.workspace, change))
+        if version is None or version.body is None:
+            return None if self._below else self._make(row, "", "purged", "what it was is not kept any more")
+        names = self._path(version.parent, version.body.name, row.seq)
+        base = None if clear.base is None else self._version(clear.base)
+        before = None
+        if base is not None and base.body is not None:
+            before = self._path(base.parent, base.body.name, row.seq - 1)
+        if self._below and not any(_is_within(one, self._below) for one in (names, before) if one is not None):
+            return None
+        action, detail = self._told(Kind(clear.kind), entry, version, base, before, row.seq)
+        return self._make(row, "/".join(names), action, detail)
+
+    def _told(
+        self,
+        kind: Kind,
+        entry: EntryId,
+        version: _Version,
+        base: _Version | None,
+        before: tuple[str, ...] | None,
+        seq: int,
+    ) -> tuple[str, str]:
+        """The action and what else there is to say."""
+        body = version.body
+        assert body is not None
+        what = KINDS[kind]
+        if version.deleted:
+            return "deleted", what
+        if base is None:
+            if body.copy_of is not None:
+                original = self._path_of(body.copy_of.entry, seq)
+                return (
+                    "conflict",
+                    f"edited in two places: this is one version of {original or 'a file that was deleted'}",
+                )
+            return "added", _with_size(what, body)
+        if base.deleted:
+            return "restored", _with_size(what, body)
+        if base.body is None:
+            return "changed", what
+        said = []
+        edited = body.digest != base.body.digest or body.target != base.body.target
+        moved = (version.parent, body.name) != (base.parent, base.body.name)
+        if edited:
+            said.append(f"{base.body.size:,} to {body.size:,} bytes" if kind is Kind.FILE else f"to {_link(body)}")
+        if moved:
+            said.append(f"from {'/'.join(before or ())}")
+        if body.executable != base.body.executable:
+            said.append("executable now" if body.executable else "not executable any more")
+        if edited:
+            return "edited", ", ".join(said)
+        if moved:
+            return "renamed" if version.parent == base.parent else "moved", ", ".join(said)
+        return "attributes", ", ".join(said) or "another modification time"
+
+    def _make(self, row: JournalRow, path: str, action: str, detail: str) -> Event:
+        commit = row.commit
+        return Event(
+            time=rfc3339(row.received * 1_000_000),
+            workspace=self.record.name,
+            path=path,
+            action=action,
+            detail=detail,
+            device=self._device(commit),
+            user=self._user(commit),
+            seq=row.seq,
+        )
+
+    # --- looking things up ------------------------------------------------------------------------------
+
+    def _version(self, change: ChangeId) -> _Version | None:
+        row = self._db.one(
+            "SELECT base, deleted, parent FROM versions WHERE w = ? AND change = ?", (self.record.w, change)
+        )
+        if row is None:
+            return None
+        body = version_body(self._db, self.record.w, change)
+        return _Version(change, row[0], bool(row[1]), EntryId(row[2]), body)
+
+    def _path(self, parent: EntryId, name: str, seq: int) -> tuple[str, ...]:
+        """A path as it was once everything up to `seq` had happened."""
+        names = [name]
+        while parent != ROOT and len(names) <= limits.PATH_DEPTH:
+            row = self._db.one(
+                "SELECT change, parent FROM versions WHERE w = ? AND entry = ? AND seq <= ? ORDER BY seq DESC LIMIT 1",
+                (self.record.w, parent, seq),
+            )
+            body = None if row is None else version_body(self._db, self.record.w, ChangeId(row[0]))
+            if row is None or body is None:
+                names.append(_UNKNOWN)
+                break
+            names.append(body.name)
+            parent = EntryId(row[1])
+        return tuple(reversed(names))
+
+    def _path_of(self, entry: EntryId, seq: int) -> str | None:
+        row = self._db.one(
+            "SELECT change, parent, deleted FROM versions WHERE w = ? AND entry = ? AND seq <= ? "
+            "ORDER BY seq DESC LIMIT 1",
+            (self.record.w, entry, seq),
+        )
+        body = None if row is None or row[2] else version_body(self._db, self.record.w, ChangeId(row[0]))
+        if row is None or body is None:
+            return None
+        return "/".join(self._path(EntryId(row[1]), body.name, seq))
+
+    def _device(self, commit: Commit) -> str:
+        device = commit.header.device
+        if device not in self._devices:
+            row = self._db.one("SELECT keys FROM devices WHERE w = ? AND device = ?", (self.record.w, device))
+            self._devices[device] = device.hex()[:8] if row is None else device_name(row[0])
+        return self._devices[device]
+
+    def _user(self, commit: Commit) -> str:
+        row = self._db.one("SELECT user FROM devices WHERE w = ? AND device = ?", (self.record.w, commit.header.device))
+        return _UNKNOWN if row is None else self._users.get(row[0], row[0].hex()[:8])
+
+    def _learn(self, chain: Chain) -> None:
+        """Take the user's name from its chain."""
+        first = chain[0].link
+        if isinstance(first.body, Founded):
+            self._users.setdefault(bytes(first.user), first.body.name)
+
+
+def _is_within(names: Sequence[str], above: Sequence[str]) -> bool:
+    return list(names[: len(above)]) == list(above)
+
+
+def _with_size(what: str, body: Body) -> str:
+    if body.target is not None:
+        return f"{what} to {_link(body)}"
+    return f"{what} of {body.size:,} bytes" if body.manifest is not None else what
+
+
+def _link(body: Body) -> str:
+    return (body.target or b"").decode("utf-8", "replace")
