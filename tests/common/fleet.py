@@ -134,12 +134,16 @@ class Host:
         """The one that runs, or ran last."""
         return self.programs[-1]
 
-    def start(self) -> None:
-        """Run, and answer."""
+    def launch(self) -> Program:
+        """Begin to run."""
         with as_ourselves():
             program = start_program(["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self._listen])
             self.programs.append(program)
-        url = program.line("listening on ")
+        return program
+
+    def start(self) -> None:
+        """Run, and answer."""
+        url = self.launch().line("listening on ")
         self._listen = url.rpartition("://")[2].rstrip("/")
 
     def stop(self) -> None:
@@ -179,11 +183,15 @@ class Peer:
         """The daemon that runs, or ran last."""
         return self.programs[-1]
 
-    def start(self) -> None:
-        """Run its daemon; returns when it answers."""
+    def launch(self) -> Program:
+        """Begin to run its daemon."""
         with as_ourselves():
             self.programs.append(start_program(["shoal", "--home", str(self.home), "start", "--foreground"]))
-        self.program.line("ready")
+        return self.program
+
+    def start(self) -> None:
+        """Run its daemon; returns when it answers."""
+        self.launch().line("ready")
 
     def stop(self) -> None:
         """End its daemon gracefully."""

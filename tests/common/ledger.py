@@ -1,0 +1,175 @@
+"""A ledger of everything that people wrote into synced folders, and what must have come of it once all is at rest.
+
+Every content says what it is: which file it is a state of, its serial number and its size, so that a piece of one is
+told from a whole one. People never use a name twice. The ledger knows, of each content, which other one it took the
+place of on its device's disk, and which were deleted: so what must be alive at rest are exactly the contents that
+nobody replaced or deleted, each at one place. That is more than that nothing is lost: nothing may be doubled, come
+back or be kept as a conflicted copy without need either.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blake3 import blake3
+
+from crypto.digest import file_digest
+from peer.home import Home
+from peer.store import workspaces
+from peer.store.database import open_database
+from protocol.codec import decode_exact
+from protocol.limits import SEALED_BYTES
+from protocol.model import Body
+from tests.common.noise import noise
+
+_HEAD = re.compile(rb"ledger (\d+) of (\d+) by ([a-z]+), (\d+) bytes\n")
+NAMES = re.compile(r"[a-z]+-\d+(\.[a-z]+)?( \([a-z]+'s conflicted copy \d{4}-\d\d-\d\d\)(-\d+)?)?(\.[a-z]+)?")
+"""What is called otherwise was not made by a person, nor is it a conflicted copy of what was."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """One state of one file."""
+
+    serial: int
+    line: int
+    """The serial number of the file's first content."""
+    device: str
+    size: int
+
+    def data(self) -> bytes:
+        """Its bytes."""
+        head = b"ledger %d of %d by %s, %d bytes\n" % (self.serial, self.line, self.device.encode(), self.size)
+        tail = b"\nend of %d\n" % self.serial
+        return head + noise(max(0, self.size - len(head) - len(tail)), head) + tail
+
+
+@dataclass
+class Ledger:
+    """All contents, and what people did with them since the last rest."""
+
+    contents: dict[int, Content] = field(default_factory=dict)
+    _wholes: dict[bytes, Content] = field(default_factory=dict)
+    _gone: dict[int, str] = field(default_factory=dict)
+    """On which device a content was replaced or deleted."""
+    _deleted_with_directory: dict[int, str] = field(default_factory=dict)
+    _moved: set[tuple[int, str]] = field(default_factory=set)
+    _serial: int = 0
+
+    # --- what people do -----------------------------------------------------------------------------------
+
+    def new(self, device: str, size: int, line: int | None = None) -> bytes:
+        """The bytes of a new content, which a person is about to write. `line`: of which file; None: of a new one."""
+        self._serial += 1
+        content = Content(self._serial, self._serial if line is None else line, device, max(size, 120))
+        data = content.data()
+        self._wholes[blake3(data).digest()] = content
+        self.contents[content.serial] = content
+        return data
+
+    def gone(self, content: Content, device: str, *, with_directory: bool = False) -> None:
+        """On that device's disk a person replaced or deleted it."""
+        self._gone.setdefault(content.serial, device)
+        if with_directory:
+            self._deleted_with_directory[content.serial] = device
+
+    def moved(self, content: Content, device: str) -> None:
+        """On that device's disk a person moved it, or a directory that it is in."""
+        self._moved.add((content.line, device))
+
+    def whole(self, data: bytes) -> Content | None:
+        """The content that these bytes are, if they are a whole one."""
+        return self._wholes.get(blake3(data).digest())
+
+    # --- what must have come of it ------------------------------------------------------------------------
+
+    def at_rest(self, alive: Mapping[str, bytes]) -> list[str]:
+        """What is wrong with the files (path: bytes) that all devices agree on, a line each. Ends a phase."""
+        wrong: list[str] = []
+        found: Counter[int] = Counter()
+        for path, data in alive.items():
+            content = self.whole(data)
+            if content is None:
+                wrong.append(f"{path}: not a whole content: {shown(data)}")
+            else:
+                found[content.serial] += 1
+        for serial, content in self.contents.items():
+            is_gone, count = serial in self._gone, found[serial]
+            if is_gone and count and not self._moved_out(content):
+                wrong.append(f"came back, or was kept needlessly: {content}; gone on {self._gone[serial]}")
+            elif not is_gone and count != 1:
+                wrong.append(f"is there {count} times: {content}")
+        self._deleted_with_directory.clear()
+        self._moved.clear()
+        return wrong
+
+    def _moved_out(self, content: Content) -> bool:
+        """Whether a directory was deleted with it on one device while another one may have moved it out of there."""
+        deleter = self._deleted_with_directory.get(content.serial)
+        return deleter is not None and any(line == content.line and device != deleter for line, device in self._moved)
+
+    def revived(self, alive: Mapping[str, bytes]) -> None:
+        """Take what is alive for what is not gone: what `at_rest` let pass is a file like any other from now on."""
+        for data in alive.values():
+            content = self.whole(data)
+            if content is not None:
+                self._gone.pop(content.serial, None)
+
+    def kept(self, home: Path) -> "Kept":
+        """What the journal, as the stopped device of this home verified it, has of all contents."""
+        with open_database(Home.at(home).database) as database:
+            (record,) = workspaces.records(database)
+            rows = database.all("SELECT entry, parent, deleted, body FROM versions WHERE body IS NOT NULL ORDER BY seq")
+        entries: dict[bytes, set[bytes]] = {}
+        latest: dict[bytes, tuple[object, ...]] = {}
+        doubled = 0
+        for entry, parent, deleted, packed in rows:
+            body = decode_exact(Body, bytes(packed), SEALED_BYTES)
+            value = (parent, deleted, body.name, body.digest, body.mtime_ns, body.executable, body.target)
+            doubled += latest.get(entry) == value
+            latest[entry] = value
+            if body.digest is not None:
+                entries.setdefault(body.digest, set()).add(entry)
+        lost, unseen, twice = [], 0, 0
+        for content in self.contents.values():
+            held = entries.get(file_digest(record.keyring.fixed, content.data()))
+            if held is not None:
+                twice += len(held) > 1
+            elif self._gone.get(content.serial) == content.device:
+                unseen += 1
+            else:
+                lost.append(content)
+        return Kept(len(rows), lost, unseen, doubled, twice)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of all contents ever."""
+
+    versions: int
+    lost: list[Content]
+    """Not in the journal, though nobody replaced or deleted it on the device where it was written."""
+    unseen: int
+    """Not in the journal: replaced or deleted on its own device before it was seen."""
+    doubled_versions: int
+    """Versions that are equal in everything to the one before them."""
+    entries_twice: int
+    """Contents that are in the history of more than one entry."""
+
+
+def line_of(data: bytes) -> int | None:
+    """Which file the bytes are a state of."""
+    head = _HEAD.match(data)
+    return None if head is None else int(head.group(2))
+
+
+def shown(data: bytes) -> str:
+    """What can be said of bytes that are not a content."""
+    return f"{len(data)} bytes: {data[:60]!r} … {data[-20:]!r}"
+
+
+def strange_names(paths: Iterable[str]) -> list[str]:
+    """Those in which something is called as no person and no conflicted copy is."""
+    return [path for path in paths if not all(NAMES.fullmatch(name) for name in path.split("/"))]

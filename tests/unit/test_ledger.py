@@ -1,0 +1,51 @@
+"""The ledger of what people wrote finds what it is there to find."""
+
+from tests.common.ledger import Ledger, line_of, strange_names
+
+
+def test_what_nobody_replaced_is_there_once() -> None:
+    ledger = Ledger()
+    one, other = ledger.new("red", 500), ledger.new("blue", 5)
+    assert ledger.at_rest({"a": one, "b": other}) == []
+    assert ledger.at_rest({"a": one}) != []
+    assert ledger.at_rest({"a": one, "b": other, "c": other}) != []
+
+
+def test_what_was_replaced_or_deleted_does_not_come_back() -> None:
+    ledger = Ledger()
+    first = ledger.new("red", 500)
+    content = ledger.whole(first)
+    assert content is not None
+    second = ledger.new("blue", 500, content.line)
+    assert line_of(second) == line_of(first)
+    ledger.gone(content, "blue")
+    assert ledger.at_rest({"a": second}) == []
+    assert ledger.at_rest({"a": first}) != []
+    assert ledger.at_rest({"a": second, "a (blue's conflicted copy 2020-01-01)": first}) != []
+
+
+def test_what_was_deleted_with_its_directory_may_live_where_another_device_moved_it_out() -> None:
+    ledger = Ledger()
+    data = ledger.new("red", 500)
+    content = ledger.whole(data)
+    assert content is not None
+    ledger.gone(content, "red", with_directory=True)
+    ledger.moved(content, "blue")
+    assert ledger.at_rest({"a": data}) == []
+    assert ledger.at_rest({"a": data}) != []  # that was in the phase before
+    ledger.revived({"a": data})
+    assert ledger.at_rest({"a": data}) == []
+
+
+def test_a_piece_of_a_content_is_not_a_content() -> None:
+    ledger = Ledger()
+    data = ledger.new("red", 5_000)
+    for piece in (b"", data[:-1], data[1:], data[:2_000] + bytes(len(data) - 2_000)):
+        assert ledger.whole(piece) is None
+        assert ledger.at_rest({"a": piece}) != []
+    assert ledger.whole(data) is not None
+
+
+def test_names_are_those_of_people_and_of_conflicted_copies() -> None:
+    fine = ["file-1", "file-2.txt", "directory-3/file-4 (red's conflicted copy 2026-01-02)-2.txt"]
+    assert strange_names([*fine, ".tmp-1", "file-1~", "directory-3/x"]) == [".tmp-1", "file-1~", "directory-3/x"]
