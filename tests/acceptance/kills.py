@@ -45,7 +45,7 @@ def _tell(figures: Figures) -> None:
     assert figures.kept is not None
     for name, count in figures.kills.items():
         tell(f"kills of {name}", count)
-    tell("more kills, while a program was starting", figures.starting)
+    tell("killed again in the first moments of a start", figures.starting)
     tell("kills of a device that said it was not at rest", figures.syncing)
     tell("rests at which everything was compared", figures.phases)
     tell("things that people did, at either device", f"{figures.actions:,}")
