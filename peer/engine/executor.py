@@ -1,8 +1,8 @@
 """Carrying out a plan on this disk. Owns the translation of operations into disk steps and of results into rows.
 
 A wave is one batch: one look at the rows, one batch of steps (durable when it returns), one transaction of rows. A
-version that has not been fetched yet is set aside until its temporary file is there. Any result that was not expected
-makes the plan stale; what was done stays done.
+version that has not been fetched yet is set aside until its temporary file is there. A result that was not expected
+makes the plan stale; a step that the disk refuses holds up what builds on it. What was done stays done.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from peer.disk import steps
 from peer.disk.apply import apply
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
+from peer.engine.holding import Holding
+from peer.engine.rests import DISK_S, Rests
 from peer.engine.scanning import Scanner
 from peer.fingerprint import Fingerprint, Path
 from peer.planner import effects
@@ -32,8 +34,6 @@ from peer.store.journal import version_body
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
 
-RETRY_S: Final = 20.0
-"""How long an entry rests after the disk refused a step on it."""
 BATCH_STEPS: Final = 1000
 _NOBODY: Final = Fingerprint(0, 0, 0, 0, 0, False)
 
@@ -60,11 +60,12 @@ class _Task:
 class Executor:
     """Carries out one plan after the other; `begin` is called for each."""
 
-    def __init__(self, context: Context, scanner: Scanner) -> None:
+    def __init__(self, context: Context, scanner: Scanner, rests: Rests) -> None:
         self._context = context
         self._scanner = scanner
+        self._rests = rests
         self._touched: dict[EntryId, Fingerprint | None] = {}
-        self._resting: dict[EntryId, float] = {}
+        self.holding = Holding(context)
         self.stale = False
         """Something was not as planned: make a new plan."""
         self.waiting: dict[EntryId, WriteContent] = {}
@@ -74,17 +75,11 @@ class Executor:
         """A new plan is about to be carried out."""
         self._touched.clear()
         self.waiting.clear()
+        self.holding.begin()
         self.stale = False
-
-    def next_retry_s(self) -> float | None:
-        """Monotonic time at which an entry that was refused may be tried again."""
-        return min(self._resting.values(), default=None)
 
     async def run_wave(self, wave: Sequence[Operation]) -> None:
         """Carry out the operations of one wave that are not proposals."""
-        now_s = self._context.machine.clock.monotonic_s()
-        for entry in [entry for entry, until_s in self._resting.items() if until_s <= now_s]:
-            del self._resting[entry]
         mine = [one for one in wave if not isinstance(one, ProposeChange)]
         for at in range(0, len(mine), BATCH_STEPS):
             await self._run(mine[at : at + BATCH_STEPS], {})
@@ -110,8 +105,8 @@ class Executor:
         tasks: list[_Task] = []
         early: list[ForkEntry | MoveEntry] = []
         for operation in operations:
-            if operation_entry(operation) in self._resting:
-                self.stale = True
+            if self.holding.holds(operation) or self._rests.rests(step_of(operation_entry(operation))):
+                self.holding.hold(operation)
                 continue
             task = self._task(operation, temps, places)
             if task is None:
@@ -263,22 +258,29 @@ class Executor:
             self.stale = True
 
     def _refused(self, task: _Task, result: steps.StepResult) -> None:
-        """A step was not done: look there again, and plan anew."""
-        self.stale = True
+        """A step was not done: look there again and plan anew, or leave it for a while."""
         context, scanner = self._context, self._scanner
         text = "/".join(task.path)
         match result:
             case steps.Failed(code, message):
-                until_s = context.machine.clock.monotonic_s() + RETRY_S
-                self._resting[operation_entry(task.operation)] = until_s
-                advice = "free some space" if code == "disk_full" else "it is tried again every 20 seconds"
+                self._rests.rest(step_of(operation_entry(task.operation)), DISK_S)
+                self.holding.hold(task.operation)
+                again = f"it is tried again every {DISK_S:.0f} seconds"
+                advice = f"free some space, {again}" if code == "disk_full" else again
                 context.problems.put(text, "unreadable" if code == "io_error" else code, f"{message}; {advice}")
             case steps.NotEmpty():
+                self.stale = True
                 scanner.rescan(task.path)
             case _:
+                self.stale = True
                 scanner.look_again(task.path)
         if isinstance(task.step, steps.Move):
             scanner.look_again(task.step.source)
+
+
+def step_of(entry: EntryId) -> tuple[str, EntryId]:
+    """The rest of an entry after the disk refused a step on it."""
+    return ("step", entry)
 
 
 def operation_entry(operation: Operation) -> EntryId:

@@ -15,10 +15,11 @@ import trio
 
 from peer.disk.private import open_root, recover
 from peer.disk.root import Root
+from peer.engine.committing import Links
 from peer.engine.context import Context, Identity, Machine, Signal
 from peer.engine.problems import Problems
 from peer.engine.scanning import RootTrouble, root_trouble
-from peer.engine.workspace import Links, RootLost, WorkspaceEngine
+from peer.engine.workspace import RootLost, WorkspaceEngine
 from peer.ports import Filesystem
 from peer.store.contents import ContentStore
 from peer.store.journal import JournalState

@@ -24,14 +24,15 @@ from protocol.model import ChunkRef, FlatManifest
 SMALL_BYTES: Final = 8 * 1024 * 1024
 BATCH_BYTES: Final = 64 * 1024 * 1024
 BATCH_FILES: Final = 1000
+RESULTS: Final = 4 * BATCH_FILES
+"""A lane pauses while so many results wait for the loop."""
 
 IngestResult = Ingested | Changed | Failed | NotSent
 
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A file to be read; `send`: its blocks go to the coordinator in the same pass. `propose`: it is known here, but
-    its blocks are wanted for a proposal."""
+    """A file to be read; `send`: its blocks go to the coordinator in the same pass."""
 
     file: Assigned
     send: bool
@@ -87,8 +88,9 @@ class Mover:
         self._up: tuple[Lane[Up, IngestResult], Lane[Up, IngestResult]] = (Lane(), Lane())
         self._down: tuple[Lane[Down, FetchResult], Lane[Down, FetchResult]] = (Lane(), Lane())
         self._work = [trio.Event() for _ in range(4)]
-        self.read: list[tuple[Up, IngestResult]] = []
-        self.fetched: list[tuple[Down, FetchResult]] = []
+        self._read: list[tuple[Up, IngestResult]] = []
+        self._fetched: list[tuple[Down, FetchResult]] = []
+        self._taken = trio.Event()
         machine = context.machine
         self._server = CoordinatorBlocks(machine.client, context.record.workspace, machine.counters)
         self._ingester = Ingester(
@@ -113,6 +115,20 @@ class Mover:
         )
 
     # --- asked by the loop -----------------------------------------------------------------------------
+
+    def take_results(self) -> tuple[list[tuple[Up, IngestResult]], list[tuple[Down, FetchResult]]]:
+        """What was read and what was fetched since the last time."""
+        read, self._read = self._read, []
+        fetched, self._fetched = self._fetched, []
+        self._taken.set()
+        self._taken = trio.Event()
+        return read, fetched
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is waiting, under way, or to be taken."""
+        lanes: tuple[Lane[Up, IngestResult] | Lane[Down, FetchResult], ...] = (*self._up, *self._down)
+        return not (self._read or self._fetched or any(lane.waiting or lane.under_way for lane in lanes))
 
     def put_up(self, jobs: Sequence[Up]) -> None:
         """Have these files read (and sent)."""
@@ -145,7 +161,7 @@ class Mover:
             for job in (lane.waiting.get(entry), lane.under_way.get(entry)):
                 if job is not None and job.version == version:
                     return True
-        return any(job.entry == entry and job.version == version for job, _ in self.fetched)
+        return any(job.entry == entry and job.version == version for job, _ in self._fetched)
 
     def pending(self) -> tuple[int, int, int, int]:
         """Files and bytes going up, files and bytes coming down."""
@@ -179,8 +195,10 @@ class Mover:
             sink = self._server if jobs[0].send else None
             results = await self._ingester.ingest(requests, sink, progress=context.up)
             lane.under_way.clear()
-            self.read += zip(jobs, results, strict=True)
+            self._read += zip(jobs, results, strict=True)
             context.signal.set()
+            while len(self._read) >= RESULTS:
+                await self._taken.wait()
 
     async def _run_down(self, lane: Lane[Down, FetchResult], number: int) -> None:
         context = self._context
@@ -195,8 +213,10 @@ class Mover:
             results = iter(await self._fetcher.fetch(good, self._server, progress=context.down))
             lane.under_way.clear()
             for job, request in zip(jobs, requests, strict=True):
-                self.fetched.append((job, request if isinstance(request, Bad) else next(results)))
+                self._fetched.append((job, request if isinstance(request, Bad) else next(results)))
             context.signal.set()
+            while len(self._fetched) >= RESULTS:
+                await self._taken.wait()
 
     def _requests(self, jobs: Sequence[Down]) -> list[FetchRequest | Bad]:
         """What to ask for, with the manifests. In the database's thread."""

@@ -98,7 +98,7 @@ def _pending(engine: WorkspaceEngine) -> Pending:
     files, up_bytes, _, _ = engine.mover.pending()
     down = list(engine.executor.waiting.values())
     return Pending(
-        up_files=max(files, engine.proposal_count),
+        up_files=max(files, len(engine.proposals)),
         up_bytes=up_bytes,
         down_files=len(down),
         down_bytes=sum(one.content.size for one in down),

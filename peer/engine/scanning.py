@@ -118,6 +118,12 @@ class Scanner:
         one = self.reading.get(self._renamed.get(asked.entry, asked.entry))
         return one is not None and one.found == asked.found
 
+    def cannot_read(self, path: Path, why: str) -> None:
+        """A file could not be read: nothing is concluded about it, and it is looked at again after a while."""
+        self._unreadable[path] = why
+        self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
+        self._say_unreadable()
+
     def rescan(self, path: Path = ()) -> None:
         """Scan a directory and all below it at the next turn."""
         self._rescan.add(path)
@@ -235,10 +241,7 @@ class Scanner:
         for finding in stock.unreadable:
             self._unreadable[finding.path] = finding.reason
             self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
-        for path, why in self._unreadable.items():
-            message = f"cannot be read ({why}): nothing is concluded about it; check its permissions"
-            problems.put(_text(path), "unreadable", message)
-        problems.clear_code("unreadable", keep=[_text(path) for path in self._unreadable])
+        self._say_unreadable()
         if () in trees:
             for code in ("special_file", "name_not_allowed", "name_clash"):
                 problems.clear_code(code)
@@ -246,6 +249,13 @@ class Scanner:
             problems.put(_text(path), "special_file", "sockets, pipes and devices are not synced")
         for path in stock.identified.bad_names:
             problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
+
+    def _say_unreadable(self) -> None:
+        problems = self._context.problems
+        for path, why in self._unreadable.items():
+            message = f"cannot be read ({why}): nothing is concluded about it; check its permissions"
+            problems.put(_text(path), "unreadable", message)
+        problems.clear_code("unreadable", keep=[_text(path) for path in self._unreadable])
 
     async def _part(self, twins: Sequence[Twin]) -> None:
         """Give names that are equal after NFC to one thing each."""

@@ -1,0 +1,120 @@
+"""What the transfers brought. Owns what becomes of a file that was read or sent, and of a version that was fetched."""
+
+from peer.disk.temporary import discard_temp
+from peer.engine.context import Context
+from peer.engine.executor import Executor, Ready
+from peer.engine.moving import Down, IngestResult, Mover, Up
+from peer.engine.rests import DISK_S, LINK_S, REFUSED_S, SOON_S, Rests
+from peer.engine.scanning import Scanner
+from peer.scan.identity import Assigned
+from peer.transfer.download import Bad, Fetched, FetchResult, Missing, NotFetched, NotWritten
+from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
+from protocol.ids import EntryId
+
+UPLOADS = "uploads"
+"""The rest of everything that is sent."""
+
+
+def upload_of(entry: EntryId) -> tuple[str, EntryId]:
+    """The rest of one file that was to be read for a proposal."""
+    return ("upload", entry)
+
+
+def fetch_of(entry: EntryId) -> tuple[str, EntryId]:
+    """The rest of one version that is wanted here."""
+    return ("fetch", entry)
+
+
+class Arrivals:
+    """Takes the mover's results for the loop."""
+
+    def __init__(self, context: Context, scanner: Scanner, executor: Executor, mover: Mover, rests: Rests) -> None:
+        self._context = context
+        self._scanner = scanner
+        self._executor = executor
+        self._mover = mover
+        self._rests = rests
+
+    async def take(self) -> bool:
+        """Take all that is there; True where files were read, so that a plan is due."""
+        read, fetched = self._mover.take_results()
+        if read:
+            await self._take_read(read)
+        if fetched:
+            await self._take_fetched(fetched)
+        return bool(read)
+
+    # --- up ---------------------------------------------------------------------------------------------
+
+    async def _take_read(self, read: list[tuple[Up, IngestResult]]) -> None:
+        good: list[tuple[Assigned, Ingested]] = []
+        for job, result in read:
+            match result:
+                case Ingested():
+                    good.append((job.file, result))
+                case Changed():
+                    if not self._scanner.stop_reading(job.file):
+                        self._rests.rest(upload_of(job.file.entry), SOON_S)
+                    self._scanner.look_again(job.file.found.path)
+                case Failed(message=message):
+                    if self._scanner.stop_reading(job.file):
+                        self._scanner.cannot_read(job.file.found.path, message)
+                    else:
+                        self._rests.rest(upload_of(job.file.entry), DISK_S)
+                case NotSent(failure=failure):
+                    if self._scanner.is_wanted(job.file):
+                        self._mover.put_up([Up(job.file, send=False)])
+                    if failure.refusal is not None:
+                        self._refused_blocks(failure.refusal.value, failure.message)
+                    self._rests.rest(UPLOADS, LINK_S)
+        await self._context.machine.database_work.run(self._write_read, good)
+
+    def _write_read(self, good: list[tuple[Assigned, Ingested]]) -> None:
+        self._scanner.put_read(good)
+        with self._context.machine.database.transaction():
+            for _, result in good:
+                if result.manifest is not None:
+                    self._context.contents.put_manifest(result.digest, result.manifest)
+
+    def _refused_blocks(self, code: str, message: str) -> None:
+        if code in ("server_full", "quota"):
+            self._context.problems.put("", code, f"{message}: free some space on the coordinator")
+
+    # --- down -------------------------------------------------------------------------------------------
+
+    async def _take_fetched(self, fetched: list[tuple[Down, FetchResult]]) -> None:
+        ready: list[Ready] = []
+        unused: list[str] = []
+        for job, result in fetched:
+            entry = job.entry
+            operation = self._executor.waiting.get(entry)
+            match result:
+                case Fetched(temp=temp):
+                    if operation is not None and operation.version == result.request.version:
+                        ready.append(Ready(operation, temp, result.request.manifest))
+                    else:
+                        unused.append(temp)
+                case NotFetched():
+                    self._rests.rest(fetch_of(entry), LINK_S)
+                case Missing(code=code):
+                    message = "the coordinator does not have its blocks: it comes when somebody has"
+                    self._trouble_at(entry, code, message)
+                    self._rests.rest(fetch_of(entry), REFUSED_S)
+                case Bad(code=code, message=message) | NotWritten(code=code, message=message):
+                    code = "unreadable" if code == "io_error" else code
+                    self._trouble_at(entry, code, f"{message}: tried again every {DISK_S:.0f} seconds")
+                    self._rests.rest(fetch_of(entry), DISK_S)
+        if unused:
+            await self._context.machine.disk_work.run(self._discard, unused)
+        if ready:
+            await self._executor.write(ready)
+
+    def _discard(self, temps: list[str]) -> None:
+        for temp in temps:
+            discard_temp(self._context.root, temp)
+
+    def _trouble_at(self, entry: EntryId, code: str, message: str) -> None:
+        operation = self._executor.waiting.get(entry)
+        if operation is not None:
+            above = self._context.trees.path(operation.parent) or ()
+            self._context.problems.put("/".join((*above, operation.name)), code, message)

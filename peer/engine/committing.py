@@ -1,0 +1,117 @@
+"""From a plan's proposals to the journal. Owns what is still to be committed, and what the loop does about an answer.
+
+One commit is in flight at a time, and none leaves while the journal has news: what is proposed is up to date as far as
+is known.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from peer.engine.arrivals import UPLOADS, upload_of
+from peer.engine.context import Context
+from peer.engine.feed import Feed
+from peer.engine.moving import Mover
+from peer.engine.proposing import Outcome, Proposer, Sent
+from peer.engine.rests import LINK_S, REFUSED_S, Due, Rests
+from peer.planner.operations import ProposeChange
+from protocol.messages import CommitAccepted
+from protocol.model import DeviceAdded, JournalRow, SignedLink
+
+PROPOSE_S: Final = 2.0
+"""For so long commits go out one after the other although there is news."""
+COMMITS = "commits"
+"""The rest of everything that is proposed."""
+
+Links = Callable[[], tuple[SignedLink, ...]]
+
+
+class Committer:
+    """Commits the current plan's proposals for the loop."""
+
+    def __init__(self, context: Context, feed: Feed, mover: Mover, due: Due, rests: Rests, links: Links) -> None:
+        self._context = context
+        self._feed = feed
+        self._mover = mover
+        self._due = due
+        self._rests = rests
+        self._links = links
+        self._proposer = Proposer(context, mover)
+        self._behind_at = -1
+        self.proposals: list[ProposeChange] = []
+        """What is still to be committed of the current plan."""
+
+    async def commit(self) -> None:
+        """Commit what is ready, until something else wants to be looked at."""
+        context = self._context
+        if not self.proposals or not context.online or self._due.journal or self._rests.rests(COMMITS):
+            return
+        begun_s = context.machine.clock.monotonic_s()
+        commits, to_send = await context.machine.database_work.run(self._proposer.ready, self.proposals)
+        if not self._rests.rests(UPLOADS):
+            self._mover.put_up([job for job in to_send if not self._rests.rests(upload_of(job.file.entry))])
+        for commit in commits:
+            sent = await context.machine.database_work.run(self._proposer.build, commit)
+            if sent is None:
+                self._due.plan = True
+                return
+            if not await self._send(sent):
+                return
+            if context.signal.is_set and context.machine.clock.monotonic_s() - begun_s > PROPOSE_S:
+                return
+
+    async def journal_read(self) -> None:
+        """The journal is at its head: what was in flight is in it or never will be, and this device takes part."""
+        context = self._context
+        await context.machine.database_work.run(self._proposer.drop_outbox)
+        journal = context.journal
+        known = await context.machine.database_work.run(journal.device, context.identity.device)
+        if known is not None or self._rests.rests(COMMITS):
+            return
+        body = DeviceAdded(journal.workspace.last_control, context.identity.user, self._links())
+        await self._send(await context.machine.database_work.run(self._proposer.build_control, body))
+
+    async def _send(self, sent: Sent) -> bool:
+        """Send one commit; True where it is in the journal now."""
+        answer = await self._proposer.send(sent)
+        match answer.outcome:
+            case Outcome.ACCEPTED:
+                assert answer.accepted is not None
+                return await self._accepted(sent, answer.accepted)
+            case Outcome.BEHIND:
+                seq = self._context.journal.workspace.seq
+                self._due.journal = self._due.plan = True
+                if self._behind_at == seq:  # reading the journal did not help the last time
+                    self._rests.rest(COMMITS, LINK_S)
+                self._behind_at = seq
+            case Outcome.UNREACHABLE | Outcome.LATER:
+                self._due.journal = True
+                self._rests.rest(COMMITS, LINK_S)
+            case Outcome.REFUSED:
+                code = "quota" if "quota" in answer.message else "bad_change"
+                message = f"{answer.message}: it is tried again every {REFUSED_S:.0f} seconds"
+                self._context.problems.put("", code, message)
+                self._due.journal = self._due.plan = True
+                self._rests.rest(COMMITS, REFUSED_S)
+        return False
+
+    async def _accepted(self, sent: Sent, accepted: CommitAccepted) -> bool:
+        context, feed = self._context, self._feed
+        feed.head.seq = max(feed.head.seq, accepted.seq)
+        if accepted.seq == context.journal.workspace.seq + 1:
+            before = set(feed.touched)
+            await feed.take([JournalRow(accepted.seq, accepted.log_hash, accepted.received, sent.commit)])
+            feed.touched = before
+        elif accepted.seq > context.journal.workspace.seq:
+            await feed.pull()
+        if not await context.machine.database_work.run(self._proposer.accepted, sent):
+            self._due.journal = self._due.plan = True
+            self._rests.rest(COMMITS, LINK_S)
+            return False
+        done = {one.entry for one in sent.proposals}
+        self.proposals = [one for one in self.proposals if one.entry not in done]
+        if not self.proposals:
+            # Something may have waited for these to be in the journal, such as a copy of what was also moved.
+            self._due.plan = True
+        context.problems.clear("", "bad_change", "quota", "server_full")
+        context.changed()
+        return True
