@@ -128,6 +128,8 @@ class Host:
         self.data = place / "coordinator"
         self._listen = "127.0.0.1:0"
         self.programs: list[Program] = []
+        self.env: dict[str, str] = {}
+        """More of the environment for the next start."""
 
     @property
     def program(self) -> Program:
@@ -137,7 +139,8 @@ class Host:
     def launch(self) -> Program:
         """Begin to run."""
         with as_ourselves():
-            program = start_program(["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self._listen])
+            args = ["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self._listen]
+            program = start_program(args, self.env)
             self.programs.append(program)
         return program
 
@@ -171,6 +174,8 @@ class Peer:
         self.home = self.place / "home"
         self.folder = self.place / "folder"
         self.programs: list[Program] = []
+        self.env: dict[str, str] = {}
+        """More of the environment for the next start."""
         with as_ourselves():
             for made in (self.place, self.folder):
                 made.mkdir()
@@ -186,7 +191,7 @@ class Peer:
     def launch(self) -> Program:
         """Begin to run its daemon."""
         with as_ourselves():
-            self.programs.append(start_program(["shoal", "--home", str(self.home), "start", "--foreground"]))
+            self.programs.append(start_program(["shoal", "--home", str(self.home), "start", "--foreground"], self.env))
         return self.program
 
     def start(self) -> None:
