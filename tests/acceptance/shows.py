@@ -28,6 +28,7 @@ SHOWS = (
     Show("real-tree", "15,000 files and one of 1 GiB: two devices, both directions, equal, small, near rsync", False),
     Show("cut-upload", "an upload cut at any byte goes on at the next block, and no block is sent twice", True),
     Show("confidential", "neither the coordinator's data nor its traffic has a name, a content or a key in it", True),
+    Show("forgetful", "power cuts that forget what was not synced: nothing acknowledged is lost or torn", False),
     Show("planner", "100,000 generated cases keep every promise of the planner, each counted by name", True),
     Show(
         "kills", "kill -9 of devices and coordinator, 400 times, against a ledger: nothing lost, nothing doubled", False

@@ -19,7 +19,6 @@ from tests.common.processes import environment
 from tests.faults.failing import Failing, Rule, slow
 from tests.faults.power import Forgetful
 
-
 T = TypeVar("T")
 
 

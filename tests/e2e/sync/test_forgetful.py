@@ -1,0 +1,13 @@
+"""Disks that forget what was not synced, when the power is cut: the short form of the show `forgetful`."""
+
+import pytest
+
+from tests.acceptance.forgetful import play
+from tests.faults.library import has_compiler
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C compiler (on Debian: apt-get install gcc libc6-dev)")
+def test_what_was_acknowledged_survives_power_cuts() -> None:
+    figures = play(cycles=3, seed=1)
+    assert figures.cuts.total() >= 6
+    assert figures.looks > figures.saved / 2
