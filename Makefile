@@ -1,4 +1,5 @@
 # What to type. `make demo` and `make test` need python3 (3.11 or newer) and nothing else: they make .venv themselves.
+# Tests of disks that fail need a C compiler (`cc`) as well, and are skipped without one.
 
 PYTHON ?= python3
 JOBS ?= 2

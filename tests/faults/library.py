@@ -13,8 +13,8 @@ SOURCE: Final = Path(__file__).with_name("faults.c")
 
 
 def has_compiler() -> bool:
-    """Whether there is a C compiler."""
-    return shutil.which("cc") is not None
+    """Whether there is a C compiler, and the C library to compile with."""
+    return shutil.which("cc") is not None and Path("/usr/include/stdio.h").exists()
 
 
 @functools.cache
