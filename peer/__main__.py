@@ -25,6 +25,8 @@ _COMMANDS: Final = {
     "cat": "files",
     "conflicts": "files",
     "limit": "limiting",
+    "verify": "checking",
+    "doctor": "checking",
     "log": "activity",
 }
 """Each command and its module of `peer.cli`, where it is called as it is here; read when it is used."""

@@ -7,13 +7,16 @@ from contextlib import aclosing
 import trio
 
 from peer.control.base import Done, Reply
-from peer.control.upkeep import Event, Limit, Log, UpkeepRequest
+from peer.control.upkeep import Event, Limit, Log, UpkeepRequest, Verified, VerifiedFolder, Verify, Verifying
 from peer.engine import browse
 from peer.engine.activity import Activity
 from peer.engine.device import DeviceEngine
+from peer.engine.verifying import verify_folder
 
 FOLLOW_S = 0.25
 """The shortest time between two looks of a log that is followed."""
+PROGRESS_S = 0.2
+"""How often it is said how far reading is."""
 
 
 class Tending:
@@ -32,6 +35,28 @@ class Tending:
                     async for event in events:
                         yield event
                 yield Done()
+            case Verify():
+                async with aclosing(self._verify(request)) as progress:
+                    async for each in progress:
+                        yield each
+
+    # --- checking files ---------------------------------------------------------------------------------
+
+    async def _verify(self, request: Verify) -> AsyncGenerator[Verifying | Verified, None]:
+        device = self._device
+        chosen = list(device.mounted.values()) if request.folder is None else [device.at_folder(request.folder)]
+        folders: list[VerifiedFolder] = []
+        told_s = 0.0
+        for one in chosen:
+            async with aclosing(verify_folder(device.machine, one)) as progress:
+                async for each in progress:
+                    now_s = device.machine.clock.monotonic_s()
+                    if isinstance(each, VerifiedFolder):
+                        folders.append(each)
+                    elif now_s - told_s >= PROGRESS_S:
+                        told_s = now_s
+                        yield each
+        yield Verified(folders=folders)
 
     # --- the log ----------------------------------------------------------------------------------------
 

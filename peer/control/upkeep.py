@@ -3,7 +3,7 @@
 Owns these types, as `messages` owns the others.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -84,5 +84,50 @@ class Event(Reply, frozen=True, tag="event"):
     seq: int
 
 
-UpkeepRequest = Limit | Log
-UpkeepReply = Limits | Event
+# --- checking files ------------------------------------------------------------------------------------
+
+
+class Verify(Request, frozen=True, tag="verify"):
+    """Read every file of a synced folder (all of them where none is named) and compare it with the journal. Answered
+    with `Verifying`s as it goes on, then `Verified`."""
+
+    folder: str | None = None
+
+
+class Verifying(Reply, frozen=True, tag="verifying"):
+    """How far it is."""
+
+    files: int
+    bytes: int
+    total_files: int
+    total_bytes: int
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A file that is not what it should be: `damaged` (other bytes, though nobody saved it), `missing` or `changed`
+    (and it was not noticed), `unreadable`."""
+
+    path: str
+    what: Literal["damaged", "missing", "changed", "unreadable"]
+    message: str
+
+
+class VerifiedFolder(msgspec.Struct, frozen=True):
+    """What was read in one folder. `not_in_step`: files that the journal does not have as they are here (yet)."""
+
+    workspace: str
+    folder: str
+    files: int
+    bytes: int
+    not_in_step: int
+    findings: list[Finding]
+
+
+class Verified(Reply, frozen=True, tag="verified"):
+    """The answer to `Verify`."""
+
+    folders: list[VerifiedFolder]
+
+
+UpkeepRequest = Limit | Log | Verify
+UpkeepReply = Limits | Event | Verifying | Verified

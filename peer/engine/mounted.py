@@ -98,6 +98,17 @@ class MountedWorkspace:
             self.begun.set()
             self.ended.set()
 
+    @contextmanager
+    def open_beside(self) -> Iterator[Root]:
+        """The folder opened once more, to read in it beside the engine. Raises `RootLost`."""
+        record = self.record
+        assert record.folder is not None
+        assert record.marker is not None
+        with open_root(self._filesystem, self._machine.entropy, record.folder, record.marker) as root:
+            if not isinstance(root, Root):
+                raise RootLost(root_trouble(root, record.folder))
+            yield root
+
     async def _run_open(self) -> None:
         machine, record = self._machine, self.record
         assert record.folder is not None

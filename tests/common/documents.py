@@ -201,6 +201,36 @@ class Event(msgspec.Struct):
     seq: Annotated[int, Meta(gt=0)]
 
 
+class Finding(msgspec.Struct):
+    path: str
+    what: Literal["damaged", "missing", "changed", "unreadable"]
+    message: Annotated[str, Meta(min_length=1)]
+
+
+class VerifiedFolder(msgspec.Struct):
+    workspace: str
+    folder: str
+    files: Count
+    bytes: Count
+    not_in_step: Count
+    findings: list[Finding]
+
+
+class Verified(msgspec.Struct):
+    folders: list[VerifiedFolder]
+
+
+class Check(msgspec.Struct):
+    check: Annotated[str, Meta(min_length=1)]
+    state: Literal["ok", "warning", "problem"]
+    message: Annotated[str, Meta(min_length=1)]
+    advice: str
+
+
+class Checks(msgspec.Struct):
+    checks: list[Check]
+
+
 class Confirmed(msgspec.Struct):
     questions: list[str]
     answered: bool
