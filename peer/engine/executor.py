@@ -65,7 +65,7 @@ class Executor:
         self._scanner = scanner
         self._rests = rests
         self._touched: dict[EntryId, Fingerprint | None] = {}
-        self.holding = Holding(context)
+        self.holding = Holding(context.trees.local)
         self.stale = False
         """Something was not as planned: make a new plan."""
         self.waiting: dict[EntryId, WriteContent] = {}

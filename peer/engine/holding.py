@@ -1,8 +1,7 @@
 """What a refused step holds up. Owns which other operations of the plan would build on it; all else goes on."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
-from peer.engine.context import Context
 from peer.planner.operations import (
     AdoptEntry,
     ForkEntry,
@@ -13,15 +12,16 @@ from peer.planner.operations import (
     RemoveEntry,
     WriteContent,
 )
+from peer.planner.trees import LocalNode
 from protocol.ids import ROOT, EntryId
 from protocol.model import Kind
 
 
 class Holding:
-    """The operations of one plan that are not carried out. Belongs in the database's thread."""
+    """The operations of one plan that are not carried out. `local` gives an entry's row on this disk."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, local: Callable[[EntryId], LocalNode | None]) -> None:
+        self._local = local
         self._held: set[Hashable] = set()
         self._full: set[EntryId] = set()
 
@@ -38,7 +38,7 @@ class Holding:
     def hold(self, operation: Operation) -> None:
         """This one is not carried out; nor is what needs it: its entry, the places it frees and fills."""
         self._held.update(_results(operation))
-        row = self._context.trees.local(operation.entry)
+        row = self._local(operation.entry)
         if row is not None:
             self._held.add((row.node.parent, row.node.name))
             self._full.add(row.node.parent)

@@ -109,6 +109,28 @@ def test_nothing_is_concluded_from_what_cannot_be_read(fleet: Fleet, tmp_path: P
     assert (blue.folder / "1" / "new").read_bytes() == b"new"
 
 
+def test_what_the_disk_refuses_holds_up_nothing_else(fleet: Fleet) -> None:
+    if not blind(fleet.place / "closed"):
+        run_without_all_seeing("test_what_the_disk_refuses_holds_up_nothing_else")
+        return
+    red, blue = fleet.pair_of("red", "blue", fill=fill)
+    (blue.folder / "1").chmod(0o555)
+    (red.folder / "1" / "1").write_bytes(b"edited there")
+    (red.folder / "1" / "below").mkdir()
+    (red.folder / "1" / "below" / "new").write_bytes(b"new")
+    (red.folder / "2" / "2").write_bytes(b"edited too")
+    red.wait()
+    blue.until(has("unreadable", "1/1"))
+    (blue.folder / "3" / "3").write_bytes(b"edited here")
+    red.until(lambda _: (red.folder / "3" / "3").read_bytes() == b"edited here")
+    blue.until(lambda _: (blue.folder / "2" / "2").read_bytes() == b"edited too")
+    assert (blue.folder / "1" / "1").read_bytes() == b"1"
+    (blue.folder / "1").chmod(0o755)
+    fleet.settle()
+    assert (blue.folder / "1" / "1").read_bytes() == b"edited there"
+    assert (blue.folder / "1" / "below" / "new").read_bytes() == b"new"
+
+
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
 def test_a_folder_that_is_gone_is_waited_for(fleet: Fleet, running: bool) -> None:
     red, blue = fleet.pair_of("red", "blue", fill=fill)

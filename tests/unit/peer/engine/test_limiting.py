@@ -12,6 +12,7 @@ from peer.control.upkeep import Limit, Period, Rates
 from peer.engine.folders import CannotDo
 from peer.engine.limiting import DAYS, Limiting, Settings, rates_at
 from peer.home import Home
+from tests.unit.peer.engine.clocks import SetClock
 
 WEEK = list(DAYS)
 KIB = 1024
@@ -56,30 +57,6 @@ def test_a_period_covers_as_many_minutes_of_the_week_as_it_says(start: int, end:
     kept = Settings(schedule=(one,))
     minutes = sum(rates_at(kept, day, minute).up == 5 for day in range(7) for minute in range(1440))
     assert minutes == len(days) * ((end - start) % 1440 or 1440)
-
-
-class SetClock:
-    """A clock that is set by hand; whoever sleeps is woken by it."""
-
-    def __init__(self, wall_s: float) -> None:
-        self.wall_s = wall_s
-        self._moved = trio.Event()
-
-    def wall_ns(self) -> int:
-        return round(self.wall_s * 1e9)
-
-    def monotonic_s(self) -> float:
-        return self.wall_s
-
-    def advance(self, seconds: float) -> None:
-        self.wall_s += seconds
-        self._moved.set()
-        self._moved = trio.Event()
-
-    async def sleep(self, seconds: float) -> None:
-        until = self.wall_s + seconds
-        while self.wall_s < until:
-            await self._moved.wait()
 
 
 @pytest.fixture
