@@ -42,7 +42,7 @@ class RequestLimits:
     slowest_rate: float = 1024.0
     """Bytes a second that an upload must bring on average, after `slowest_grace_s`."""
     slowest_grace_s: float = 60.0
-    batch_bytes: int = 8 * limits.MIB
+    batch_bytes: int = 4 * limits.MIB
     """Blocks are verified and stored together up to this size; several uploads share twice this."""
     buffered_bytes: int = 96 * limits.MIB
     """Sum of the larger request bodies held at once."""

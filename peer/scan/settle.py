@@ -39,7 +39,7 @@ RESTED_S = 60.0
 Key = TypeVar("Key", bound=Hashable)
 
 
-@dataclass
+@dataclass(slots=True)
 class _State:
     due_s: float
     since_s: float
@@ -90,6 +90,11 @@ class Settling(Generic[Key]):
         state.failures += 1
         state.since_s = state.last_s = now_s
         self._wait(key, state, now_s, WRITING_S * _doubled(state.failures - 1), LONGEST_S)
+
+    def failures(self, key: Key) -> int:
+        """Return how often in a row a file changed while it was read, or was not read since it was being written."""
+        state = self._states.get(key)
+        return 0 if state is None else state.failures
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a file."""

@@ -6,6 +6,7 @@ page in one transaction. Nothing here is believed because it decrypts.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from crypto import digest, sealing
 from crypto.journal_chain import JournalHashes
@@ -34,6 +35,8 @@ from protocol.rules import judge_row
 from protocol.view import ChainState, Delta, DeviceState, EntryState, Refused, WorkspaceState
 
 HASHES = JournalHashes()
+_CACHED_ENTRIES: Final = 4096
+"""So many entries' heads are kept at hand, besides those of one commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ class JournalState:
             else:
                 self._db.insert(schema.members, [(w, user, int(role))])
         self._db.insert(schema.chains, [(w, user, chain.length, chain.last) for user, chain in delta.chains])
-        if len(self._entries) > 100_000:
+        if len(self._entries) > _CACHED_ENTRIES:
             self._entries.clear()
         self._entries.update(delta.entries)
 
