@@ -1,5 +1,7 @@
 """What the transfers brought. Owns what becomes of a file that was read or sent, and of a version that was fetched."""
 
+from dataclasses import replace
+
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
 from peer.engine.executor import Executor, Ready
@@ -10,6 +12,7 @@ from peer.scan.identity import Assigned
 from peer.transfer.download import Bad, Fetched, FetchResult, Missing, NotFetched, NotWritten
 from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
 from protocol.ids import EntryId
+from protocol.model import ChunkRef
 
 UPLOADS = "uploads"
 """The rest of everything that is sent."""
@@ -48,11 +51,13 @@ class Arrivals:
 
     async def _take_read(self, read: list[tuple[Up, IngestResult]]) -> None:
         good: list[tuple[Assigned, Ingested]] = []
+        stored: list[ChunkRef] = []
         for job, result in read:
             match result:
                 case Ingested():
                     good.append((job.file, result))
                 case Changed():
+                    stored += result.stored
                     if not self._scanner.stop_reading(job.file):
                         self._rests.rest(upload_of(job.file.entry), SOON_S)
                     self._scanner.look_again(job.file.found.path)
@@ -62,16 +67,18 @@ class Arrivals:
                     else:
                         self._rests.rest(upload_of(job.file.entry), DISK_S)
                 case NotSent(failure=failure):
+                    stored += result.stored
                     if self._scanner.is_wanted(job.file):
-                        self._mover.put_up([Up(job.file, send=False)])
+                        self._mover.put_up([replace(job, send=False)])
                     if failure.refusal is not None:
                         self._refused_blocks(failure.refusal.value, failure.message)
                     self._rests.rest(UPLOADS, LINK_S)
-        await self._context.machine.database_work.run(self._write_read, good)
+        await self._context.machine.database_work.run(self._write_read, good, stored)
 
-    def _write_read(self, good: list[tuple[Assigned, Ingested]]) -> None:
+    def _write_read(self, good: list[tuple[Assigned, Ingested]], stored: list[ChunkRef]) -> None:
         self._scanner.put_read(good)
         with self._context.machine.database.transaction():
+            self._context.contents.put_stored(stored)
             for _, result in good:
                 if result.manifest is not None:
                     self._context.contents.put_manifest(result.digest, result.manifest)

@@ -32,10 +32,12 @@ IngestResult = Ingested | Changed | Failed | NotSent
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A file to be read; `send`: its blocks go to the coordinator in the same pass."""
+    """A file to be read; `send`: its blocks go to the coordinator in the same pass. `even_if_open`: although somebody
+    has it open for writing, as some files are all the time."""
 
     file: Assigned
     send: bool
+    even_if_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,9 @@ class Mover:
                 await self._work[number].wait()
                 self._work[number] = trio.Event()
                 continue
-            requests = [IngestRequest(job.file.found.path, job.file.found.fingerprint) for job in jobs]
+            requests = [
+                IngestRequest(job.file.found.path, job.file.found.fingerprint, job.even_if_open) for job in jobs
+            ]
             sink = self._server if jobs[0].send else None
             results = await self._ingester.ingest(requests, sink, progress=context.up)
             lane.under_way.clear()

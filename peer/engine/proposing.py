@@ -124,7 +124,7 @@ class Proposer:
         if row is None or path is None or row.fingerprint is None:
             return None
         found = Found(path, DiskKind.FILE, row.fingerprint)
-        return Up(Assigned(one.entry, row.node.parent, row.node.name, found, "path"), send=True)
+        return Up(Assigned(one.entry, row.node.parent, row.node.name, found, "path"), send=True, even_if_open=True)
 
     def _cut_by_size(self, commit: tuple[ProposeChange, ...]) -> list[tuple[ProposeChange, ...]]:
         average = self._context.chunker.min_size

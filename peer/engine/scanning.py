@@ -37,6 +37,8 @@ from protocol.model import Kind
 
 RESCAN_S = 30.0
 """How often what cannot be watched is scanned again."""
+PATIENCE_LOOKS = 3
+"""So often a long file that is open for writing is left alone, for a longer time each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,10 @@ class Scanner:
     def look_again(self, path: Path) -> None:
         """Something turned out different from what the tree says: look at it after a while."""
         self._settling.unstable(path, self._context.machine.clock.monotonic_s())
+
+    def is_restless(self, path: Path) -> bool:
+        """Whether a file changes, or is being written, whenever it is looked at: it is read all the same."""
+        return self._settling.failures(path) >= PATIENCE_LOOKS
 
     def stop_reading(self, asked: Assigned) -> bool:
         """Reading a file came to nothing; False where a later scan has it read anew, perhaps under another name."""

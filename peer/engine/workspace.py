@@ -270,7 +270,8 @@ class WorkspaceEngine:
                 remote = trees.remote(there)
                 content = None if remote is None else remote.node.content
                 adoptable = content is not None and content.size == one.found.fingerprint.size
-            jobs.append(Up(one, send=online and may_write and not adoptable))
+            send = online and may_write and not adoptable
+            jobs.append(Up(one, send, self.scanner.is_restless(one.found.path)))
         return jobs
 
     # --- planning ----------------------------------------------------------------------------------------

@@ -57,9 +57,13 @@ class ContentStore:
     def put_manifest(self, digest: bytes, manifest: FlatManifest) -> None:
         """Note that these bytes are stored on the coordinator as this manifest says."""
         self._db.insert(schema.contents, [(self.w, digest, None, encode(manifest))])
+        self.put_stored(manifest.chunks)
+
+    def put_stored(self, refs: Iterable[ChunkRef]) -> None:
+        """Note that these chunks have blocks on the coordinator, whether or not a version with them is ever made."""
         self._db.run_many(
             "INSERT OR IGNORE INTO chunks (w, chunk, block, epoch, length) VALUES (?, ?, ?, ?, ?)",
-            ((self.w, ref.chunk, ref.block, ref.epoch, ref.length) for ref in manifest.chunks),
+            ((self.w, ref.chunk, ref.block, ref.epoch, ref.length) for ref in refs),
         )
 
     def put_target(self, digest: bytes, target: bytes) -> None:

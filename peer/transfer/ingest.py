@@ -63,9 +63,13 @@ class Ingested:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The file is not as the scan saw it, or is being written: scan it again, later."""
+    """The file is not as the scan saw it, or is being written: scan it again, later.
+
+    `stored` are the chunks of what was read of it that have a durable block now: the next reading need not send them.
+    """
 
     request: IngestRequest
+    stored: tuple[ChunkRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """The file was readable, but its blocks did not all reach the coordinator: ingest it again once they can."""
+    """The file was readable, but its blocks did not all reach the coordinator: ingest it again once they can.
+
+    `stored` as in `Changed`.
+    """
 
     request: IngestRequest
     failure: UploadFailure
+    stored: tuple[ChunkRef, ...] = ()
 
 
 IngestResult = Ingested | Changed | Failed | NotSent
@@ -237,21 +245,28 @@ class _Run:
         match self._ends[index]:
             case None:
                 assert self._failure is not None
-                return NotSent(request, self._failure)
+                return NotSent(request, self._failure, self._stored(index))
             case FileChanged():
-                return Changed(request)
+                return Changed(request, self._stored(index))
             case FileFailed(code, message):
                 return Failed(request, code, message)
             case FileRead() as end:
-                return self._whole(request, tuple(self._chunks[index]), end)
+                return self._whole(index, tuple(self._chunks[index]), end)
 
-    def _whole(self, request: IngestRequest, chunks: tuple[tuple[ChunkId, int], ...], end: FileRead) -> IngestResult:
+    def _stored(self, index: int) -> tuple[ChunkRef, ...]:
+        """The chunks read of a file that have a durable block."""
+        lacking = self._unsent | self._vanished
+        here = dict.fromkeys(chunk for chunk, _ in self._chunks[index] if chunk not in lacking)
+        return tuple(ref for chunk in here if (ref := self._refs.get(chunk)) is not None)
+
+    def _whole(self, index: int, chunks: tuple[tuple[ChunkId, int], ...], end: FileRead) -> IngestResult:
+        request = self._requests[index]
         if self._vanished and any(chunk in self._vanished for chunk, _ in chunks):
-            return Changed(request)
+            return Changed(request, self._stored(index))
         refs = tuple(ref for chunk, _ in chunks if (ref := self._refs.get(chunk)) is not None)
         whole = len(refs) == len(chunks)
         if self._failure is not None and (not whole or any(chunk in self._unsent for chunk, _ in chunks)):
-            return NotSent(request, self._failure)
+            return NotSent(request, self._failure, self._stored(index))
         manifest = FlatManifest(refs) if whole else None
         return Ingested(request, end.digest, end.fingerprint.size, end.fingerprint, chunks, manifest)
 

@@ -25,16 +25,21 @@ BATCH_BYTES: Final = 2 * limits.MIB
 """How much is read in one call: enough to make the hop to a thread cheap, little enough to hold a few at once."""
 BATCH_FILES: Final = 500
 _STREAM_FROM_BYTES: Final = limits.MIB
-"""A file too long for what is left of a batch is begun there if there is at least this much."""
+"""A file too long for what is left of a batch is begun there if there is at least this much. One of this length is
+waited for while it is open for writing: reading it twice costs more than that."""
 _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ESTALE})
 
 
 @dataclass(frozen=True, slots=True)
 class IngestRequest:
-    """A file to take in, as a scan saw it."""
+    """A file to take in, as a scan saw it.
+
+    A long one that somebody has open for writing is not begun, unless `even_if_open`: some are open all the time.
+    """
 
     path: Path
     expected: Fingerprint
+    even_if_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +163,12 @@ class FileReader:
         """Read some of the file; how it ended, `_LATER` if it needs a batch of its own, None if there is more."""
         if self._file is not None:
             return self._read_piece(self._file, batch)
-        expected = self._requests[index].expected
+        request = self._requests[index]
+        expected = request.expected
         room = BATCH_BYTES - self._slab_at
         if expected.size > room and self._slab_at and (expected.size <= BATCH_BYTES or room < _STREAM_FROM_BYTES):
             return _LATER
-        parent, name = self._directories.parent(self._requests[index].path)
+        parent, name = self._directories.parent(request.path)
         handle = self._fs.open_read(parent, name)
         keep_open = False
         try:
@@ -170,6 +176,8 @@ class FileReader:
             if status.kind is not DiskKind.FILE or status.fingerprint != expected:
                 return _CHANGED
             reading = StableReading(self._fs, handle, expected)
+            if not request.even_if_open and expected.size >= _STREAM_FROM_BYTES and reading.is_being_written():
+                return _CHANGED
             if expected.size <= room:
                 return self._read_whole(index, reading, batch)
             self._file = _OpenFile(index, reading, Cutter(self._params), file_hasher(self._keys))
@@ -192,7 +200,8 @@ class FileReader:
     def _read_piece(self, file: _OpenFile, batch: ReadBatch) -> FileEnd | None:
         size = file.reading.before.size
         view = self._take(file.reading, min(size - file.read_bytes, BATCH_BYTES - self._slab_at), file.read_bytes)
-        if view is None:
+        # Looked at each time: of a file that is being written no more is read, and sent, than has to be.
+        if view is None or not file.reading.is_unchanged():
             return _CHANGED
         file.read_bytes += len(view)
         file.hasher.update(view)
@@ -207,7 +216,7 @@ class FileReader:
             return FileFailed("unreadable", f"longer than {limits.CHANGE_BLOCKS} chunks")
         if file.read_bytes < size:
             return None
-        return FileRead(file.hasher.digest(), file.reading.before) if file.reading.is_unchanged() else _CHANGED
+        return FileRead(file.hasher.digest(), file.reading.before)
 
     def _take(self, reading: StableReading, count: int, offset: int) -> memoryview | None:
         """The next `count` bytes, in the batch's buffer; None where the file is shorter than it was."""

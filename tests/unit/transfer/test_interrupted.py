@@ -1,6 +1,6 @@
 """Connections that break, refuse and lie, and files that change."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
 from peer.transfer.reading import BATCH_BYTES
 from protocol.frames import HEAD_BYTES
 from protocol.ids import BlockId
-from protocol.messages import Refusal, RefusalCode
+from protocol.messages import Refusal, RefusalCode, Stored
 from protocol.model import FlatManifest
 from tests.common.blocks import SMALL, Device, Held, MemoryBlocks, TestKeys, new_device, wanted
 from tests.common.disks import fingerprint, hooked, new_root
@@ -327,3 +327,57 @@ async def test_a_hole_early_in_a_long_file_is_filled_while_the_rest_is_still_to_
         (fetched,) = await b.fetcher.fetch([wanted(result)], store)
         assert isinstance(fetched, Fetched)
         assert b.temp(fetched.temp) == data
+
+
+async def test_what_was_sent_of_a_file_that_changed_meanwhile_is_not_sent_again(tmp_path: Path) -> None:
+    appended = False
+
+    def grow(number: int, name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal appended
+        if name == "read_into" and arguments[2] >= 2 * BATCH_BYTES and not appended:
+            appended = True
+            with (tmp_path / "a" / "f").open("ab") as file:
+                file.write(b"more")
+
+    store = MemoryBlocks()
+    with new_root(tmp_path / "a", hooked(grow)) as (root, _):
+        device = Device(root, SMALL)
+        (changed,) = await device.ingester.ingest([device.write("f", noise(3 * BATCH_BYTES))], store)
+        assert isinstance(changed, Changed)
+        assert {ref.block for ref in changed.stored} == set(store.arrivals)
+        assert len(store.arrivals) > BATCH_BYTES // SMALL.max_size
+        device.index.refs = {ref.chunk: ref for ref in changed.stored}
+        (result,) = await device.ingester.ingest([device.request("f")], store)
+        assert isinstance(result, Ingested)
+        assert result.manifest is not None
+        assert set(store.blocks) == {ref.block for ref in result.manifest.chunks}
+        assert len(store.arrivals) == len(set(store.arrivals)) == len(result.manifest.chunks)
+
+
+async def test_what_arrived_before_an_upload_was_refused_is_known(tmp_path: Path) -> None:
+    class RefusesTheSecond(MemoryBlocks):
+        async def upload(self, body: AsyncIterator[bytes]) -> Stored | Refusal:
+            self.refusals = [DENIED] if self.bodies else []
+            return await super().upload(body)
+
+    store = RefusesTheSecond()
+    store.cuts = [90_000]
+    with new_device(tmp_path / "a") as a:
+        (result,) = await a.ingester.ingest([a.write("f", noise(200_000))], store)
+        assert isinstance(result, NotSent)
+        assert store.arrivals
+        assert {ref.block for ref in result.stored} == set(store.arrivals)
+
+
+async def test_a_long_file_that_is_open_for_writing_is_not_begun(tmp_path: Path) -> None:
+    with new_device(tmp_path / "a") as a:
+        request = a.write("f", noise(1 << 20))
+        with (a.folder / "f").open("ab"):
+            store = MemoryBlocks()
+            (waits,) = await a.ingester.ingest([request], store)
+            assert isinstance(waits, Changed)
+            assert store.arrivals == []
+            (taken,) = await a.ingester.ingest([replace(request, even_if_open=True)], store)
+            assert isinstance(taken, Ingested)
+        (closed,) = await a.ingester.ingest([request], MemoryBlocks())
+        assert isinstance(closed, Ingested)
