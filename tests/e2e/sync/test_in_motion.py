@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.common.fleet import Peer, read_contents
+from tests.common.noise import noise
 from tests.e2e.sync.conftest import Duo
 
 PIECE = 64 * 1024
@@ -57,6 +58,20 @@ def test_a_log_that_grows_arrives_in_whole_lines(duo: Duo) -> None:
         duo.fleet.settle()
     assert it.bad == []
     assert (duo.blue.folder / "growing.log").read_bytes() == whole
+
+
+def test_a_long_file_written_with_pauses_is_sent_once(duo: Duo) -> None:
+    duo.fleet.settle()
+    data = noise(12 << 20)
+    before = duo.red.status().transfer.server_out
+    pause = threading.Event()
+    with (duo.red.folder / "film").open("wb", buffering=0) as file:
+        for at in range(0, len(data), 1 << 20):
+            file.write(data[at : at + (1 << 20)])
+            pause.wait(0.35)
+    duo.fleet.settle()
+    assert (duo.blue.folder / "film").read_bytes() == data
+    assert len(data) <= duo.red.status().transfer.server_out - before < 1.25 * len(data)
 
 
 def test_a_file_rewritten_in_place_is_never_seen_half(duo: Duo) -> None:
