@@ -6,7 +6,7 @@ page in one transaction. Nothing here is believed because it decrypts.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from crypto import digest, sealing
 from crypto.journal_chain import JournalHashes
@@ -228,11 +228,7 @@ class _Opening:
             opened = self._open(change) if isinstance(change, Change) else "it was purged"
             version = (w, head.head, entry, change.clear.base, row.seq, head.deleted, head.parent)
             judged = (w, entry, head.parent, int(head.kind), head.name_key, head.deleted, head.head, head.seq, device)
-            before = self._db.one(
-                "SELECT name, digest, size, mtime_ns, executable, copy_of, place, deleted FROM remote "
-                "WHERE w = ? AND entry = ?",
-                (w, entry),
-            )
+            before = None if change.clear.base is None else self._before(entry)
             if isinstance(opened, str):
                 bad.append(BadChange(entry, device, opened))
                 versions.append((*version, None, device, row.received))
@@ -254,6 +250,13 @@ class _Opening:
         for entry in flipped:
             self._trees.touch_below(entry)
         return bad
+
+    def _before(self, entry: EntryId) -> tuple[Any, ...] | None:
+        return self._db.one(
+            "SELECT name, digest, size, mtime_ns, executable, copy_of, place, deleted FROM remote "
+            "WHERE w = ? AND entry = ?",
+            (self._state.w, entry),
+        )
 
     def _values(self, body: Body, head: EntryState) -> tuple[object, ...]:
         content = body.digest
