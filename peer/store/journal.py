@@ -4,7 +4,7 @@ A row is judged, its chain hash compared, its sealed parts opened and checked, a
 page in one transaction. Nothing here is believed because it decrypts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,18 @@ from peer.store.database import Database
 from peer.store.trees import TreeStore
 from protocol import checks, limits
 from protocol.codec import Malformed, decode, decode_exact, encode
-from protocol.ids import ChangeId, CommitDigest, DeviceId, EntryId, LinkHash, LogHash, NameKey, UserId, WorkspaceId
+from protocol.ids import (
+    ROOT,
+    ChangeId,
+    CommitDigest,
+    DeviceId,
+    EntryId,
+    LinkHash,
+    LogHash,
+    NameKey,
+    UserId,
+    WorkspaceId,
+)
 from protocol.model import (
     Body,
     Change,
@@ -239,7 +250,7 @@ class _Opening:
                 remotes.append((*judged, True, *self._values(opened, head)))
                 if opened.manifest is not None:
                     chunks += [(w, ref.chunk, ref.block, ref.epoch, ref.length) for ref in opened.manifest.chunks]
-            if head.kind is Kind.DIRECTORY and before is not None and bool(before[7]) != head.deleted:
+            if head.kind is Kind.DIRECTORY and before is not None and self._flips(before, head):
                 flipped.append(entry)
         self._db.insert(schema.versions, versions)
         self._db.insert(schema.remote, remotes)
@@ -257,6 +268,18 @@ class _Opening:
             "WHERE w = ? AND entry = ?",
             (self._state.w, entry),
         )
+
+    def _flips(self, before: Sequence[Any], head: EntryState) -> bool:
+        """Whether what is below a directory begins or ceases to live with this change of it."""
+        place, deleted = before[6], bool(before[7])
+        if deleted != head.deleted:
+            return True
+        while place != head.parent and place != ROOT:
+            row = self._db.one("SELECT place, deleted FROM remote WHERE w = ? AND entry = ?", (self._state.w, place))
+            if row is None or row[1]:
+                return True
+            place = row[0]
+        return False
 
     def _values(self, body: Body, head: EntryState) -> tuple[object, ...]:
         content = body.digest

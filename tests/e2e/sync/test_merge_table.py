@@ -1,94 +1,148 @@
-"""Every row of the merge table with two real devices, whichever is first, and with neither."""
+"""Every row of the merge table with two real devices: offline, online and racing, whoever is first.
+
+`python -P -m tests.e2e.sync.test_merge_table` prints which test goes through which row.
+"""
 
 import os
+import re
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.common.fleet import Fleet, Peer, read_contents
-from tests.e2e.sync.rows import BASE_S, ROWS, Contents
+from tests.common.fleet import copy_name, read_contents
+from tests.e2e.sync.cases import TODAY, Contents
+from tests.e2e.sync.conftest import Duo
+from tests.e2e.sync.edits import BASE_S, DAY_S
+from tests.e2e.sync.rows import CASES, TABLE
 
-KNOWN_BEFORE = {b"base", b"x", b"y", b"a", b"b", b"c", b"o", b"dash", b"-> here"}
-MOVED = {"moved to a name, made there", "made at a name, moved there", "two moved to a name"}
-"""Rows in which an entry that is called a conflicted copy is itself, not the copy of another."""
-
-
-@dataclass
-class Outcome:
-    """What there was in the end, by row; `edited`: what either device had before it heard of the other."""
-
-    found: dict[str, Contents]
-    edited: dict[str, tuple[Contents, Contents]]
+ORDERS = ("red", "blue")
 
 
-def make_bases(folder: Path) -> None:
-    for row in ROWS:
-        at = folder / row.name
-        at.mkdir(parents=True)
-        row.base(at)
-        for path in at.rglob("*"):
-            os.utime(path, (BASE_S, BASE_S), follow_symlinks=False)
+class Meeting:
+    """Two devices that have all bases, in a directory for this test."""
+
+    def __init__(self, duo: Duo, first: str, how: str) -> None:
+        self.duo = duo
+        self.early, self.late = (duo.red, duo.blue) if first == "red" else (duo.blue, duo.red)
+        self.place = f"{how}, {first} first"
+        for case in CASES:
+            at = self.early.folder / self.place / case.name
+            at.mkdir(parents=True)
+            case.base(at)
+            for path in at.rglob("*"):
+                os.utime(path, (BASE_S, BASE_S), follow_symlinks=False)
+        duo.fleet.settle()
+
+    def edit_early(self) -> None:
+        for case in CASES:
+            case.early(self.early.folder / self.place / case.name)
+
+    def edit_late(self) -> None:
+        for case in CASES:
+            case.late(self.late.folder / self.place / case.name)
+
+    def check(self, *, either: bool, watched: bool) -> None:
+        """All come together, and to what the table says."""
+        self.duo.fleet.settle()
+        listed = [{path for path, _, _ in peer.conflicts()} for peer in self.duo.fleet.peers]
+        assert listed[0] == listed[1]
+        wrong = []
+        for case in CASES:
+            at = self.early.folder / self.place / case.name
+            found, executable = without_dates(read_contents(at)), executables(at)
+            wanted = case.outcomes(self.early.name, self.late.name, either=either, watched=watched)
+            if found not in wanted:
+                wrong.append(f"{case.name}: {found} is none of {wanted}")
+            elif executable != case.executable:
+                wrong.append(f"{case.name}: executable is {set(executable)}")
+        assert not wrong, "\n".join(wrong)
 
 
-def edit_both(early: Peer, late: Peer) -> dict[str, tuple[Contents, Contents]]:
-    for row in ROWS:
-        row.early(early.folder / row.name)
-        row.late(late.folder / row.name)
-    return {row.name: (read_contents(early.folder / row.name), read_contents(late.folder / row.name)) for row in ROWS}
+def without_dates(found: Contents) -> Contents:
+    """Only directories are given conflicted names of the day of the test."""
+    known = "|".join(copy_name("", "", time_s)[-11:-1] for time_s in (BASE_S, DAY_S))
+    return {re.sub(rf"(conflicted copy )(?!{known})[0-9-]+", rf"\1{TODAY}", path): its for path, its in found.items()}
 
 
-def finish(fleet: Fleet, red: Peer, edited: dict[str, tuple[Contents, Contents]]) -> Outcome:
-    tree = fleet.settle()
-    listed = [{path for path, _, _ in peer.conflicts()} for peer in fleet.peers]
-    assert listed[0] == listed[1]
-    named = {path for path in tree if "conflicted copy" in path}
-    assert listed[0] <= named
-    assert {path.partition("/")[0] for path in named - listed[0]} <= MOVED
-    return Outcome({row.name: read_contents(red.folder / row.name) for row in ROWS}, edited)
+def executables(folder: Path) -> frozenset[str]:
+    return frozenset(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if not path.is_symlink() and path.is_file() and path.stat().st_mode & 0o100
+    )
 
 
-@pytest.mark.parametrize("first", ["red", "blue"])
-def test_the_first_in_the_journal_has_the_name_and_nothing_is_lost(fleet: Fleet, first: str) -> None:
-    red, blue = fleet.pair_of("red", "blue", fill=make_bases)
-    early, late = (red, blue) if first == "red" else (blue, red)
-    late.stop()
-    early.program.signal(signal.SIGSTOP)
-    edited = edit_both(early, late)
-    early.program.signal(signal.SIGCONT)
-    early.wait()
-    late.start()
-    outcome = finish(fleet, red, edited)
-    expected = {row.name: row.expected(late.name) for row in ROWS}
-    assert {name: its for name, its in outcome.found.items() if its != expected[name]} == {}
+@pytest.mark.parametrize("first", ORDERS)
+def test_offline_edits_come_together_one_after_the_other(duo: Duo, first: str) -> None:
+    meeting = Meeting(duo, first, "offline")
+    meeting.early.stop()
+    meeting.late.stop()
+    meeting.edit_early()
+    meeting.edit_late()
+    meeting.early.start()
+    meeting.early.wait()
+    meeting.late.start()
+    meeting.check(either=False, watched=False)
 
 
-def test_of_edits_made_at_once_while_running_none_is_lost_and_no_copy_is_needless(fleet: Fleet) -> None:
-    red, blue = fleet.pair_of("red", "blue", fill=make_bases)
-    for peer in (red, blue):
+@pytest.mark.parametrize("first", ORDERS)
+def test_offline_edits_race_when_both_come_back_at_once(duo: Duo, first: str) -> None:
+    meeting = Meeting(duo, first, "back at once")
+    meeting.early.stop()
+    meeting.late.stop()
+    meeting.edit_early()
+    meeting.edit_late()
+    meeting.early.start()
+    meeting.late.start()
+    meeting.check(either=True, watched=False)
+
+
+@pytest.mark.parametrize("first", ORDERS)
+def test_online_edits_meet_what_came_before_them(duo: Duo, first: str) -> None:
+    meeting = Meeting(duo, first, "online")
+    meeting.late.program.signal(signal.SIGSTOP)
+    meeting.edit_early()
+    meeting.early.wait()
+    meeting.edit_late()
+    meeting.late.program.signal(signal.SIGCONT)
+    meeting.check(either=False, watched=True)
+
+
+@pytest.mark.parametrize("first", ORDERS)
+def test_racing_edits_end_as_if_either_had_been_first(duo: Duo, first: str) -> None:
+    meeting = Meeting(duo, first, "racing")
+    for peer in (meeting.early, meeting.late):
         peer.program.signal(signal.SIGSTOP)
-    edited = edit_both(red, blue)
-    for peer in (red, blue):
+    meeting.edit_early()
+    meeting.edit_late()
+    for peer in (meeting.early, meeting.late):
         peer.program.signal(signal.SIGCONT)
-    check_nothing_lost(finish(fleet, red, edited))
+    meeting.check(either=True, watched=True)
 
 
-def test_of_edits_made_at_once_while_stopped_none_is_lost_and_no_copy_is_needless(fleet: Fleet) -> None:
-    red, blue = fleet.pair_of("red", "blue", fill=make_bases)
-    red.stop()
-    blue.stop()
-    edited = edit_both(red, blue)
-    red.start()
-    blue.start()
-    check_nothing_lost(finish(fleet, red, edited))
+def test_every_row_of_the_table_has_cases_of_its_own() -> None:
+    assert len({case.name for case in CASES}) == len(CASES)
+    assert all(TABLE.values())
 
 
-def check_nothing_lost(outcome: Outcome) -> None:
-    for row in ROWS:
-        found = outcome.found[row.name]
-        for edited in outcome.edited[row.name]:
-            for data in edited.values():
-                assert data is None or data in KNOWN_BEFORE or data in found.values(), (row.name, data, found)
-        if not any("conflicted copy" in path for path in row.expected("red")):
-            assert not any("conflicted copy" in path for path in found), (row.name, found)
+def merge_table() -> dict[str, tuple[list[str], list[str]]]:
+    """Of every row of the merge table: its cases, and the tests that go through them."""
+    tests = [
+        f"tests/e2e/sync/test_merge_table.py::{test.__name__}[{order}]"
+        for test in (
+            test_offline_edits_come_together_one_after_the_other,
+            test_offline_edits_race_when_both_come_back_at_once,
+            test_online_edits_meet_what_came_before_them,
+            test_racing_edits_end_as_if_either_had_been_first,
+        )
+        for order in ORDERS
+    ]
+    return {row: ([case.name for case in cases], tests) for row, cases in TABLE.items()}
+
+
+if __name__ == "__main__":
+    for row, (cases, tests) in merge_table().items():
+        print(f"{row}: {'; '.join(cases)}")
+        for test in tests:
+            print(f"    {test}")
