@@ -10,6 +10,7 @@ from crypto.identity import DeviceKeys
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.engine.limiting import Limiting
+from peer.engine.losses import Losses
 from peer.engine.problems import Problems
 from peer.link.coordinator import CoordinatorClient
 from peer.ports import Clock, Entropy, Offload, Watching
@@ -89,6 +90,10 @@ class Context:
     rules: IgnoreRules = field(default_factory=IgnoreRules)
     up: Progress = field(default_factory=Progress)
     down: Progress = field(default_factory=Progress)
+    losses: Losses = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.losses = Losses(self.machine.clock)
 
     @property
     def keyring(self) -> WorkspaceKeyring:

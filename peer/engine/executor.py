@@ -215,14 +215,18 @@ class Executor:
 
     def _record(self, tasks: Sequence[_Task], results: Sequence[steps.StepResult]) -> None:
         context, left = self._context, iter(results)
+        removing = any(isinstance(task.operation, RemoveEntry) for task in tasks)
+        before, removed = context.trees.synced_count() if removing else 0, 0
         with context.machine.database.transaction():
             for task in tasks:
                 result = None if task.step is None else next(left)
                 if result is None or isinstance(result, steps.Applied):
                     self._done(task, None if result is None else result.fingerprint)
+                    removed += isinstance(task.operation, RemoveEntry)
                 else:
                     self._refused(task, result)
             context.trees.settle_agreed([operation_entry(task.operation) for task in tasks])
+        context.losses.note("local", removed, before)
         context.trees.forget(task.operation.entry for task in tasks if isinstance(task.operation, WriteContent))
 
     def _done(self, task: _Task, found: Fingerprint | None) -> None:

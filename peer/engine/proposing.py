@@ -291,13 +291,16 @@ class Proposer:
         database = context.machine.database
         if context.journal.accepted(sent.digest) is None:
             return False
+        before = context.trees.synced_count() if any(one.node.deleted for one in sent.proposals) else 0
+        gone = 0
         with database.transaction():
             for one, change in zip(sent.proposals, sent.changes, strict=True):
-                effects.accept_synced(context.trees, one, change)
+                gone += effects.accept_synced(context.trees, one, change)
                 if one.node.content is not None and one.node.kind is Kind.FILE and not one.node.deleted:
                     context.contents.forget_manifests([one.node.content.digest])
             context.trees.settle_agreed([one.entry for one in sent.proposals])
             database.run("DELETE FROM outbox WHERE w = ?", (context.record.w,))
+        context.losses.note("remote", gone, before)
         return True
 
 

@@ -111,6 +111,7 @@ class WorkspaceEngine:
     def answer(self, *, reject: bool) -> None:
         """What a person said to a large deletion."""
         self._answer = Answer(confirmed=not reject, rejected=reject)
+        self.context.losses.forget()
         self.context.problems.clear("", "delete_brake")
         self.settled = False
         self._plan_soon()
@@ -214,8 +215,9 @@ class WorkspaceEngine:
         due = self._due.plan or self._due.journal or self.executor.stale
         held = self._committer.proposals or self.executor.waiting or not self.executor.holding.is_empty
         self.settled = not (due or held or self.waits) and self.scanner.is_idle and self.mover.is_idle
-        if self.settled:
+        if self.settled and self._answer != Answer():
             self._answer = Answer()  # what it was given for is done
+            self.context.losses.forget()
 
     def _note_pace(self) -> None:
         _, up_bytes, _, _ = self.mover.pending()
@@ -313,6 +315,7 @@ class WorkspaceEngine:
                 device_name=context.identity.device_name,
                 derive=self._derive,
                 date=utc_date(context.machine.clock.wall_ns()),
+                lately=context.losses.lately(),
                 confirmed_deletions=answer.confirmed,
                 rejected_deletions=answer.rejected,
             ),

@@ -84,16 +84,22 @@ def accept(trees: MemoryTrees, proposal: ProposeChange, change: ChangeId, seq: i
     accept_synced(trees, proposal, change)
 
 
-def accept_synced(trees: ChangingTrees, proposal: ProposeChange, change: ChangeId) -> None:
-    """The part of `accept` that concerns the synced tree. A directory's deletion takes the bases of all that went with
-    it: what the journal had moved out of it in the meantime would look deleted by itself."""
+def accept_synced(trees: ChangingTrees, proposal: ProposeChange, change: ChangeId) -> int:
+    """The part of `accept` that concerns the synced tree; returns how many bases went.
+
+    A directory's deletion takes the bases of all that went with it: what the journal had moved out of it in the
+    meantime would look deleted by itself.
+    """
     if proposal.node.deleted:
-        trees.drop_synced(_went_with(trees, proposal.entry))
-    elif proposal.agreed is not None:
+        gone = _went_with(trees, proposal.entry)
+        trees.drop_synced(gone)
+        return len(gone)
+    if proposal.agreed is not None:
         agreed = proposal.agreed
         if agreed.content is not None:
             agreed = replace(agreed, content_base=change)
         _agree(trees, proposal.entry, proposal.node.kind, agreed)
+    return 0
 
 
 def _went_with(trees: ChangingTrees, entry: EntryId) -> list[EntryId]:

@@ -212,8 +212,8 @@ class Undone:
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """The plan would delete `deletions` of `entries`; it waits until somebody confirms. `side`: `local` where they
-    would go from this disk, `remote` where their deletion would be proposed."""
+    """With this plan `deletions` of `entries` would have been deleted lately; it waits until somebody confirms. `side`:
+    `local` where they would go from this disk, `remote` where their deletion would be proposed."""
 
     side: str
     deletions: int
@@ -235,6 +235,16 @@ class Plan:
     settled: tuple[EntryId, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What was deleted in the last while, for the brake: `local` from this disk, `remote` elsewhere because it was
+    gone here. `most`: how many entries there were before, when there were most."""
+
+    most: int = 0
+    local: int = 0
+    remote: int = 0
+
+
 Derive = Callable[[str, tuple[bytes, ...]], EntryId]
 """A keyed hash of a label and byte strings, to an entry id. The same on every device of the workspace."""
 
@@ -243,6 +253,7 @@ Derive = Callable[[str, tuple[bytes, ...]], EntryId]
 class Policy:
     """What a plan depends on besides the trees. `date` (YYYY-MM-DD) dates conflicted copies of what has no mtime.
 
+    `lately`: deletions that the brake counts besides those of the plan, so that many small plans are as one large one.
     `confirmed_deletions` lifts the brake. `rejected_deletions` takes deletions back instead: what was removed here
     comes back, what was removed elsewhere is proposed again.
     """
@@ -253,5 +264,6 @@ class Policy:
     date: str = "1970-01-01"
     brake_entries: int = 100
     brake_ratio: float = 0.5
+    lately: Lately = Lately()
     confirmed_deletions: bool = False
     rejected_deletions: bool = False

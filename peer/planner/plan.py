@@ -99,20 +99,27 @@ def _is_undone(item: Item) -> bool:
 
 
 def _brakes(found: Differences, disk: DiskWaves, proposals: Proposals) -> tuple[Brake, ...]:
-    """The brakes that this plan meets: more deletions than both bounds allow, counted in each direction."""
+    """The brakes that this plan meets: more deletions than both bounds allow, counted in each direction.
+
+    Those of the last while count too, as far as there are fewer entries now than there were: what is made and deleted
+    all the time, as by a compiler, is no loss.
+    """
     policy = found.policy
+    lately = policy.lately
     removals = [*(wave for wave in disk.places), *disk.removals]
     here = sum(isinstance(operation, RemoveEntry) for wave in removals for operation in wave)
     there = sum(found.items[entry].live for entry in proposals.deleted) if policy.may_write else 0
-    if max(here, there) <= policy.brake_entries:
+    if max(here + lately.local, there + lately.remote) <= policy.brake_entries:
         return ()
-    entries = found.trees.synced_count()
-    counted = (("local", here), ("remote", there))
-    return tuple(
-        Brake(side, count, entries)
-        for side, count in counted
-        if count > policy.brake_entries and count > policy.brake_ratio * entries
-    )
+    left = found.trees.synced_count()
+    entries = max(left, lately.most)
+    bound = max(policy.brake_entries, policy.brake_ratio * entries)
+    brakes = []
+    for side, count, before in (("local", here, lately.local), ("remote", there, lately.remote)):
+        lost = min(count + before, entries - left + count)
+        if count and lost > bound:
+            brakes.append(Brake(side, lost, entries))
+    return tuple(brakes)
 
 
 def _waves(

@@ -203,6 +203,30 @@ def test_a_large_deletion_waits_for_an_answer(fleet: Fleet) -> None:
     assert {path.partition("/")[0] for path in blue.tree()} == {"4", "meanwhile"}
 
 
+def test_files_deleted_bit_by_bit_wait_for_an_answer_before_most_are_gone_elsewhere(fleet: Fleet) -> None:
+    def fill_flat(folder: Path) -> None:
+        for number in range(400):
+            (folder / f"{number}").write_bytes(b"%d" % number)
+
+    red, blue = fleet.pair_of("red", "blue", fill=fill_flat)
+    for number in range(240):
+        (red.folder / f"{number}").unlink()
+        if number % 20 == 19 and number < 200:
+            red.wait()
+    red.until(has("delete_brake"))
+    blue.wait()
+    assert len(blue.tree()) == 200
+    red.ask(messages.Confirm(), messages.Confirmed)
+    red.wait()
+    blue.until(has("delete_brake"))
+    assert len(blue.tree()) == 200
+    blue.ask(messages.Confirm(), messages.Confirmed)
+    assert len(fleet.settle()) == 160
+    for number in range(240, 280):
+        (red.folder / f"{number}").unlink()
+    assert len(fleet.settle()) == 120, "what was answered for does not count again"
+
+
 def test_a_folder_belongs_to_one_home_and_a_home_has_one_daemon(fleet: Fleet) -> None:
     red, blue = fleet.pair_of("red", "blue", fill=fill)
     assert red.run("start")[0] == 1

@@ -8,6 +8,7 @@ from peer.planner.effects import Refuted, apply
 from peer.planner.operations import (
     PARKED,
     Brake,
+    Lately,
     MakeDirectory,
     MarkAbsent,
     MoveEntry,
@@ -194,6 +195,42 @@ def test_many_deletions_wait_for_an_answer(side: str, brake: str) -> None:
     assert story.plan().waves
     story.policy = replace(before, rejected_deletions=True)
     assert len(story.settle()) == 121
+
+
+@pytest.mark.parametrize(("side", "brake"), [("there", "local"), ("here", "remote")])
+def test_small_deletions_meet_the_brake_together(side: str, brake: str) -> None:
+    story = Story().given(**{f"a{at}": at for at in range(1, 201)})
+    editor = story.here if side == "here" else story.there
+    gone = 0
+    while True:
+        for _ in range(10):
+            gone += 1
+            editor.delete(f"a{gone}")
+        made = story.plan()
+        if made.brakes:
+            break
+        assert len(story.settle()) == 200 - gone
+        lately = story.policy.lately
+        counts = {"most": 200, "local": lately.local, "remote": lately.remote}
+        story.policy = replace(story.policy, lately=Lately(**{**counts, brake: gone}))
+    assert gone == 110
+    assert made.brakes == (Brake(brake, 110, 200),)
+    story.policy = replace(story.policy, confirmed_deletions=True)
+    assert len(story.settle()) == 90
+
+
+def test_what_is_made_and_deleted_all_the_time_does_not_meet_the_brake() -> None:
+    story = Story().given(**{f"a{at}": at for at in range(1, 201)})
+    story.policy = replace(story.policy, lately=Lately(most=210, local=0, remote=5000))
+    story.here.delete("a1")
+    assert len(story.settle()) == 199
+
+
+def test_deletions_of_the_last_while_alone_do_not_meet_the_brake() -> None:
+    story = Story().given(a=1, b=2)
+    story.policy = replace(story.policy, lately=Lately(most=1000, local=900, remote=900))
+    story.there.edit("a", 3)
+    assert story.settle() == {"a": 3, "b": 2}
 
 
 def test_an_operation_on_a_file_that_has_changed_since_is_refuted() -> None:
