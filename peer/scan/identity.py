@@ -320,9 +320,11 @@ class _Identification:
             return old.size == now.size and old.mtime_ns == now.mtime_ns
         if old.mtime_ns == now.mtime_ns:
             return True
+        # Something was put in or taken out: what is still in it tells. Its inode alone does not, since that too may be
+        # one that was used again.
         for child in self._children(before.entry).values():
             below = self.seen.found.get((*found.path, child.disk_name))
-            if below is not None and below.fingerprint.is_same_file(child.fingerprint):
+            if below is not None and _is_untouched(child, below):
                 return True
         return False
 
@@ -426,3 +428,8 @@ class _Identification:
             return False
         path = (*directory, one.disk_name)
         return self._is_gone(path) and not self.ignored(path, one.kind is DiskKind.DIRECTORY)
+
+
+def _is_untouched(before: Known, found: Found) -> bool:
+    old, now = before.fingerprint, found.fingerprint
+    return before.kind is found.kind and now.is_same_file(old) and now.mtime_ns == old.mtime_ns

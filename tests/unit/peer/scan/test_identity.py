@@ -164,6 +164,27 @@ def test_a_new_directory_with_a_used_inode_is_not_the_old_one(tree: Tree) -> Non
     assert len(result.vanished) == 1
 
 
+@pytest.mark.parametrize("kind", [DiskKind.FILE, DiskKind.DIRECTORY])
+def test_a_new_directory_with_used_inodes_and_a_name_in_it_that_there_was_is_not_the_old_one(
+    tree: Tree, kind: DiskKind
+) -> None:
+    def found(name: str, inode: int, mtime_ns: int, kind: DiskKind = DiskKind.DIRECTORY) -> Found:
+        return Found(tuple(name.split("/")), kind, Fingerprint(1, inode, 0, mtime_ns, 0, False))
+
+    read: list[Finding] = [WasRead(()), WasRead(("d",)), WasRead(("d", "e"))]
+    tree.apply(identify(tree, [found("d", 7, 1), found("d/e", 8, 1), *read], tree.fresh))
+    again: list[Finding] = [
+        found("n", 7, 2),
+        found("n/e", 8, 2, kind),
+        WasRead(()),
+        WasRead(("n",)),
+        WasRead(("n", "e")),
+    ]
+    result = identify(tree, again, tree.fresh)
+    assert [one.how for one in result.assigned] == ["new", "new"]
+    assert len(result.vanished) == 2
+
+
 def test_hard_links_are_entries_of_their_own(root: Root, folder: pathlib.Path, tree: Tree) -> None:
     (folder / "a").write_text("1")
     entry = ids_after(root, tree)[("a",)]
