@@ -97,7 +97,7 @@ def _show(session: Session, event: Event) -> None:
     when, who, action, place = (line_shown(cell) for cell in cells)
     line = Text.assemble(
         (f"{when}  ", "dim"),
-        (f"{action:<10} ", _STYLES.get(event.action, "")),
+        (f"{action:<14} ", _STYLES.get(event.action, "")),
         (place, "bold"),
         f"  {line_shown(event.detail)}" if event.detail else "",
         (f"  {who}", "dim"),

@@ -143,7 +143,7 @@ def _print_check(check: "Check") -> None:
 
     line = Text.assemble(
         (f"{check.state:<8}", _STYLES[check.state]),
-        (f"  {line_shown(check.check)}", "bold"),
+        (f"  {line_shown(check.check):<12}", "bold"),
         f"  {line_shown(check.message)}",
         (f"\n          {line_shown(check.advice)}" if advice else "", "italic"),
     )

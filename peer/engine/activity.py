@@ -166,7 +166,7 @@ class Activity:
         edited = body.digest != base.body.digest or body.target != base.body.target
         moved = (version.parent, body.name) != (base.parent, base.body.name)
         if edited:
-            said.append(f"{base.body.size:,} to {body.size:,} bytes" if kind is Kind.FILE else f"to {_link(body)}")
+            said.append(_sizes(base.body, body) if kind is Kind.FILE else f"to {_link(body)}")
         if moved:
             said.append(f"from {'/'.join(before or ())}")
         if body.executable != base.body.executable:
@@ -254,6 +254,12 @@ def _with_size(what: str, body: Body) -> str:
     if body.target is not None:
         return f"{what} to {_link(body)}"
     return f"{what} of {body.size:,} bytes" if body.manifest is not None else what
+
+
+def _sizes(before: Body, after: Body) -> str:
+    return (
+        f"{before.size:,} to {after.size:,} bytes" if before.size != after.size else f"{after.size:,} bytes as before"
+    )
 
 
 def _link(body: Body) -> str:
