@@ -25,6 +25,8 @@ _COMMANDS: Final = {
     "cat": "files",
     "conflicts": "files",
     "limit": "limiting",
+    "pause": "pausing",
+    "resume": "pausing",
     "verify": "checking",
     "doctor": "checking",
     "log": "activity",

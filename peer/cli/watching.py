@@ -140,6 +140,8 @@ def wait(session: Session, path: str | None, timeout: float | None, durable: boo
         case "problems":
             if not session.as_json:
                 _say_problems(waited.problems)
+                for folder in waited.paused:
+                    say(f"{folder} is paused: `shoal resume` lets it go on")
             raise click.exceptions.Exit(Exit.PROBLEMS)
 
 

@@ -154,15 +154,19 @@ class Answers:
                 with trio.move_on_after(1.0):
                     await self._device.wait_changed()
         problems = [problem for one in chosen for problem in report.make_problems(one)]
+        paused = [one.record.folder or "" for one in chosen if one.engine and one.engine.paused]
+        held = any(one.engine.paused and not one.engine.is_in_step for one in chosen if one.engine)
         if scope.cancelled_caught:
-            return Waited(outcome="timed_out", problems=problems)
-        return Waited(outcome="problems" if problems else "in_step", problems=problems)
+            return Waited(outcome="timed_out", problems=problems, paused=paused)
+        return Waited(outcome="problems" if problems or held else "in_step", problems=problems, paused=paused)
 
     def _is_done(self, one: MountedWorkspace) -> bool:
         """Whether it is in step, or can go no further."""
         engine = one.engine
         if engine is None:
             return one.ended.is_set() or one.problems.has(*HINDRANCES)
+        if engine.paused and engine.has_looked:
+            return True
         return engine.stopped or engine.waits or (engine.is_in_step and engine.context.online)
 
     async def _waited_for(self, path: str | None) -> list[MountedWorkspace]:
@@ -269,6 +273,8 @@ class Answers:
         if request.show or not waiting:
             return Confirmed(questions=questions, answered=False)
         for one, trouble in waiting:
+            if trouble.code == "delete_brake" and one.record.paused:
+                raise CannotDo(f"{one.record.folder} is paused: `shoal resume` it first, then answer")
             if trouble.code == "delete_brake" and one.engine is not None:
                 one.engine.answer(reject=request.reject)
             elif trouble.code == "root_replaced" and not request.reject:

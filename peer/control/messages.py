@@ -215,10 +215,11 @@ class PathStatus(Reply, frozen=True, tag="path_status"):
 
 
 class Waited(Reply, frozen=True, tag="waited"):
-    """How a `Wait` ended."""
+    """How a `Wait` ended. `paused`: the folders among those waited for that are paused; what they have left waits."""
 
     outcome: Literal["in_step", "timed_out", "problems"]
     problems: list[Problem]
+    paused: list[str] = msgspec.field(default_factory=list)
 
 
 class Mounted(Reply, frozen=True, tag="mounted"):

@@ -7,7 +7,19 @@ from contextlib import aclosing
 import trio
 
 from peer.control.base import Done, Reply
-from peer.control.upkeep import Event, Limit, Log, UpkeepRequest, Verified, VerifiedFolder, Verify, Verifying
+from peer.control.upkeep import (
+    Event,
+    Limit,
+    Log,
+    Pause,
+    Paused,
+    PausedFolder,
+    UpkeepRequest,
+    Verified,
+    VerifiedFolder,
+    Verify,
+    Verifying,
+)
 from peer.engine import browse
 from peer.engine.activity import Activity
 from peer.engine.device import DeviceEngine
@@ -30,6 +42,10 @@ class Tending:
         match request:
             case Limit():
                 yield self._device.machine.limiting.change(request)
+            case Pause():
+                chosen = await self._device.pause(request.folder, not request.resume)
+                folders = [PausedFolder(one.record.name, one.record.folder or "", one.record.paused) for one in chosen]
+                yield Paused(folders=folders)
             case Log():
                 async with aclosing(self._log(request)) as events:
                     async for event in events:

@@ -56,6 +56,31 @@ class Limits(Reply, frozen=True, tag="limits"):
     now: Rates
 
 
+# --- pausing -------------------------------------------------------------------------------------------
+
+
+class Pause(Request, frozen=True, tag="pause"):
+    """Transfer and commit nothing at a folder (all of them where none is named) until it is resumed; or, with
+    `resume`, go on. Answered with `Paused`."""
+
+    folder: str | None = None
+    resume: bool = False
+
+
+class PausedFolder(msgspec.Struct, frozen=True):
+    """One synced folder, and whether it is paused now."""
+
+    workspace: str
+    folder: str
+    paused: bool
+
+
+class Paused(Reply, frozen=True, tag="paused"):
+    """The folders that were meant."""
+
+    folders: list[PausedFolder]
+
+
 # --- the log -------------------------------------------------------------------------------------------
 
 
@@ -129,5 +154,5 @@ class Verified(Reply, frozen=True, tag="verified"):
     folders: list[VerifiedFolder]
 
 
-UpkeepRequest = Limit | Log | Verify
-UpkeepReply = Limits | Event | Verifying | Verified
+UpkeepRequest = Limit | Log | Pause | Verify
+UpkeepReply = Limits | Event | Paused | Verifying | Verified

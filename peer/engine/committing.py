@@ -65,7 +65,7 @@ class Committer:
         await context.machine.database_work.run(self._proposer.drop_outbox)
         journal = context.journal
         known = await context.machine.database_work.run(journal.device, context.identity.device)
-        if known is not None or self._rests.rests(COMMITS):
+        if known is not None or context.record.paused or self._rests.rests(COMMITS):
             return
         body = DeviceAdded(journal.workspace.last_control, context.identity.user, self._links())
         await self._send(await context.machine.database_work.run(self._proposer.build_control, body))

@@ -293,6 +293,19 @@ class DeviceEngine:
                 return one
         raise CannotDo(f"{folder} is not a synced folder: see `shoal status`")
 
+    async def pause(self, folder: str | None, paused: bool) -> list[MountedWorkspace]:
+        """Pause what is synced at a folder, or all that is, or let it go on; durable when it returns, and then nothing
+        is transferred any more. Raises `CannotDo`."""
+        async with self._changing:
+            chosen = list(self.mounted.values()) if folder is None else [self.at_folder(folder)]
+            await self.machine.database_work.run(
+                workspaces.set_paused, self.machine.database, [one.record.w for one in chosen], paused
+            )
+            for one in chosen:
+                await one.set_paused(paused)
+            self.tell_changed()
+        return chosen
+
     async def retake_root(self, one: MountedWorkspace) -> None:
         """A person says that the folder now at its path is to be synced: take it up as a new one."""
         record = one.record

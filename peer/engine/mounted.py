@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +65,8 @@ class MountedWorkspace:
         """Set once syncing has begun, or turned out not to be possible; the problems say which."""
         self.ended = trio.Event()
         self.scope = trio.CancelScope()
+        self._round = trio.CancelScope()
+        self._round_ended = trio.Event()
         if record.stopped is not None:
             code, _, message = record.stopped.partition("\n")
             self.problems.put("", code, message)
@@ -78,25 +81,42 @@ class MountedWorkspace:
         try:
             with self.scope:
                 while True:
-                    wait_s = LOOK_S
-                    try:
-                        await self._run_open()
-                    except* RootLost as lost:
-                        trouble = _first(lost)
-                        self.problems.put("", trouble.code, trouble.message)
-                    except* (OSError, sqlite3.OperationalError) as failed:
-                        # Rows that were not written may have been counted on: all is read anew by another engine.
-                        code, message = _judge(_first_of(failed))
-                        _log.warning("workspace %s: %s", self.record.workspace.hex()[:8], message)
-                        self.problems.put("", code, message)
-                        wait_s = FAILED_S
-                    self.begun.set()
+                    wait_s = 0.0
+                    with trio.CancelScope() as self._round:
+                        wait_s = await self._run_round()
                     self.engine = None
+                    self._round_ended.set()
+                    self._round_ended = trio.Event()
                     self._changed()
                     await self._machine.clock.sleep(wait_s)
         finally:
             self.begun.set()
             self.ended.set()
+
+    async def _run_round(self) -> float:
+        """Run until the folder or the disk fails; for how long to rest then."""
+        wait_s = LOOK_S
+        try:
+            await self._run_open()
+        except* RootLost as lost:
+            trouble = _first(lost)
+            self.problems.put("", trouble.code, trouble.message)
+        except* (OSError, sqlite3.OperationalError) as failed:
+            # Rows that were not written may have been counted on: all is read anew by another engine.
+            code, message = _judge(_first_of(failed))
+            _log.warning("workspace %s: %s", self.record.workspace.hex()[:8], message)
+            self.problems.put("", code, message)
+            wait_s = FAILED_S
+        self.begun.set()
+        return wait_s
+
+    async def set_paused(self, paused: bool) -> None:
+        """Pause, or go on, with another engine; when this returns nothing is under way that should not be."""
+        self.record = replace(self.record, paused=paused)
+        if self.engine is not None and self.engine.context.record.paused != paused:
+            ended = self._round_ended
+            self._round.cancel()
+            await ended.wait()
 
     @contextmanager
     def open_beside(self) -> Iterator[Root]:

@@ -19,6 +19,7 @@ from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
 from peer.engine.mounted import MountedWorkspace
 from peer.engine.workspace import WorkspaceEngine
+from peer.planner.operations import ProposeChange
 from peer.store import workspaces
 from protocol.ids import ROOT, EntryId
 from protocol.model import Kind
@@ -85,6 +86,8 @@ def state_of(one: MountedWorkspace) -> WorkspaceStateName:
         return "waiting" if one.problems.has("root_missing", "root_replaced") else "scanning"
     if engine.stopped:
         return "error"
+    if engine.paused:
+        return "paused"
     if engine.waits:
         return "waiting"
     if not engine.context.online:
@@ -97,12 +100,21 @@ def state_of(one: MountedWorkspace) -> WorkspaceStateName:
 def _pending(engine: WorkspaceEngine) -> Pending:
     files, up_bytes, _, _ = engine.mover.pending()
     down = list(engine.executor.waiting.values())
+    if engine.paused:
+        up_bytes = sum(_new_bytes(one) for one in engine.proposals)
     return Pending(
         up_files=max(files, len(engine.proposals)),
         up_bytes=up_bytes,
         down_files=len(down),
         down_bytes=sum(one.content.size for one in down),
     )
+
+
+def _new_bytes(one: ProposeChange) -> int:
+    """How much content a proposal brings."""
+    node = one.node
+    is_new = node.kind is Kind.FILE and not node.deleted and one.content_from is None
+    return node.content.size if is_new and node.content is not None else 0
 
 
 def eta_s(engine: WorkspaceEngine) -> float | None:
@@ -143,6 +155,8 @@ def make_path_status(device: DeviceEngine, target: Target) -> PathStatus:
     if target.names and engine.context.rules.ignores(target.names, is_directory=False):
         return answer("ignored", "an ignore file says so", durable=False)
     below = _under(engine, entry, local_entry)
+    if below is not None and engine.paused:
+        return answer("waiting", "its workspace is paused: `shoal resume` lets it go on", entry is not None)
     if below == "up":
         return answer("uploading", "it is being sent to the coordinator", durable=False)
     if below == "down":

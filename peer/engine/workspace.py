@@ -21,7 +21,7 @@ from peer.engine.moving import Down, Mover, Up
 from peer.engine.pace import Pace
 from peer.engine.rests import LINK_S, Due, Rests
 from peer.engine.scanning import RootTrouble, Scanner
-from peer.planner.operations import Plan, Policy, ProposeChange
+from peer.planner.operations import Plan, Policy, ProposeChange, WriteContent
 from peer.planner.plan import plan
 from peer.scan.findings import WatchEvent
 from peer.scan.identity import Assigned
@@ -83,6 +83,7 @@ class WorkspaceEngine:
         self.settled = False
         """Whether the last turn found nothing to do and nothing under way."""
         self.withheld = 0
+        self._held_back = False
         self.pace = Pace(context.machine.clock)
 
     # --- asked by others --------------------------------------------------------------------------------
@@ -126,6 +127,17 @@ class WorkspaceEngine:
     def stopped(self) -> bool:
         """Whether it stands still for a reason that does not go away by itself."""
         return self.context.problems.has(*STOPPED)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it only looks: nothing is transferred, committed or changed on disk."""
+        return self.context.record.paused
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether all that was noticed is known, so that what is left to do is known too."""
+        unread = self._due.plan or (self._due.journal and self.context.online)
+        return self._scanned and self.scanner.is_idle and self.mover.is_idle and not unread
 
     @property
     def is_in_step(self) -> bool:
@@ -214,6 +226,7 @@ class WorkspaceEngine:
     def _note_settled(self) -> None:
         due = self._due.plan or self._due.journal or self.executor.stale
         held = self._committer.proposals or self.executor.waiting or not self.executor.holding.is_empty
+        held = held or self._held_back
         self.settled = not (due or held or self.waits) and self.scanner.is_idle and self.mover.is_idle
         if self.settled and self._answer != Answer():
             self._answer = Answer()  # what it was given for is done
@@ -263,7 +276,7 @@ class WorkspaceEngine:
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
         """New and changed files, to be read: and sent in the same pass, unless the journal seems to have them."""
-        trees, online, may_write = self.context.trees, self.context.online, self._may_write()
+        trees, online, may_write = self.context.trees, self.context.online, self._may_write() and not self.paused
         jobs = []
         for one in found:
             there = trees.remote_named(one.parent, one.name)
@@ -281,8 +294,8 @@ class WorkspaceEngine:
     async def _step(self) -> None:
         """Plan where that is due, and commit what can be."""
         if self._plan_is_due:
-            await self._plan_anew()
-        if not self.executor.stale:
+            await (self._plan_only() if self.paused else self._plan_anew())
+        if not self.executor.stale and not self.paused:
             await self._committer.commit()
 
     async def _plan_anew(self) -> None:
@@ -299,6 +312,16 @@ class WorkspaceEngine:
                 break
         self._order_downloads()
         self._committer.proposals = await self.context.machine.database_work.run(self._proposals_of, made)
+
+    async def _plan_only(self) -> None:
+        """Make a plan to know what there is to do, and do none of it."""
+        self._due.plan = False
+        made = await self.context.machine.database_work.run(self._make_plan)
+        self._say(made)
+        operations = [one for wave in made.waves for one in wave]
+        self._held_back = bool(operations)
+        self.executor.waiting = {one.entry: one for one in operations if isinstance(one, WriteContent)}
+        self._committer.proposals = [one for one in operations if isinstance(one, ProposeChange)]
 
     def _proposals_of(self, made: Plan) -> list[ProposeChange]:
         proposals = [one for wave in made.waves for one in wave if isinstance(one, ProposeChange)]

@@ -27,6 +27,8 @@ class Record:
     """The code and message of what stopped it, separated by a line break."""
     known_seq: int
     known_hash: LogHash
+    paused: bool
+    """Whether somebody asked that nothing be transferred or committed here."""
 
     @property
     def founding(self) -> Genesis:
@@ -35,7 +37,7 @@ class Record:
         return self.genesis.body
 
 
-_COLUMNS = "w, id, name, keyring, genesis, folder, marker, stopped, known_seq, known_hash"
+_COLUMNS = "w, id, name, keyring, genesis, folder, marker, stopped, known_seq, known_hash, paused"
 
 
 def records(database: Database) -> list[Record]:
@@ -75,6 +77,7 @@ def set_mounted(database: Database, w: int, folder: str | None, marker: Marker |
     with database.transaction():
         database.run("UPDATE workspaces SET folder = ?, marker = ? WHERE w = ?", (folder, packed, w))
         if folder is None:
+            database.run("UPDATE workspaces SET paused = 0 WHERE w = ?", (w,))
             database.run("DELETE FROM local WHERE w = ?", (w,))
             database.run("DELETE FROM synced WHERE w = ?", (w,))
             database.run("UPDATE chunks SET entry = NULL WHERE w = ?", (w,))
@@ -89,8 +92,14 @@ def set_stopped(database: Database, w: int, code: str | None, message: str = "")
         )
 
 
+def set_paused(database: Database, ws: Sequence[int], paused: bool) -> None:
+    """Pause workspaces, or let them go on."""
+    with database.transaction():
+        database.run_many("UPDATE workspaces SET paused = ? WHERE w = ?", ((paused, w) for w in ws))
+
+
 def _record(row: Row) -> Record:
-    w, workspace, name, keyring, genesis, folder, marker, stopped, seq, log_hash = row
+    w, workspace, name, keyring, genesis, folder, marker, stopped, seq, log_hash, paused = row
     return Record(
         w,
         WorkspaceId(workspace),
@@ -102,6 +111,7 @@ def _record(row: Row) -> Record:
         stopped,
         seq,
         LogHash(log_hash),
+        bool(paused),
     )
 
 

@@ -103,6 +103,7 @@ class PathStatus(msgspec.Struct):
 class Waited(msgspec.Struct):
     outcome: Literal["in_step", "timed_out", "problems"]
     problems: list[Problem]
+    paused: list[str]
 
 
 class Joined(msgspec.Struct):
@@ -199,6 +200,16 @@ class Event(msgspec.Struct):
     device: str
     user: str
     seq: Annotated[int, Meta(gt=0)]
+
+
+class PausedFolder(msgspec.Struct):
+    workspace: str
+    folder: str
+    paused: bool
+
+
+class Paused(msgspec.Struct):
+    folders: list[PausedFolder]
 
 
 class Finding(msgspec.Struct):
