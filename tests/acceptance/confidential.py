@@ -23,10 +23,10 @@ from peer.home import Home
 from tests.acceptance.settling import demand_peace, settle
 from tests.acceptance.telling import demand, mib, tell
 from tests.acceptance.tree_facts import differences, facts_of
-from tests.acceptance.wire import Wire, open_wire
 from tests.common.devices import Device, Host
 from tests.common.noise import noise
 from tests.common.processes import start_program, work_directory
+from tests.common.wire import Wire, open_wire
 
 NAMES = ("quarterly-figures-of-the-orchard", "Überraschung für Zoë.txt", "kirschkernkissen", "apricot-ledger.csv")
 RENAMED = "no-longer-the-apricot-ledger.csv"

@@ -21,11 +21,11 @@ from protocol.frames import FrameKind, FrameReader
 from protocol.ids import WorkspaceId
 from protocol.messages import Refusal
 from tests.acceptance.telling import demand, mib, tell
-from tests.acceptance.wire import Wire, open_wire
 from tests.common.blocks import new_device
 from tests.common.coordinators import Member, open_member, served
 from tests.common.noise import noise
 from tests.common.processes import work_directory
+from tests.common.wire import Wire, open_wire
 
 FILES_BYTES = (400_000, 150_000, 3_000, 10)
 HEADERS_BYTES = 600

@@ -21,6 +21,7 @@ from typing import TypeVar
 from peer.control import client, messages
 from peer.control.messages import AnyReply, Request
 from tests.common.processes import Program, give, run_program, start_program, user_for_programs, work_directory
+from tests.common.wire import Wire
 
 Reply = TypeVar("Reply", bound=messages.Reply)
 
@@ -124,8 +125,11 @@ def copy_name(name: str, device: str, mtime_s: float, number: int = 1) -> str:
 class Host:
     """A coordinator that keeps its port over restarts."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, wire: Wire | None = None, *, plain: bool = False) -> None:
         self.data = place / "coordinator"
+        self.wire = wire
+        """How devices reach it, where not directly."""
+        self._plain = plain
         self._listen = "127.0.0.1:0"
         self.programs: list[Program] = []
         self.env: dict[str, str] = {}
@@ -139,8 +143,12 @@ class Host:
     def launch(self) -> Program:
         """Begin to run."""
         with as_ourselves():
-            args = ["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self._listen]
-            program = start_program(args, self.env)
+            arguments = ["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self._listen]
+            if self._plain:
+                arguments.append("--no-tls")
+            if self.wire is not None:
+                arguments += ["--public-url", f"http{'' if self._plain else 's'}://127.0.0.1:{self.wire.port}"]
+            program = start_program(arguments, self.env)
             self.programs.append(program)
         return program
 
@@ -148,6 +156,8 @@ class Host:
         """Run, and answer."""
         url = self.launch().line("listening on ")
         self._listen = url.rpartition("://")[2].rstrip("/")
+        if self.wire is not None:
+            self.wire.server_port = int(self._listen.rpartition(":")[2])
 
     def stop(self) -> None:
         """End gracefully."""
@@ -209,7 +219,7 @@ class Peer:
     def run(self, *args: str) -> tuple[int, str, str]:
         """One of its commands: exit status, standard output, standard error."""
         with as_ourselves():
-            return run_program(["shoal", "--home", str(self.home), *args], deadline_s=WAIT_S)
+            return run_program(["shoal", "--home", str(self.home), *args], self.env, deadline_s=WAIT_S)
 
     def must(self, *args: str) -> str:
         """A command that ends with status 0; what it printed."""
@@ -302,9 +312,9 @@ class Peer:
 class Fleet:
     """A coordinator and devices. `open_fleet` makes one and ends it."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, wire: Wire | None = None, *, plain: bool = False) -> None:
         self.place = place
-        self.host = Host(place)
+        self.host = Host(place, wire, plain=plain)
         self.peers: list[Peer] = []
 
     def device(self, name: str) -> Peer:
@@ -376,10 +386,13 @@ def check_equal(one: Peer, other: Peer) -> None:
 
 
 @contextlib.contextmanager
-def open_fleet() -> Iterator[Fleet]:
-    """A running coordinator without devices, in a directory of its own. Checks all logs at the end."""
+def open_fleet(wire: Wire | None = None, *, plain: bool = False) -> Iterator[Fleet]:
+    """A running coordinator without devices, in a directory of its own. Checks all logs at the end.
+
+    With a `wire` devices reach it through that alone; `plain` is without TLS, to look into what passes.
+    """
     with as_ourselves(), work_directory() as place:
-        fleet = Fleet(place)
+        fleet = Fleet(place, wire, plain=plain)
         try:
             fleet.host.start()
             with as_their_user():
