@@ -114,6 +114,14 @@ class CoordinatorClient:
         """Close the idle connections."""
         await self._http.aclose()
 
+    def last_moved_s(self) -> float:
+        """When something last moved in a request that is going on (trio's clock); minus infinity without any."""
+        return self._http.last_moved_s()
+
+    async def line_died(self, since_s: float) -> None:
+        """No connection from before is used again; requests in which nothing moved since then end, `Unreachable`."""
+        await self._http.abandon(since_s)
+
     # --- asking ------------------------------------------------------------------------------------------
 
     @overload

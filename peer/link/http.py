@@ -4,6 +4,7 @@ Speaks to whatever `dial` connects to and knows nothing of messages or tokens. N
 a reader that stops stops the sender. A connection is used again only after a whole exchange.
 """
 
+import math
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,13 +15,16 @@ import trio
 from trio.abc import Stream
 
 from peer.link.errors import BadReply, LinkError, Unreachable
+from peer.link.progress import Progress
 
 T = TypeVar("T")
 
 PIECE_BYTES: Final = 256 * 1024
 """So much is received at once."""
 SEND_BYTES: Final = 128 * 1024
-"""So much is sent at once; a link that cannot take it within the stall limit is as good as dead."""
+"""So much is sent at once."""
+SMALL_BYTES: Final = 16 * 1024
+"""A request up to here is sent before anything is listened for; it is in one piece, within the stall limit."""
 GATHER_BYTES: Final = 64 * 1024
 """Smaller pieces of a streamed body are sent together."""
 HEAD_BYTES: Final = 64 * 1024
@@ -28,6 +32,8 @@ HEADERS: Final = 100
 INTERIM: Final = 8
 """Most interim (1xx) answers that are skipped."""
 CLOSE_S: Final = 1.0
+_LOOKS: Final = 4
+"""How often in a stall limit it is looked whether what was sent still moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ class HttpPool:
 
     A connection idle for longer than `idle_s` is not used again, nor for a streamed body one idle for longer than
     `fresh_s` (the far side may have closed it meanwhile, and a stream cannot be retried). A connection on which
-    nothing moves for `stall_s` during an exchange is given up. Other deadlines belong to callers.
+    nothing moves for `stall_s` during an exchange is given up: nothing received, nothing sent, nothing acknowledged.
+    Other deadlines belong to callers.
     """
 
     def __init__(
@@ -102,6 +109,7 @@ class HttpPool:
         self._max_connections = max_connections
         self._slots = trio.Semaphore(max_connections)
         self._idle: list[_Connection] = []
+        self._busy: set[_Connection] = set()
         self._closed = False
 
     @asynccontextmanager
@@ -117,6 +125,7 @@ class HttpPool:
             try:
                 yield response
             finally:
+                self._busy.discard(connection)
                 if connection.reusable and not self._closed:
                     connection.idle_since = trio.current_time()
                     self._idle.append(connection)
@@ -133,6 +142,17 @@ class HttpPool:
         idle, self._idle = self._idle, []
         for connection in idle:
             await connection.aclose()
+
+    def last_moved_s(self) -> float:
+        """When something last moved in an exchange that is going on (trio's clock); minus infinity without any."""
+        return max((connection.progress.last_s() for connection in self._busy), default=-math.inf)
+
+    async def abandon(self, since_s: float) -> None:
+        """The line is dead: close what is idle, and end the exchanges in which nothing moved since then."""
+        await self.drop_idle()
+        for connection in tuple(self._busy):
+            if connection.progress.last_s() < since_s:
+                await connection.abort()
 
     async def _begin(self, request: Request, stall_s: float) -> "tuple[_Connection, Response]":
         streamed = not isinstance(request.body, bytes)
@@ -157,11 +177,12 @@ class HttpPool:
             await self._idle.pop(0).aclose()
         return taken
 
-    @staticmethod
-    async def _send(connection: "_Connection", request: Request, stall_s: float) -> Response:
+    async def _send(self, connection: "_Connection", request: Request, stall_s: float) -> Response:
+        self._busy.add(connection)
         try:
             return await connection.begin(request, stall_s)
         except BaseException:
+            self._busy.discard(connection)
             await connection.aclose()
             raise
 
@@ -179,8 +200,10 @@ class _Connection:
         self._prefix = dialled.prefix
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
         self._stall_s = 0.0
-        self._last_sent = 0.0
         self._body_unsent = False
+        self._piece: trio.CancelScope | None = None
+        """Around the piece of a body that is being sent."""
+        self.progress = Progress(dialled.stream)
         self.idle_since = 0.0
         self.heard = False
         """Whether a byte of an answer to the current request has come."""
@@ -197,6 +220,7 @@ class _Connection:
             self._http.start_next_cycle()
         self.heard = False
         self._stall_s = stall_s
+        self.progress.note()
         head = self._http.send(self._head_of(request)) or b""
         if not isinstance(request.body, bytes):
             await self._send_all(head)
@@ -204,7 +228,7 @@ class _Connection:
         if request.body:
             head += self._http.send(h11.Data(data=request.body)) or b""
         head += self._http.send(h11.EndOfMessage()) or b""
-        if len(head) > SEND_BYTES:
+        if len(head) > SMALL_BYTES:
             return await self._listen_while(self._send_all, head)
         await self._send_all(head)
         return await self._receive_head()
@@ -213,6 +237,10 @@ class _Connection:
         """Close, politely where that takes no time. Safe while cancelled."""
         with trio.move_on_after(CLOSE_S):
             await self._stream.aclose()
+
+    async def abort(self) -> None:
+        """Close at once, also under whoever waits on it, who then gets `Unreachable`."""
+        await trio.aclose_forcefully(self._stream)
 
     async def receive_body(self) -> bytes | bytearray:
         """The next piece of the answer's body; `b""` at its end."""
@@ -249,7 +277,6 @@ class _Connection:
         async with trio.open_nursery() as nursery:
 
             async def run() -> None:
-                self._body_unsent = True
                 try:
                     await send(body)
                 except _Cut:
@@ -259,6 +286,7 @@ class _Connection:
                     nursery.cancel_scope.cancel()
                 self._body_unsent = False
 
+            self._body_unsent = True
             nursery.start_soon(run)
             try:
                 response = await self._receive_head()
@@ -317,19 +345,23 @@ class _Connection:
             raise BadReply(f"the answer is not HTTP: {error}") from error
 
     async def _receive_more(self) -> None:
-        """Feed h11 once. Waits without end for as long as there is a body still to be sent."""
-        began = trio.current_time()
+        """Feed h11 once. While a body is still to be sent, how long that takes is what the line decides."""
         while True:
+            due = self.progress.last_s() + self._stall_s
+            now = trio.current_time()
+            if self._body_unsent:
+                if self._piece is not None:
+                    self._piece.deadline = max(self._piece.deadline, due)
+                due = now + self._stall_s / _LOOKS
+            elif now >= due:
+                raise Unreachable(f"nothing was heard for {self._stall_s:.0f} s")
             try:
-                with trio.move_on_at(max(began, self._last_sent) + self._stall_s):
+                with trio.move_on_at(due):
                     data = await self._stream.receive_some(PIECE_BYTES)
                     break
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise Unreachable("the connection broke") from error
-            if self._body_unsent:
-                began = trio.current_time()
-            elif trio.current_time() >= max(began, self._last_sent) + self._stall_s:
-                raise Unreachable(f"nothing was heard for {self._stall_s:.0f} s")
+        self.progress.note()
         self.heard = self.heard or bool(data)
         self._http.receive_data(data)  # type: ignore[arg-type]  # only appended to a buffer
 
@@ -338,10 +370,12 @@ class _Connection:
         try:
             for at in range(0, len(view), SEND_BYTES):
                 with trio.move_on_after(self._stall_s) as scope:
+                    self._piece = scope
                     await self._stream.send_all(view[at : at + SEND_BYTES])
+                self._piece = None
                 if scope.cancelled_caught:
                     raise _Cut(f"nothing could be sent for {self._stall_s:.0f} s")
-                self._last_sent = trio.current_time()
+                self.progress.note()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise _Cut("the connection broke") from error
 

@@ -30,6 +30,8 @@ SILENCE_S: Final = 12.0
 """After so long without a byte the client pings."""
 ANSWER_S: Final = 8.0
 """How long the answer to a ping may take; with `SILENCE_S`, a dead line is noticed after 20 s."""
+CROWDED_S: Final = 60.0
+"""How long it may take where requests over other connections show that the line lives."""
 STEADY_S: Final = 10.0
 """A connection that held for so long starts the back-off anew when it ends."""
 SIGNED_OUT: Final = 4401
@@ -163,7 +165,7 @@ class Notifications:
                     await self._receive(socket, first=True)
                 if opening.cancelled_caught:
                     raise Unreachable(f"no notification socket within {OPEN_S:.0f} s")
-                nursery.start_soon(_keep_alive, socket, stream)
+                nursery.start_soon(self._keep_alive, socket, stream)
                 while True:
                     await self._receive(socket)
         except BaseExceptionGroup as group:
@@ -187,6 +189,28 @@ class Notifications:
                 raise BadReply("a notification socket that does not begin with a welcome")
             self._connected()
         self.mailbox.put(wake)
+
+    async def _keep_alive(self, socket: trio_websocket.WebSocketConnection, stream: "_Heard") -> None:
+        """Ping a silent socket; raises `Unreachable` where nothing comes back, which ends the connection.
+
+        On a line that a large transfer fills, the answer has to wait its turn: while something moves there, longer.
+        """
+        count = 0
+        while True:
+            due = stream.heard_at + SILENCE_S
+            if trio.current_time() < due:
+                await trio.sleep_until(due)
+                continue
+            count += 1
+            asked_at = trio.current_time()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_ping, socket, count, nursery.cancel_scope)
+                moved_at = asked_at
+                while moved_at >= trio.current_time() - ANSWER_S and trio.current_time() < asked_at + CROWDED_S:
+                    await trio.sleep(ANSWER_S)
+                    moved_at = self._client.last_moved_s()
+                await self._client.line_died(asked_at)
+                raise Unreachable(f"nothing was heard for {trio.current_time() - stream.heard_at:.0f} s")
 
     def _judge_end(self, group: BaseExceptionGroup, session: SignedIn) -> Exception:
         """Why the socket ended: what was found out before what follows from it."""
@@ -231,19 +255,9 @@ class Notifications:
                 self.mailbox.put(wake)
 
 
-async def _keep_alive(socket: trio_websocket.WebSocketConnection, stream: "_Heard") -> None:
-    """Ping a silent socket; raises `Unreachable` where nothing comes back, which ends the connection."""
-    count = 0
-    while True:
-        due = stream.heard_at + SILENCE_S
-        if trio.current_time() < due:
-            await trio.sleep_until(due)
-            continue
-        count += 1
-        with trio.move_on_after(ANSWER_S) as scope:
-            await socket.ping(count.to_bytes(4, "big"))
-        if scope.cancelled_caught:
-            raise Unreachable(f"nothing was heard for {SILENCE_S + ANSWER_S:.0f} s")
+async def _ping(socket: trio_websocket.WebSocketConnection, count: int, waiting: trio.CancelScope) -> None:
+    await socket.ping(count.to_bytes(4, "big"))
+    waiting.cancel()
 
 
 class _Heard(Stream):
