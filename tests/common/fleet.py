@@ -13,7 +13,7 @@ import stat
 import subprocess
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -216,10 +216,10 @@ class Peer:
         """End its daemon at once."""
         self.program.kill()
 
-    def run(self, *args: str) -> tuple[int, str, str]:
-        """One of its commands: exit status, standard output, standard error."""
+    def run(self, *args: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+        """One of its commands: exit status, standard output, standard error. `env`: more of the environment."""
         with as_ourselves():
-            return run_program(["shoal", "--home", str(self.home), *args], self.env, deadline_s=WAIT_S)
+            return run_program(["shoal", "--home", str(self.home), *args], env, deadline_s=WAIT_S)
 
     def must(self, *args: str) -> str:
         """A command that ends with status 0; what it printed."""
