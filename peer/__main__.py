@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "ls": "files",
     "cat": "files",
     "conflicts": "files",
+    "resolve": "resolving",
     "limit": "limiting",
     "pause": "pausing",
     "resume": "pausing",

@@ -16,6 +16,9 @@ IGNORE_FILE: Final = ".shoalignore"
 EXTENSION_BYTES: Final = 32
 """A longer ending is no extension: it is shortened like any other part of a name."""
 
+CONFLICT_MARK: Final = "'s conflicted copy "
+"""What is in the name of every conflicted copy, between the device's name and the date."""
+
 _NS_PER_DAY: Final = 86_400 * 10**9
 _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f")
 
@@ -84,7 +87,21 @@ def utc_date(mtime_ns: int) -> str:
 
 def conflict_name(name: str, device: str, date: str, n: int = 1, *, directory: bool = False) -> str:
     """The `n`-th name to try for a conflicted copy: `stem (DEVICE's conflicted copy DATE).ext`, then `…DATE)-2.ext`."""
-    return _marked(name, f" ({device}'s conflicted copy {date})", n, directory)
+    return _marked(name, f" ({device}{CONFLICT_MARK}{date})", n, directory)
+
+
+def is_conflict_name(name: str) -> bool:
+    """Whether a name is one that `conflict_name` makes. A copy that was given another name is no conflict any more."""
+    return CONFLICT_MARK in name
+
+
+def resolved_name(name: str, n: int = 1, *, directory: bool = False) -> str:
+    """The `n`-th name to try for a conflicted copy that is to stay: as it was, but for being called conflicted."""
+    plain = name.replace(CONFLICT_MARK, "'s copy ")
+    if n == 1:
+        return plain
+    stem, extension = split_extension(plain, directory=directory)
+    return f"{stem}-{n}{extension}"
 
 
 def twin_name(name: str, n: int = 1, *, directory: bool = False) -> str:

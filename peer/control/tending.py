@@ -14,6 +14,7 @@ from peer.control.upkeep import (
     Pause,
     Paused,
     PausedFolder,
+    Resolve,
     UpkeepRequest,
     Verified,
     VerifiedFolder,
@@ -23,6 +24,7 @@ from peer.control.upkeep import (
 from peer.engine import browse
 from peer.engine.activity import Activity
 from peer.engine.device import DeviceEngine
+from peer.engine.resolving import resolve
 from peer.engine.verifying import verify_folder
 
 FOLLOW_S = 0.25
@@ -51,6 +53,10 @@ class Tending:
                     async for event in events:
                         yield event
                 yield Done()
+            case Resolve():
+                database_work = self._device.machine.database_work
+                target = await database_work.run(self._target, request.path)
+                yield await resolve(self._device, target, request.keep)
             case Verify():
                 async with aclosing(self._verify(request)) as progress:
                     async for each in progress:
@@ -73,6 +79,9 @@ class Tending:
                         told_s = now_s
                         yield each
         yield Verified(folders=folders)
+
+    def _target(self, path: str) -> browse.Target:
+        return browse.find_target(browse.all_records(self._device.machine.database), path)
 
     # --- the log ----------------------------------------------------------------------------------------
 

@@ -109,6 +109,30 @@ class Event(Reply, frozen=True, tag="event"):
     seq: int
 
 
+# --- conflicts -----------------------------------------------------------------------------------------
+
+Keep = Literal["mine", "theirs", "both", "copy", "original"]
+
+
+class Resolve(Request, frozen=True, tag="resolve"):
+    """Settle a conflicted copy, named by its path or by that of what it is a copy of. `mine` is what was edited on this
+    device, `theirs` the other; `copy` and `original` say the same by name. Answered with `Resolved`."""
+
+    path: str
+    keep: Keep
+
+
+class Resolved(Reply, frozen=True, tag="resolved"):
+    """What was done: `path` is the file, `copy` the conflicted copy's path, `kept` which of them has been kept, and
+    `copy_at` where the copy is now where both were."""
+
+    workspace: str
+    path: str
+    copy: str
+    kept: Literal["copy", "original", "both"]
+    copy_at: str | None
+
+
 # --- checking files ------------------------------------------------------------------------------------
 
 
@@ -154,5 +178,5 @@ class Verified(Reply, frozen=True, tag="verified"):
     folders: list[VerifiedFolder]
 
 
-UpkeepRequest = Limit | Log | Pause | Verify
-UpkeepReply = Limits | Event | Paused | Verifying | Verified
+UpkeepRequest = Limit | Log | Pause | Resolve | Verify
+UpkeepReply = Limits | Event | Paused | Resolved | Verifying | Verified

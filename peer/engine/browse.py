@@ -20,7 +20,7 @@ from protocol.frames import FrameKind
 from protocol.ids import ROOT, BlockId, ChangeId, EntryId
 from protocol.messages import Refusal
 from protocol.model import ChunkRef, DeviceKeys, Kind
-from protocol.names import nfc
+from protocol.names import is_conflict_name, nfc
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +102,13 @@ def list_entries(database: Database, target: Target, *, deleted: bool = False) -
 
 
 def list_conflicts(database: Database, record: Record) -> list[Listed]:
-    """The conflicted copies that are still there."""
+    """The conflicted copies that are still there, and are still called so."""
     rows = database.all(
         f"SELECT {_ROW} FROM {_FROM} WHERE r.w = ? AND r.copy_of IS NOT NULL AND r.deleted = 0",  # noqa: S608
         (record.w,),
     )
-    found = [(row, journal_path(database, record.w, EntryId(row[0]))) for row in rows]
+    named = [row for row in rows if is_conflict_name(row[1])]
+    found = [(row, journal_path(database, record.w, EntryId(row[0]))) for row in named]
     return [_listed(database, record.w, path, row) for row, path in found if path is not None]
 
 

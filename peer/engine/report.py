@@ -23,6 +23,7 @@ from peer.planner.operations import ProposeChange
 from peer.store import workspaces
 from protocol.ids import ROOT, EntryId
 from protocol.model import Kind
+from protocol.names import CONFLICT_MARK
 
 KINDS: Final = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.SYMLINK: "symlink", Kind.MOUNT: "mount"}
 
@@ -53,7 +54,8 @@ def _workspace(device: DeviceEngine, one: MountedWorkspace) -> WorkspaceStatus:
     assert row is not None
     role = database.one("SELECT role FROM members WHERE w = ? AND user = ?", (record.w, device.identity.user))
     copies = database.one(
-        "SELECT count(*) FROM remote WHERE w = ? AND copy_of IS NOT NULL AND deleted = 0", (record.w,)
+        "SELECT count(*) FROM remote WHERE w = ? AND copy_of IS NOT NULL AND deleted = 0 AND instr(name, ?)",
+        (record.w, CONFLICT_MARK),
     )
     problems = make_problems(one)
     return WorkspaceStatus(

@@ -202,6 +202,14 @@ class Event(msgspec.Struct):
     seq: Annotated[int, Meta(gt=0)]
 
 
+class Resolved(msgspec.Struct):
+    workspace: str
+    path: str
+    copy: str
+    kept: Literal["copy", "original", "both"]
+    copy_at: str | None
+
+
 class PausedFolder(msgspec.Struct):
     workspace: str
     folder: str
