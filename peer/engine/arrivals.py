@@ -73,6 +73,7 @@ class Arrivals:
                     if failure.refusal is not None:
                         self._refused_blocks(failure.refusal.value, failure.message)
                     self._rests.rest(UPLOADS, LINK_S)
+        good = await self._scanner.take_suspects(good)
         await self._context.machine.database_work.run(self._write_read, good, stored)
 
     def _write_read(self, good: list[tuple[Assigned, Ingested]], stored: list[ChunkRef]) -> None:

@@ -4,6 +4,7 @@ over a restart."""
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from peer.fingerprint import Path
 from peer.ports import Clock
 from peer.problem_codes import MEANINGS
 
@@ -59,3 +60,8 @@ class Problems:
     def all(self) -> list[Trouble]:
         """Every one, by path."""
         return [self._all[key] for key in sorted(self._all)]
+
+
+def path_text(path: Path) -> str:
+    """A path as a person is told of it; what is not UTF-8 in it is replaced."""
+    return "/".join(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")

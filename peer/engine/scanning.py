@@ -14,6 +14,8 @@ from crypto.digest import link_digest
 from peer.disk.private import check_root
 from peer.engine.context import Context
 from peer.engine.known import KINDS, KnownFiles
+from peer.engine.problems import path_text
+from peer.engine.suspects import Suspects
 from peer.engine.twins import rename_twins
 from peer.fingerprint import DiskKind, Path
 from peer.planner.operations import PARKED
@@ -72,6 +74,7 @@ class Scanner:
         self.reading: dict[EntryId, Assigned] = {}
         """Files found whose content is not known yet, by entry."""
         self._renamed: dict[EntryId, EntryId] = {}
+        self._suspects = Suspects(context, self._current)
 
     # --- what is to be looked at -----------------------------------------------------------------------
 
@@ -114,15 +117,31 @@ class Scanner:
 
     def stop_reading(self, asked: Assigned) -> bool:
         """Reading a file came to nothing; False where a later scan has it read anew, perhaps under another name."""
-        if not self.is_wanted(asked):
+        one = self._current(asked)
+        if one is None:
             return False
-        del self.reading[self._renamed.get(asked.entry, asked.entry)]
+        del self.reading[one.entry]
         return True
 
     def is_wanted(self, asked: Assigned) -> bool:
         """Whether what was found is still to be read."""
+        return self._current(asked) is not None
+
+    def _current(self, asked: Assigned) -> Assigned | None:
+        """What is being read, as the entry that it is now; None where a later scan saw something else."""
         one = self.reading.get(self._renamed.get(asked.entry, asked.entry))
-        return one is not None and one.found == asked.found
+        return one if one is not None and one.found == asked.found else None
+
+    async def take_suspects(self, read: Sequence[tuple[Assigned, Ingested]]) -> list[tuple[Assigned, Ingested]]:
+        """Have what nobody saved kept and put back; the other files that were read, for `put_read`."""
+        others, again = await self._suspects.sift(read)
+        rest = {id(asked) for asked, _ in others}
+        for asked, _ in read:
+            if id(asked) not in rest:
+                self.stop_reading(asked)
+        for asked in again:
+            self.look_again(asked.found.path)
+        return others
 
     def cannot_read(self, path: Path, why: str) -> None:
         """A file could not be read: nothing is concluded about it, and it is looked at again after a while."""
@@ -189,6 +208,8 @@ class Scanner:
             self._rescan.add(())
             return trouble
         self._report(stock, trees)
+        if () in trees:
+            await self._suspects.review()
         if stock.identified.twins:
             await self._part(stock.identified.twins)
         return await machine.database_work.run(self._write, stock.identified)
@@ -252,23 +273,23 @@ class Scanner:
             for code in ("special_file", "name_not_allowed", "name_clash"):
                 problems.clear_code(code)
         for path in stock.special:
-            problems.put(_text(path), "special_file", "sockets, pipes and devices are not synced")
+            problems.put(path_text(path), "special_file", "sockets, pipes and devices are not synced")
         for path in stock.identified.bad_names:
-            problems.put(_text(path), "name_not_allowed", "this name cannot be synced: rename it")
+            problems.put(path_text(path), "name_not_allowed", "this name cannot be synced: rename it")
 
     def _say_unreadable(self) -> None:
         problems = self._context.problems
         for path, why in self._unreadable.items():
             message = f"cannot be read ({why}): nothing is concluded about it; check its permissions"
-            problems.put(_text(path), "unreadable", message)
-        problems.clear_code("unreadable", keep=[_text(path) for path in self._unreadable])
+            problems.put(path_text(path), "unreadable", message)
+        problems.clear_code("unreadable", keep=[path_text(path) for path in self._unreadable])
 
     async def _part(self, twins: Sequence[Twin]) -> None:
         """Give names that are equal after NFC to one thing each."""
         together = await self._context.machine.disk_work.run(rename_twins, self._context.root, twins)
         for twin in together:
-            message = f"its name equals {_text(twin.stays)} in Unicode: rename one of them"
-            self._context.problems.put(_text(twin.other), "name_clash", message)
+            message = f"its name equals {path_text(twin.stays)} in Unicode: rename one of them"
+            self._context.problems.put(path_text(twin.other), "name_clash", message)
         self._rescan |= {twin.other[:-1] for twin in twins if twin not in together}
 
     # --- writing ---------------------------------------------------------------------------------------
@@ -350,17 +371,13 @@ class Scanner:
         context = self._context
         with context.machine.database.transaction():
             for asked, result in read:
-                one = self.reading.get(self._renamed.get(asked.entry, asked.entry))
-                if one is None or one.found != asked.found:
+                one = self._current(asked)
+                if one is None:
                     continue
                 del self.reading[one.entry]
                 before = context.trees.local(one.entry)
                 found = result.fingerprint
-                if before is not None and _is_suspect(before, result):
-                    message = "its bytes changed though nobody saved it: compare it, then save it again to keep this"
-                    context.problems.put(_text(one.found.path), "suspect_file", message)
-                    continue
-                context.problems.clear(_text(one.found.path), "suspect_file", "busy_file")
+                context.problems.clear(path_text(one.found.path), "suspect_file", "busy_file")
                 # Since it was found, this device may have moved it: the row knows.
                 parent, name = (one.parent, one.name) if before is None else _place(before)
                 node = Node(
@@ -405,14 +422,6 @@ def _keeps_content(before: LocalNode, one: Assigned) -> bool:
     return found.size == known.size and found.mtime_ns == known.mtime_ns and explained
 
 
-def _is_suspect(before: LocalNode, result: Ingested) -> bool:
-    """Whether a file has other bytes although its inode, size and mtime say that nobody saved it."""
-    known, found, content = before.fingerprint, result.fingerprint, before.node.content
-    if known is None or content is None or content.digest == result.digest:
-        return False
-    return found.is_same_file(known) and found.size == known.size and found.mtime_ns == known.mtime_ns
-
-
 def _differs(before: LocalNode | None, row: LocalNode) -> bool:
     return before is None or before.node != row.node or before.intended != row.intended
 
@@ -425,7 +434,3 @@ def _intended(before: LocalNode, one: Assigned) -> tuple[EntryId, str] | None:
     """A parked entry stays parked until somebody moves it; its rename may be seen before its row says so."""
     stays = _place(before) == (one.parent, one.name) or one.name.startswith(PARKED)
     return before.intended if stays else None
-
-
-def _text(path: Path) -> str:
-    return "/".join(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
