@@ -54,7 +54,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     "history_forked": Meaning(
         "the coordinator has another history than the one verified here",
-        "ask whoever runs it whether a backup was put back",
+        "ask whoever runs it whether a backup was put back; `shoal confirm` takes that history, all here is kept",
     ),
     "history_invalid": Meaning(
         "the coordinator sent a history that breaks the rules", "tell whoever runs it; nothing of it is applied"
@@ -70,10 +70,12 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "raise fs.inotify.max_user_watches with sysctl",
     ),
     "cloned_home": Meaning(
-        "this home is in use twice, or an old copy of it was put back", "stop one of the two, and join it anew"
+        "this home is in use twice, or an old copy of it was put back",
+        "stop one of the two, join it anew in a fresh home, and mount the folder there",
     ),
     "suspect_file": Meaning(
-        "a file has other bytes although nobody saved it", "look at what was found; save the file again to keep that"
+        "a file has other bytes although nobody saved it: the synced version was put back",
+        "look at what was found, in `.shoal/rescue`, and delete it there once you do not need it",
     ),
     "move_undone": Meaning("a move here was undone, since others moved the same thing", "move it again if you like"),
     "busy_file": Meaning("a program keeps the file in use", "close it there: it is tried again by itself"),

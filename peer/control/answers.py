@@ -267,7 +267,7 @@ class Answers:
             (one, trouble)
             for one in chosen
             for trouble in one.problems.at("")
-            if trouble.code in ("delete_brake", "root_replaced")
+            if trouble.code in ("delete_brake", "root_replaced", "history_forked")
         ]
         questions = [f"{one.record.name}: {trouble.message}" for one, trouble in waiting]
         if request.show or not waiting:
@@ -279,6 +279,8 @@ class Answers:
                 one.engine.answer(reject=request.reject)
             elif trouble.code == "root_replaced" and not request.reject:
                 await self._device.retake_root(one)
+            elif trouble.code == "history_forked" and not request.reject:
+                await self._device.take_history(one)
         return Confirmed(questions=questions, answered=True)
 
 

@@ -4,6 +4,7 @@ Owns the marker that tells this folder from any other, the directories beside it
 with their leftovers at a start. Never looks at or touches the user's own files.
 
     .shoal/marker    workspace id and a random token: is this still the folder that was synced?
+    .shoal/age       a number that grows, here and in the home: is one of the two an old copy?
     .shoal/tmp/      files in the making; leftovers are removed
     .shoal/swap/     files on their way in or out; leftovers are judged by `recover`
     .shoal/held/     bytes kept until they are stored elsewhere
@@ -24,6 +25,8 @@ from peer.disk.swap_names import read_swap_name
 from peer.ports import Entropy, Filesystem, Handle
 
 _MARKER = "marker"
+_AGE = "age"
+_AGE_DIGITS = 18
 _DIRECTORIES = ("tmp", "swap", "held", "rescue")
 _MARKER_BYTES = 4096
 _NAME_BYTES = 255
@@ -135,6 +138,18 @@ def check_root(root: Root, expected: Marker) -> RootMissing | RootReplaced | Non
         fs.close(folder)
 
 
+def read_age(root: Root) -> int | None:
+    """The number that the folder has; None if it has none, or a garbled one. Raises OSError."""
+    said = _read_small(root.fs, root.private, _AGE)
+    return int(said) if said.isdigit() and len(said) <= _AGE_DIGITS else None
+
+
+def write_age(root: Root, age: int) -> None:
+    """Give the folder a number; durable when this returns. Raises OSError."""
+    _write_small(root.fs, root.entropy, root.private, _AGE, b"%d" % age)
+    root.fs.sync(root.private)
+
+
 def recover(root: Root, keep: Collection[str] = ()) -> list[str]:
     """Clear up what an earlier run left behind; return the names put under `rescue`.
 
@@ -215,33 +230,47 @@ def _judge(fs: Filesystem, folder: Handle, expected: Marker) -> RootMissing | Ro
 
 def _read_marker(fs: Filesystem, private: Handle) -> Marker | None:
     try:
-        handle = fs.open_read(private, _MARKER)
+        return msgspec.json.decode(_read_small(fs, private, _MARKER), type=Marker)
+    except msgspec.DecodeError:
+        return None
+
+
+def _write_marker(fs: Filesystem, entropy: Entropy, private: Handle, marker: Marker) -> None:
+    _write_small(fs, entropy, private, _MARKER, msgspec.json.encode(marker))
+
+
+def _read_small(fs: Filesystem, private: Handle, name: str) -> bytes:
+    """A small file's bytes; none where it is not there. Raises OSError."""
+    try:
+        handle = fs.open_read(private, name)
     except OSError as error:
         if error.errno in _NOT_THERE:
-            return None
+            return b""
         raise
     try:
         buffer = bytearray(_MARKER_BYTES)
         size = fs.read_into(handle, memoryview(buffer), 0)
     finally:
         fs.close(handle)
-    try:
-        return msgspec.json.decode(bytes(buffer[:size]), type=Marker)
-    except msgspec.DecodeError:
-        return None
+    return bytes(buffer[:size])
 
 
-def _write_marker(fs: Filesystem, entropy: Entropy, private: Handle, marker: Marker) -> None:
-    name = _MARKER + "-" + entropy.token(8).hex()
-    handle = fs.create(private, name)
+def _write_small(fs: Filesystem, entropy: Entropy, private: Handle, name: str, data: bytes) -> None:
+    """Replace a small file; its bytes are durable, its name not yet. Raises OSError."""
+    new = name + "-" + entropy.token(8).hex()
+    handle = fs.create(private, new)
     try:
-        fs.write_at(handle, msgspec.json.encode(marker), 0)
+        fs.write_at(handle, data, 0)
         fs.sync(handle)
+    except OSError:
+        with suppress(OSError):
+            fs.unlink(private, new)
+        raise
     finally:
         fs.close(handle)
     with suppress(FileNotFoundError):
-        fs.unlink(private, _MARKER)
-    fs.rename_new(private, name, private, _MARKER)
+        fs.unlink(private, name)
+    fs.rename_new(private, new, private, name)
 
 
 @contextmanager

@@ -10,11 +10,11 @@ import trio
 
 from crypto.identity import BoxKey, DeviceKeys
 from crypto.keyring import BadKeyring, WorkspaceKeyring
-from peer.disk.private import open_new_root
+from peer.disk.private import open_new_root, read_marker
 from peer.engine import founding, people
 from peer.engine.context import Identity, Machine
 from peer.engine.folders import CannotDo, check_folder, claim, release
-from peer.engine.mounted import MountedWorkspace
+from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
 from peer.link.errors import LinkError
@@ -253,9 +253,11 @@ class DeviceEngine:
 
     async def _mount(self, record: Record, path: Path) -> Record:
         def begin() -> Record:
+            before = read_marker(self._filesystem, str(path))
+            returning = before is not None and before.workspace == record.workspace
             with open_new_root(self._filesystem, self.machine.entropy, str(path), record.workspace) as (_, marker):
                 claim(path, self.home)
-            workspaces.set_mounted(self.machine.database, record.w, str(path), marker)
+            workspaces.set_mounted(self.machine.database, record.w, str(path), marker, returning=returning)
             found = workspaces.record(self.machine.database, record.workspace)
             assert found is not None
             return found
@@ -268,7 +270,7 @@ class DeviceEngine:
         await one.begun.wait()
         self.tell_changed()
         for trouble in one.problems.at(""):
-            if trouble.code in ("root_missing", "root_replaced"):
+            if trouble.code in HINDRANCES:
                 raise CannotDo(trouble.message)
         return mounted
 
@@ -315,6 +317,16 @@ class DeviceEngine:
             await self.machine.database_work.run(workspaces.set_mounted, self.machine.database, record.w, None, None)
             assert record.folder is not None
             await self._mount(record, Path(record.folder))
+
+    async def take_history(self, one: MountedWorkspace) -> None:
+        """A person says that the coordinator's history is the right one: read it anew, and keep all that is here."""
+        async with self._changing:
+            one.scope.cancel()
+            await one.ended.wait()
+            await self.machine.database_work.run(workspaces.forget_history, self.machine.database, one.record.w)
+            record = await self.machine.database_work.run(workspaces.reread, self.machine.database, one.record)
+            await self._start(record).begun.wait()
+            self.tell_changed()
 
     async def _check_folder(self, folder: str, *, make: bool = False) -> Path:
         taken = [Path(one.record.folder) for one in self.mounted.values() if one.record.folder]

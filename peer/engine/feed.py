@@ -14,9 +14,15 @@ from protocol import limits
 from protocol.codec import decode
 from protocol.ids import EntryId
 from protocol.messages import CursorUnknown, HandBack, JournalPage, JournalRequest, Poke, Refusal, RefusalCode
-from protocol.model import JournalRow
+from protocol.model import Genesis, JournalRow
 
+REFUSED: Final = ("access_removed", "old_client")
+"""Problems that are over as soon as the coordinator answers."""
 _HAND_BACK_BYTES: Final = 4 * limits.MIB
+
+
+class BeginAnew(Exception):
+    """The journal has commits of this device that this home did not make: it is an old copy, or there is another."""
 
 
 class Pulled(enum.Enum):
@@ -47,7 +53,7 @@ class Feed:
         """Entries changed by rows taken in, until the loop clears it."""
 
     async def pull(self) -> Pulled:
-        """Read the journal up to its head."""
+        """Read the journal up to its head. Raises `BeginAnew`, as does all that takes rows."""
         context, handed_back_to = self._context, -1
         while True:
             state = context.journal.workspace
@@ -57,6 +63,8 @@ class Feed:
             except LinkError:
                 return Pulled.UNREACHABLE
             match reply:
+                case Refusal(code=RefusalCode.NOT_FOUND) if handed_back_to < 0 and await self._give_back_all():
+                    handed_back_to = 0
                 case Refusal():
                     return self._refused(reply)
                 case CursorUnknown():
@@ -85,7 +93,9 @@ class Feed:
         if not rows:
             return True
         context = self._context
-        taken = await context.machine.database_work.run(self._take, rows)
+        taken, is_old = await context.machine.database_work.run(self._take, rows)
+        if is_old:
+            raise BeginAnew
         self.touched.update(taken.touched)
         for entry in taken.touched:
             context.problems.clear(f"entry {entry.hex()[:8]}", "bad_change")
@@ -98,11 +108,18 @@ class Feed:
             return False
         return True
 
-    def _take(self, rows: Sequence[JournalRow]) -> Taken:
+    def _take(self, rows: Sequence[JournalRow]) -> tuple[Taken, bool]:
         context = self._context
-        return take_rows(
-            context.machine.database, context.journal, context.trees, context.keyring, context.chunker, rows
-        )
+        database = context.machine.database
+        taken = take_rows(database, context.journal, context.trees, context.keyring, context.chunker, rows)
+        own = context.identity.device
+        numbers = [
+            row.commit.header.number
+            for row in rows
+            if row.seq <= taken.seq and row.commit.header.device == own and not isinstance(row.commit.body, Genesis)
+        ]
+        is_old = bool(numbers) and workspaces.note_signed(database, context.record.w, max(numbers))
+        return taken, is_old and context.trees.synced_count() > 0
 
     async def _at_head(self, head_seq: int) -> Pulled:
         """Check the head against the one that another device vouched for."""
@@ -118,7 +135,7 @@ class Feed:
             return await self._stop(
                 "history_forked", "the coordinator's history contradicts what another device of yours has seen"
             )
-        context.problems.clear("", "history_went_back")
+        context.problems.clear("", "history_went_back", *REFUSED)
         return Pulled.AT_HEAD
 
     def _refused(self, refusal: Refusal) -> Pulled:
@@ -150,6 +167,13 @@ class Feed:
             "", "history_went_back", "the coordinator's history went back (a backup was put back?): handing it back"
         )
         return await self._hand_back(reply.head_seq)
+
+    async def _give_back_all(self) -> bool:
+        """Where the coordinator does not know the workspace of its owner: hand all of it back; False if not taken."""
+        context = self._context
+        if context.record.founding.owner != context.identity.user or context.journal.workspace.seq == 0:
+            return False
+        return await self._hand_back(0) is None
 
     async def _hand_back(self, after: int) -> Pulled | None:
         context = self._context

@@ -16,12 +16,15 @@ import trio
 
 from peer.disk.private import open_root, recover
 from peer.disk.root import Root
+from peer.engine.ages import Ages, Verdict
 from peer.engine.committing import Links
 from peer.engine.context import Context, Identity, Machine, Signal
+from peer.engine.feed import BeginAnew
 from peer.engine.problems import Problems
 from peer.engine.scanning import RootTrouble, root_trouble
 from peer.engine.workspace import RootLost, WorkspaceEngine
 from peer.ports import Filesystem
+from peer.store import workspaces
 from peer.store.contents import ContentStore
 from peer.store.journal import JournalState
 from peer.store.trees import TreeStore
@@ -37,6 +40,13 @@ _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 _log = logging.getLogger("shoal.engine")
 
 
+AGE_S: Final = 60.0
+"""How often home and folder note that they belong together."""
+AGAIN_MS: Final = 24 * 3600 * 1000
+"""A home that turns out to be an old one twice within this time is one of two that are at work."""
+CLONED: Final = (
+    "another copy of this device's home is at work: stop the one, join anew in a fresh home and mount the folder there"
+)
 HINDRANCES: Final = ("root_missing", "root_replaced", "disk_full", "unreadable")
 """Problems of a whole workspace for which no engine runs."""
 
@@ -67,6 +77,7 @@ class MountedWorkspace:
         self.scope = trio.CancelScope()
         self._round = trio.CancelScope()
         self._round_ended = trio.Event()
+        self._is_old = False
         if record.stopped is not None:
             code, _, message = record.stopped.partition("\n")
             self.problems.put("", code, message)
@@ -97,10 +108,15 @@ class MountedWorkspace:
         """Run until the folder or the disk fails; for how long to rest then."""
         wait_s = LOOK_S
         try:
+            if self._is_old:
+                self.record = await self._machine.database_work.run(self._begin_anew)
+                self._is_old = False
             await self._run_open()
         except* RootLost as lost:
             trouble = _first(lost)
             self.problems.put("", trouble.code, trouble.message)
+        except* BeginAnew:
+            self._is_old, wait_s = True, 0.0
         except* (OSError, sqlite3.OperationalError) as failed:
             # Rows that were not written may have been counted on: all is read anew by another engine.
             code, message = _judge(_first_of(failed))
@@ -129,6 +145,18 @@ class MountedWorkspace:
                 raise RootLost(root_trouble(root, record.folder))
             yield root
 
+    def _begin_anew(self) -> Record:
+        """This home is an old copy: what it knew of the folder is forgotten; the second time it stops."""
+        database, record = self._machine.database, self.record
+        now_ms = self._machine.clock.wall_ns() // 1_000_000
+        if record.began_anew_ms and now_ms - record.began_anew_ms < AGAIN_MS:
+            workspaces.set_stopped(database, record.w, "cloned_home", CLONED)
+            self.problems.put("", "cloned_home", CLONED)
+        else:
+            _log.warning("workspace %s: this home is older than the journal", record.workspace.hex()[:8])
+            workspaces.begin_anew(database, record.w, now_ms)
+        return workspaces.reread(database, record)
+
     async def _run_open(self) -> None:
         machine, record = self._machine, self.record
         assert record.folder is not None
@@ -137,13 +165,44 @@ class MountedWorkspace:
             if not isinstance(root, Root):
                 raise RootLost(root_trouble(root, record.folder))
             with lock_folder(Path(record.folder)):
+                await self._check_ages(root)
                 await machine.disk_work.run(recover, root)
                 self.problems.clear("", *HINDRANCES)
                 engine = await machine.database_work.run(self._make_engine, root)
                 self.engine = engine
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._tell_begun, engine)
+                    nursery.start_soon(self._grow_older, engine, root)
                     await engine.run()
+
+    async def _check_ages(self, root: Root) -> None:
+        """Raises `RootLost` where the folder is an older copy than this home knows; an older home begins anew."""
+        database_work, ages = self._machine.database_work, Ages(self._machine.database, self.record.w, root)
+        match await database_work.run(ages.judge):
+            case Verdict.OLD_FOLDER:
+                raise RootLost(
+                    RootTrouble(
+                        "root_replaced",
+                        f"{root.path} is an older copy of what was synced (a backup?): put the newer one back, or "
+                        "`shoal confirm` to take this one: what it lacks comes back, nothing is deleted",
+                    )
+                )
+            case Verdict.OLD_HOME:
+                _log.warning("workspace %s: this home is older than its folder", self.record.workspace.hex()[:8])
+                await database_work.run(workspaces.begin_anew, self._machine.database, self.record.w, None)
+            case Verdict.TOGETHER:
+                pass
+        await database_work.run(ages.grow)
+
+    async def _grow_older(self, engine: WorkspaceEngine, root: Root) -> None:
+        """Note now and then that home and folder belong together, where something happened in between."""
+        ages, noted = Ages(self._machine.database, self.record.w, root), -1
+        while True:
+            await self._machine.clock.sleep(AGE_S)
+            seq = engine.context.journal.workspace.seq
+            if seq != noted:
+                await self._machine.database_work.run(ages.grow)
+                noted = seq
 
     async def _tell_begun(self, engine: WorkspaceEngine) -> None:
         await engine.begun.wait()
@@ -151,6 +210,7 @@ class MountedWorkspace:
 
     def _make_engine(self, root: Root) -> WorkspaceEngine:
         database, w = self._machine.database, self.record.w
+        self.record = workspaces.reread(database, self.record)
         context = Context(
             machine=self._machine,
             identity=self._identity,
@@ -175,7 +235,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RootLost(
-                RootTrouble("root_replaced", f"{folder} is being synced by another home: unmount it there")
+                RootTrouble("unreadable", f"{folder} is being synced by another home: unmount it there")
             ) from None
         yield
     finally:

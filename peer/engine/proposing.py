@@ -14,6 +14,7 @@ from crypto.block_box import block_size
 from crypto.identity import sign
 from crypto.labels import Label
 from peer.engine.context import Context
+from peer.engine.feed import BeginAnew
 from peer.engine.moving import Mover, Up
 from peer.fingerprint import DiskKind
 from peer.link.errors import LinkError
@@ -247,7 +248,7 @@ class Proposer:
     # --- sending ----------------------------------------------------------------------------------------
 
     async def send(self, sent: Sent) -> Answer:
-        """Send a commit and say what became of it."""
+        """Send a commit and say what became of it. Raises `BeginAnew` where its number was used by somebody else."""
         context = self._context
         try:
             reply = await context.machine.client.request(CommitRequest(sent.commit))
@@ -261,6 +262,8 @@ class Proposer:
                 return Answer(Outcome.LATER, message=reply.message)
             case CommitRefused():
                 await context.machine.database_work.run(self._learn, sent, reply)
+                if reply.reason is CommitReason.SUPERSEDED:
+                    raise BeginAnew
                 return _judge_refusal(reply, context.journal.workspace.seq)
 
     def _learn(self, sent: Sent, refused: CommitRefused) -> None:

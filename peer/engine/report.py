@@ -17,7 +17,7 @@ from peer.control.messages import (
 from peer.engine.browse import Target, find_entry
 from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
-from peer.engine.mounted import MountedWorkspace
+from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.engine.workspace import WorkspaceEngine
 from peer.planner.operations import ProposeChange
 from peer.store import workspaces
@@ -85,7 +85,9 @@ def state_of(one: MountedWorkspace) -> WorkspaceStateName:
     """In one word."""
     engine = one.engine
     if engine is None:
-        return "waiting" if one.problems.has("root_missing", "root_replaced") else "scanning"
+        if one.problems.has("root_missing", "root_replaced"):
+            return "waiting"
+        return "error" if one.problems.has(*HINDRANCES) else "scanning"
     if engine.stopped:
         return "error"
     if engine.paused:

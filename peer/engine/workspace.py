@@ -16,10 +16,11 @@ from peer.engine.arrivals import Arrivals, fetch_of
 from peer.engine.committing import Committer, Links
 from peer.engine.context import Context
 from peer.engine.executor import Executor
-from peer.engine.feed import Feed, Pulled
+from peer.engine.feed import REFUSED, Feed, Pulled
 from peer.engine.moving import Down, Mover, Up
 from peer.engine.pace import Pace
-from peer.engine.rests import LINK_S, Due, Rests
+from peer.engine.rests import LINK_S, REFUSED_S, Due, Rests
+from peer.engine.returning import Returning
 from peer.engine.scanning import RootTrouble, Scanner
 from peer.planner.operations import Plan, Policy, ProposeChange, WriteContent
 from peer.planner.plan import plan
@@ -42,6 +43,8 @@ STANDS_STILL: Final = ("root_missing", "root_replaced", "delete_brake")
 """Problems at which the workspace waits for somebody."""
 STOPPED: Final = ("history_forked", "history_invalid", "access_removed", "cloned_home", "old_client")
 """Problems at which it stops."""
+FINAL: Final = tuple(code for code in STOPPED if code not in REFUSED)
+"""Those of them at which the journal is not asked for any more."""
 
 
 class RootLost(Exception):
@@ -78,6 +81,7 @@ class WorkspaceEngine:
         self._stale_plans = 0
         self._stale_noted = False
         self._scanned = False
+        self._returning = Returning(context, self.scanner) if context.record.returning else None
         self.begun = trio.Event()
         """Set once the folder was scanned and the journal read (or the coordinator found to be away)."""
         self.settled = False
@@ -90,7 +94,7 @@ class WorkspaceEngine:
 
     def wake(self, poke: Poke | None = None) -> None:
         """The journal may have moved; without a poke: the coordinator is there again, or gone."""
-        if self.stopped:
+        if self.context.problems.has(*FINAL):
             return
         if poke is None or len(self._pokes) >= POKES:
             self._due.journal = True
@@ -198,12 +202,15 @@ class WorkspaceEngine:
 
     @property
     def _may_act(self) -> bool:
-        """Whether the journal can be believed, so that anything may be planned from it."""
+        """Whether the journal can be believed, and enough is known, so that anything may be planned."""
+        if self._returning is not None and (self._due.journal or self.scanner.reading):
+            return False
         return not self.stopped and not self.context.problems.has("history_went_back")
 
     @property
     def _journal_is_due(self) -> bool:
-        return self._due.journal and self.context.online and not self.stopped and not self.rests.rests(JOURNAL)
+        final = self.context.problems.has(*FINAL)
+        return self._due.journal and self.context.online and not final and not self.rests.rests(JOURNAL)
 
     @property
     def _plan_is_due(self) -> bool:
@@ -253,7 +260,7 @@ class WorkspaceEngine:
                 await self._committer.journal_read()
             else:
                 self._due.journal = True
-                self.rests.rest(JOURNAL, LINK_S)
+                self.rests.rest(JOURNAL, REFUSED_S if pulled is Pulled.STOPPED else LINK_S)
         if self.feed.touched:
             self.feed.touched.clear()
             self._plan_soon()
@@ -293,6 +300,9 @@ class WorkspaceEngine:
 
     async def _step(self) -> None:
         """Plan where that is due, and commit what can be."""
+        if self._returning is not None:
+            await self._returning.recognize()
+            self._returning = None
         if self._plan_is_due:
             await (self._plan_only() if self.paused else self._plan_anew())
         if not self.executor.stale and not self.paused:

@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -42,6 +42,12 @@ workspaces = sa.Table(
     sa.Column("last_control", sa.LargeBinary, nullable=False),
     # this device's commit numbers: the last one signed, and the last one known to be accepted
     sa.Column("last_signed", sa.Integer, nullable=False, default=0),
+    # the folder was synced before, and what is in it is still to be recognized
+    sa.Column("synced_before", sa.Boolean, nullable=False, default=False),
+    # how often home and folder have noted that they belong together, and what is about to be noted; 0 for not yet
+    sa.Column("age", sa.Integer, nullable=False, default=0),
+    sa.Column("next_age", sa.Integer, nullable=False, default=0),
+    sa.Column("began_anew", sa.Integer, nullable=False, default=0),  # ms: when it last turned out to be an old copy
 )
 
 commits = sa.Table(

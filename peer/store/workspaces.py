@@ -29,6 +29,10 @@ class Record:
     known_hash: LogHash
     paused: bool
     """Whether somebody asked that nothing be transferred or committed here."""
+    returning: bool = False
+    """The folder was synced before, by a home that is lost or by this one: what is in it is still to be recognized."""
+    began_anew_ms: int = 0
+    """When this home last turned out to be older than what the journal has of it; 0 for never."""
 
     @property
     def founding(self) -> Genesis:
@@ -37,7 +41,9 @@ class Record:
         return self.genesis.body
 
 
-_COLUMNS = "w, id, name, keyring, genesis, folder, marker, stopped, known_seq, known_hash, paused"
+_COLUMNS = (
+    "w, id, name, keyring, genesis, folder, marker, stopped, known_seq, known_hash, paused, synced_before, began_anew"
+)
 
 
 def records(database: Database) -> list[Record]:
@@ -49,6 +55,13 @@ def record(database: Database, workspace: WorkspaceId) -> Record | None:
     """One of them."""
     row = database.one(f"SELECT {_COLUMNS} FROM workspaces WHERE id = ?", (workspace,))  # noqa: S608
     return None if row is None else _record(row)
+
+
+def reread(database: Database, known: Record) -> Record:
+    """The record as it is now."""
+    found = record(database, known.workspace)
+    assert found is not None
+    return found
 
 
 def add(
@@ -63,7 +76,8 @@ def add(
     with database.transaction():
         database.run(
             "INSERT INTO workspaces (id, name, keyring, genesis, paused, known_seq, known_hash, seq, log_hash, epoch, "
-            "last_control, last_signed) VALUES (?, ?, ?, ?, 0, ?, ?, 0, ?, 1, ?, 0)",
+            "last_control, last_signed, synced_before, age, next_age, began_anew) "
+            "VALUES (?, ?, ?, ?, 0, ?, ?, 0, ?, 1, ?, 0, 0, 0, 0, 0)",
             (workspace, name, keyring.pack(), encode(genesis), *known, NO_LOG, CommitDigest(bytes(32))),
         )
     found = record(database, workspace)
@@ -71,17 +85,77 @@ def add(
     return found
 
 
-def set_mounted(database: Database, w: int, folder: str | None, marker: Marker | None) -> None:
-    """Mount or unmount; unmounting forgets the local and synced trees, since nothing keeps them true from then on."""
+def set_mounted(
+    database: Database, w: int, folder: str | None, marker: Marker | None, *, returning: bool = False
+) -> None:
+    """Mount or unmount; unmounting forgets the local and synced trees, since nothing keeps them true from then on.
+    `returning`: the folder was synced before."""
     packed = None if marker is None else marker.workspace + marker.token
     with database.transaction():
-        database.run("UPDATE workspaces SET folder = ?, marker = ? WHERE w = ?", (folder, packed, w))
+        sql = "UPDATE workspaces SET folder = ?, marker = ?, synced_before = ?, age = 0, next_age = 0 WHERE w = ?"
+        database.run(sql, (folder, packed, returning, w))
         if folder is None:
             database.run("UPDATE workspaces SET paused = 0 WHERE w = ?", (w,))
-            database.run("DELETE FROM local WHERE w = ?", (w,))
-            database.run("DELETE FROM synced WHERE w = ?", (w,))
-            database.run("UPDATE chunks SET entry = NULL WHERE w = ?", (w,))
-            database.run("INSERT OR IGNORE INTO differing SELECT w, entry FROM remote WHERE w = ?", (w,))
+            _forget_trees(database, w)
+
+
+def set_recognized(database: Database, w: int) -> None:
+    """What is in the folder has been recognized, as far as it could be. Inside a transaction."""
+    database.run("UPDATE workspaces SET synced_before = 0 WHERE w = ?", (w,))
+
+
+def note_signed(database: Database, w: int, number: int) -> bool:
+    """The journal has a commit of this device with that number; True where this home has signed none so high."""
+    with database.transaction():
+        sql = "UPDATE workspaces SET last_signed = ? WHERE w = ? AND last_signed < ?"
+        return database.run(sql, (number, w, number)) > 0
+
+
+def ages(database: Database, w: int) -> tuple[int, int]:
+    """How often home and folder have noted that they belong together, and the number about to be noted."""
+    row = database.one("SELECT age, next_age FROM workspaces WHERE w = ?", (w,))
+    assert row is not None
+    return row[0], row[1]
+
+
+def set_ages(database: Database, w: int, age: int, next_age: int) -> None:
+    """Note both."""
+    with database.transaction():
+        database.run("UPDATE workspaces SET age = ?, next_age = ? WHERE w = ?", (age, next_age, w))
+
+
+def begin_anew(database: Database, w: int, now_ms: int | None) -> None:
+    """This home is older than its folder, or (at `now_ms`) than what the journal has of it: nothing that it knew of its
+    folder can be counted on."""
+    with database.transaction():
+        _forget_trees(database, w)
+        database.run("UPDATE workspaces SET synced_before = 1, age = 0, next_age = 0 WHERE w = ?", (w,))
+        if now_ms is not None:
+            database.run("UPDATE workspaces SET began_anew = ? WHERE w = ?", (now_ms, w))
+
+
+def forget_history(database: Database, w: int) -> None:
+    """A person takes the coordinator's history for the right one: forget the journal, but for this device's numbers.
+
+    What is on the disk stays known, with its ids; it has nothing in common with a journal any more.
+    """
+    with database.transaction():
+        for table in ("synced", "outbox", "commits", "devices", "members", "chains", "remote", "versions", "chunks"):
+            database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
+        database.run("UPDATE contents SET manifest = NULL WHERE w = ?", (w,))
+        database.run("INSERT OR IGNORE INTO differing SELECT w, entry FROM local WHERE w = ?", (w,))
+        database.run(
+            "UPDATE workspaces SET seq = 0, log_hash = ?, epoch = 1, last_control = ?, known_seq = 0, known_hash = ?, "
+            "stopped = NULL, synced_before = 1 WHERE w = ?",
+            (NO_LOG, CommitDigest(bytes(32)), NO_LOG, w),
+        )
+
+
+def _forget_trees(database: Database, w: int) -> None:
+    for table in ("local", "synced", "outbox"):
+        database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
+    database.run("UPDATE chunks SET entry = NULL WHERE w = ?", (w,))
+    database.run("INSERT OR IGNORE INTO differing SELECT w, entry FROM remote WHERE w = ?", (w,))
 
 
 def set_stopped(database: Database, w: int, code: str | None, message: str = "") -> None:
@@ -99,7 +173,7 @@ def set_paused(database: Database, ws: Sequence[int], paused: bool) -> None:
 
 
 def _record(row: Row) -> Record:
-    w, workspace, name, keyring, genesis, folder, marker, stopped, seq, log_hash, paused = row
+    w, workspace, name, keyring, genesis, folder, marker, stopped, seq, log_hash, paused, returning, began_anew = row
     return Record(
         w,
         WorkspaceId(workspace),
@@ -112,6 +186,8 @@ def _record(row: Row) -> Record:
         seq,
         LogHash(log_hash),
         bool(paused),
+        bool(returning),
+        began_anew,
     )
 
 
