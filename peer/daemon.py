@@ -22,7 +22,19 @@ def run_daemon(home: Home, ready: Callable[[], None]) -> None:
     with open_lock(home):
         bound_memory()
         gc.freeze()
-        trio.run(_run, home, ready)
+        try:
+            trio.run(_run, home, ready)
+        except BaseExceptionGroup as group:
+            raise _what_is_told(group) from group
+
+
+def _what_is_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error that is fit to be told, where there are only such; else all of them."""
+    told, others = group.split((HomeError, StoreError))
+    error: BaseException | None = told
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return group if error is None or others is not None else error
 
 
 async def _run(home: Home, ready: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from peer.engine.folders import CannotDo, check_folder, claim, release
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
+from peer.link.chain import KnownChain
 from peer.link.errors import LinkError
 from peer.link.joining import Doors, OfferedPairing, offer_pairing
 from peer.link.notify import Notifications
@@ -37,11 +38,15 @@ from protocol.messages import (
     WorkspaceInfo,
     WorkspacesRequest,
 )
-from protocol.model import BundledWorkspace
+from protocol.model import BundledWorkspace, Commit
 from protocol.names import name_problem, nfc
 
 PAIRING_MS = 24 * 3600 * 1000
 """How long a pairing code can be used."""
+
+
+Founding = tuple[WorkspaceId, Commit, WorkspaceKeyring]
+"""A new workspace: its id, its genesis, and its keys."""
 
 
 class Unreachable(CannotDo):
@@ -63,6 +68,8 @@ class DeviceEngine:
         self._doors = Doors(network, machine.clock, machine.entropy)
         self._nursery: trio.Nursery | None = None
         self._changing = trio.Lock()
+        self._following = trio.Lock()
+        self._unanswered: dict[str, Founding] = {}
         self._changed = trio.Event()
         self.known = people.load_chain(machine.database, identity.user, identity.links)
         self._bundled = identity.bundled
@@ -132,24 +139,32 @@ class DeviceEngine:
 
     async def _follow_chain(self) -> None:
         """Learn of devices added to this user, and give them the keys of workspaces that they may lack."""
-        latest = await people.follow_chain(self.machine.client, self.known)
-        if latest.chain.length == self.known.chain.length:
-            return
-        before, self.known = self.known.chain, latest
-        await self.machine.database_work.run(people.save_chain, self.machine.database, latest)
+        async with self._following:
+            await self._take_chain(await people.follow_chain(self.machine.client, self.known))
+
+    async def _take_chain(self, latest: KnownChain) -> bool:
+        """Go on from a longer chain once its new devices have the keys; False where they could not be left for them.
+
+        Kept and used only then, so that a device is never forgotten: it is new again the next time.
+        """
+        if latest.chain.length <= self.known.chain.length:
+            return True
+        before = self.known.chain
         new = [
             known.keys.box
             for device, known in latest.chain.devices.items()
             if known.active and device not in before.devices and device != self.identity.device
         ]
-        if not new:
-            return
-        for record in await self.machine.database_work.run(workspaces.records, self.machine.database):
+        records = await self.machine.database_work.run(workspaces.records, self.machine.database) if new else []
+        for record in records:
             keys = tuple(founding.seal_keys(record.keyring, latest.chain, new, self.machine.entropy))
             try:
                 await self.machine.client.request(KeysDeposit(record.workspace, keys))
             except LinkError:
-                return
+                return False
+        await self.machine.database_work.run(people.save_chain, self.machine.database, latest)
+        self.known = latest
+        return True
 
     def tell_changed(self) -> None:
         """Something that a person could see is different now."""
@@ -204,25 +219,33 @@ class DeviceEngine:
             problem = name_problem(name, at_root=False)
             if problem is not None:
                 raise CannotDo(f"the workspace's name {problem}: choose one with --name")
-            workspace, commit, keyring = founding.make_genesis(
-                name,
-                self.identity.keys,
-                self.known.links,
-                self.known.chain,
-                self.machine.entropy,
-                self.machine.clock.wall_ns() // 1_000_000,
-            )
-            record = await self.machine.database_work.run(
-                workspaces.add, self.machine.database, workspace, name, keyring, commit
-            )
-            try:
-                reply = await self.machine.client.request(CommitRequest(commit))
-            except LinkError as error:
-                raise Unreachable(f"cannot reach the coordinator ({error}): try again when it can be reached") from None
-            if not isinstance(reply, CommitAccepted):
-                why = reply.message if isinstance(reply, Refusal) else reply.detail or reply.reason.value
-                raise CannotDo(f"the coordinator refused the new workspace: {why}")
-            return await self._mount(record, path)
+            return await self._mount(await self._found(name), path)
+
+    async def _found(self, name: str) -> Record:
+        """A new workspace, recorded here once the coordinator has it. Raises `CannotDo`.
+
+        Where there was no answer it may have it all the same: the next try of that name sends the same.
+        """
+        made = self._unanswered.get(name) or founding.make_genesis(
+            name,
+            self.identity.keys,
+            self.known.links,
+            self.known.chain,
+            self.machine.entropy,
+            self.machine.clock.wall_ns() // 1_000_000,
+        )
+        workspace, commit, keyring = made
+        try:
+            reply = await self.machine.client.request(CommitRequest(commit))
+        except LinkError as error:
+            self._unanswered[name] = made
+            raise Unreachable(f"cannot reach the coordinator ({error}): try again when it can be reached") from None
+        self._unanswered.pop(name, None)
+        if not isinstance(reply, CommitAccepted):
+            why = reply.message if isinstance(reply, Refusal) else reply.detail or reply.reason.value
+            raise CannotDo(f"the coordinator refused the new workspace: {why}")
+        database_work, database = self.machine.database_work, self.machine.database
+        return await database_work.run(workspaces.add, database, workspace, name, keyring, commit)
 
     async def mount(self, workspace: str, folder: str) -> Record:
         """Bring a workspace to a folder here. Raises `CannotDo`."""
@@ -348,16 +371,16 @@ class DeviceEngine:
         """A code for another device. Raises `CannotDo`."""
         records = await self.machine.database_work.run(workspaces.records, self.machine.database)
         heads = await self.machine.database_work.run(self._verified_heads, records)
-        try:
-            offered = await offer_pairing(
-                self.machine.client, self.identity.keys, self.known, heads, self._doors, PAIRING_MS
-            )
-        except LinkError as error:
-            raise Unreachable(f"cannot reach the coordinator ({error}): try again when it can be reached") from None
-        if isinstance(offered, Refusal):
-            raise CannotDo(f"the coordinator refused the pairing: {offered.message}")
-        self.known = offered.chain
-        await self.machine.database_work.run(people.save_chain, self.machine.database, self.known)
+        async with self._following:
+            try:
+                offered = await offer_pairing(
+                    self.machine.client, self.identity.keys, self.known, heads, self._doors, PAIRING_MS
+                )
+            except LinkError as error:
+                raise Unreachable(f"cannot reach the coordinator ({error}): try again when it can be reached") from None
+            if isinstance(offered, Refusal):
+                raise CannotDo(f"the coordinator refused the pairing: {offered.message}")
+            await self._take_chain(offered.chain)
         return offered
 
     def _verified_heads(self, records: list[Record]) -> list[BundledWorkspace]:

@@ -81,6 +81,15 @@ class JournalState:
         self._workspace = WorkspaceState(WorkspaceId(workspace), seq, LogHash(log_hash), epoch, CommitDigest(control))
         self._entries: dict[EntryId, EntryState | None] = {}
         self._devices: dict[DeviceId, DeviceState | None] = {}
+        self._received: int | None = None
+
+    @property
+    def received(self) -> int:
+        """When the coordinator received the newest commit, as it says; 0 before the first."""
+        if self._received is None:
+            row = self._db.one("SELECT row FROM commits WHERE w = ? AND seq = ?", (self.w, self._workspace.seq))
+            self._received = 0 if row is None else decode(JournalRow, row[0], limits.REPLY_BYTES).received
+        return self._received
 
     @property
     def workspace(self) -> WorkspaceState:
@@ -157,6 +166,7 @@ class JournalState:
     def _record(self, row: JournalRow, delta: Delta) -> None:
         """Write what a legal row changes, but for the entries."""
         state = self._workspace = delta.workspace
+        self._received = row.received
         w = self.w
         self._db.insert(schema.commits, [(w, row.seq, delta.digest, row.log_hash, encode(row))])
         self._db.run(
@@ -197,6 +207,9 @@ def take_rows(
     invalid: str | None = None
     with database.transaction():
         for row in rows:
+            if row.received < state.received:
+                invalid = f"commit {row.seq} was received before the one that it follows"
+                break
             verdict = judge_row(state, row, HASHES)
             if isinstance(verdict, Refused):
                 invalid = f"commit {row.seq} by device {row.commit.header.device.hex()[:8]}: {_why(verdict)}"

@@ -159,3 +159,18 @@ def test_rows_out_of_order_or_of_another_chain_are_illegal(store: Store) -> None
     assert store.take(msgspec.structs.replace(first, log_hash=LogHash(seed("another")))).invalid is not None
     assert store.state.workspace.seq == 1
     assert store.take(first, second).invalid is None
+
+
+def test_the_coordinators_time_of_a_commit_never_goes_back(store: Store) -> None:
+    for label in ("a", "b", "c"):
+        store.journal.put(store.device, store.link(label))
+    one, two, three, four = store.rows()
+    store.take(one, msgspec.structs.replace(two, received=2_000))
+    assert store.state.received == 2_000
+    taken = store.take(msgspec.structs.replace(three, received=1_999))
+    assert taken.seq == 2
+    assert taken.invalid is not None
+    assert "received before" in taken.invalid
+    again = JournalState(store.database, store.w)
+    assert again.received == 2_000
+    assert store.take(*(msgspec.structs.replace(row, received=2_000) for row in (three, four))).invalid is None
