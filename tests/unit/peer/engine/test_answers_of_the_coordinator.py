@@ -9,10 +9,12 @@ import pytest
 import trio
 
 from crypto.keyring import WorkspaceKeyring
-from peer.engine.context import Context, Identity, Machine
+from peer.disk.root import Root
+from peer.engine.context import Context, Identity, Machine, Signal
 from peer.engine.device import DeviceEngine
 from peer.engine.moving import Mover
 from peer.engine.people import load_chain
+from peer.engine.problems import Problems
 from peer.engine.proposing import Proposer, Sent
 from peer.home import Home, pack_bundled, pack_links
 from peer.home import Identity as HomeIdentity
@@ -54,9 +56,18 @@ def test_a_commit_that_the_verified_journal_does_not_have_counts_as_nothing(data
     assert isinstance(genesis.body, Genesis)
     record = workspaces.add(database, journal.id, "work", KEYRING, genesis)
     trees, state = TreeStore(database, record.w), JournalState(database, record.w)
-    machine = SimpleNamespace(database=database)
-    context = SimpleNamespace(
-        machine=machine, record=record, trees=trees, journal=state, contents=ContentStore(database, record.w)
+    clock = SystemClock()
+    context = Context(
+        machine=cast(Machine, SimpleNamespace(database=database, clock=clock)),
+        identity=cast(Identity, None),
+        record=record,
+        root=cast(Root, None),
+        trees=trees,
+        journal=state,
+        contents=ContentStore(database, record.w),
+        signal=Signal(),
+        changed=lambda: None,
+        problems=Problems(clock),
     )
     take_rows(database, state, trees, KEYRING, CHUNKER, [row(journal, 0)])
     change = journal.change("d", kind=Kind.DIRECTORY)
@@ -67,7 +78,7 @@ def test_a_commit_that_the_verified_journal_does_not_have_counts_as_nothing(data
     with database.transaction():
         database.insert(schema.outbox, [(record.w, 2, digest_of(commit, HASHES), encode(commit))])
     sent = Sent(commit, digest_of(commit, HASHES), (proposal,), (state.workspace.last_control,))  # type: ignore[arg-type]
-    proposer = Proposer(cast(Context, context), cast(Mover, None))
+    proposer = Proposer(context, cast(Mover, None))
 
     assert not proposer.accepted(sent)
     assert trees.synced(node.entry) is None
