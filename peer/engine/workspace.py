@@ -283,7 +283,8 @@ class WorkspaceEngine:
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
         """New and changed files, to be read: and sent in the same pass, unless the journal seems to have them."""
-        trees, online, may_write = self.context.trees, self.context.online, self._may_write() and not self.paused
+        may_write = self._may_write() and not self.paused and self._returning is None
+        trees, online = self.context.trees, self.context.online
         jobs = []
         for one in found:
             there = trees.remote_named(one.parent, one.name)

@@ -11,6 +11,8 @@ from tests.common.fleet import Fleet, Peer, as_ourselves, read_contents
 from tests.e2e.sync.test_coordinator_away import copy_data, overwrite
 
 OLD_S = 1_600_000_000
+SMALL_BYTES = 400
+"""More than the block of a file of a few words."""
 
 
 def write(path: Path, data: bytes, mtime_s: int | None = None) -> None:
@@ -51,6 +53,10 @@ def copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("control*", "socket*"))
 
 
+def sent(peer: Peer) -> int:
+    return peer.status().transfer.server_out
+
+
 def received(peer: Peer) -> int:
     return peer.status().transfer.server_in
 
@@ -78,6 +84,8 @@ def test_a_folder_whose_home_is_lost_is_taken_up_by_another_without_a_transfer(f
     assert not blue.conflicts()
     assert rescued(blue) == [b"deleted since", b"deleted with its folder"]
     assert tree == red.tree()
+    assert sent(blue) < 2 * SMALL_BYTES, "only what was made here is sent"
+    assert received(blue) < 3 * SMALL_BYTES, "only what was made or edited elsewhere comes"
 
 
 def test_what_was_edited_in_a_folder_whose_home_is_lost_is_kept_beside_the_journals(fleet: Fleet) -> None:
@@ -110,7 +118,7 @@ def test_a_folder_that_was_unmounted_comes_back_as_it_is_now(fleet: Fleet) -> No
     fleet.settle()
     assert not blue.conflicts()
     assert rescued(blue) == [b"deleted since", b"deleted with its folder"]
-    assert received(blue) - before < 10_000
+    assert received(blue) - before < 3 * SMALL_BYTES
 
 
 # --- an old home ----------------------------------------------------------------------------------------
