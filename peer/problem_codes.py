@@ -87,3 +87,9 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "old_client": Meaning("the coordinator needs a newer Shoal on this device", "upgrade it"),
 }
 """Every code there is."""
+
+
+def advised(code: str, message: str) -> str:
+    """A problem's message with what to do: its own advice after a colon, or else the code's."""
+    has_advice = any(sign in message for sign in (": ", "; ", "`shoal "))
+    return message if has_advice or code not in MEANINGS else f"{message}: {MEANINGS[code].todo}"

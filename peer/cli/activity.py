@@ -92,16 +92,16 @@ def _show(session: Session, event: Event) -> None:
         click.echo("\t".join(line_shown(cell) for cell in (*cells, event.detail)))
         sys.stdout.flush()
         return
+    from rich.table import Table
     from rich.text import Text
 
     when, who, action, place = (line_shown(cell) for cell in cells)
-    line = Text.assemble(
-        (f"{when}  ", "dim"),
-        (f"{action:<14} ", _STYLES.get(event.action, "")),
-        (place, "bold"),
-        f"  {line_shown(event.detail)}" if event.detail else "",
-        (f"  {who}", "dim"),
-    )
+    line = Table.grid(padding=(0, 2))
+    line.add_column(width=16)
+    line.add_column(width=14)
+    line.add_column(overflow="fold")
+    told = Text.assemble((place, "bold"), f"  {line_shown(event.detail)}" if event.detail else "", (f"  {who}", "dim"))
+    line.add_row(Text(when, "dim"), Text(action, _STYLES.get(event.action, "")), told)
     terminal(sys.stdout).print(line)
 
 

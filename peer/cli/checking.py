@@ -27,7 +27,6 @@ from peer.cli.targets import folder_meant
 from peer.control.client import NoDaemon
 from peer.control.messages import Status, StatusRequest
 from peer.control.upkeep import Verified, VerifiedFolder, Verify, Verifying
-from peer.problem_codes import MEANINGS
 
 if TYPE_CHECKING:
     from peer.checkup import Check
@@ -130,8 +129,7 @@ def _complaints(session: Session) -> "Iterator[Check]":
     for each in status.workspaces:
         for one in each.problems:
             message = f"{one.path or each.folder}: {one.message} [{one.code}]"
-            todo = MEANINGS[one.code].todo if one.code in MEANINGS else ""
-            yield Check(f"problem in {each.name}", "problem", message, todo)
+            yield Check(f"problem in {each.name}", "problem", message)
 
 
 def _print_check(check: "Check") -> None:
@@ -139,12 +137,15 @@ def _print_check(check: "Check") -> None:
     if not is_terminal(sys.stdout):
         click.echo("\t".join(line_shown(cell) for cell in (check.state, check.check, f"{check.message}{advice}")))
         return
+    from rich.table import Table
     from rich.text import Text
 
-    line = Text.assemble(
-        (f"{check.state:<8}", _STYLES[check.state]),
-        (f"  {line_shown(check.check):<12}", "bold"),
-        f"  {line_shown(check.message)}",
-        (f"\n          {line_shown(check.advice)}" if advice else "", "italic"),
-    )
-    terminal(sys.stdout).print(line)
+    table = Table.grid(padding=(0, 2), expand=False)
+    for width in (7, 22):
+        table.add_column(width=width, overflow="fold")
+    table.add_column(overflow="fold")
+    said = Text(line_shown(check.message))
+    if advice:
+        said.append(f"\n{line_shown(check.advice)}", "italic")
+    table.add_row(Text(check.state, _STYLES[check.state]), Text(line_shown(check.check), "bold"), said)
+    terminal(sys.stdout).print(table)

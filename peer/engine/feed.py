@@ -104,7 +104,9 @@ class Feed:
             message = f"a change by device {bad.device.hex()[:8]} is not to be believed ({bad.reason})"
             context.problems.put(name, "bad_change", f"{message}: the last good version is kept; save the file anew")
         if taken.invalid is not None:
-            await self._stop("history_invalid", f"the coordinator sent an illegal history ({taken.invalid})")
+            await self._stop(
+                "history_invalid", f"the coordinator sent an illegal history ({taken.invalid}): tell whoever runs it"
+            )
             return False
         return True
 

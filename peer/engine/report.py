@@ -20,6 +20,7 @@ from peer.engine.folders import CannotDo
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.engine.workspace import WorkspaceEngine
 from peer.planner.operations import ProposeChange
+from peer.problem_codes import advised
 from peer.store import workspaces
 from protocol.ids import ROOT, EntryId
 from protocol.model import Kind
@@ -78,7 +79,9 @@ def _workspace(device: DeviceEngine, one: MountedWorkspace) -> WorkspaceStatus:
 
 def make_problems(one: MountedWorkspace) -> list[Problem]:
     """A workspace's problems."""
-    return [Problem(its.path, its.code, its.message, rfc3339(its.since_ns)) for its in one.problems.all()]
+    return [
+        Problem(its.path, its.code, advised(its.code, its.message), rfc3339(its.since_ns)) for its in one.problems.all()
+    ]
 
 
 def state_of(one: MountedWorkspace) -> WorkspaceStateName:
@@ -155,7 +158,7 @@ def make_path_status(device: DeviceEngine, target: Target) -> PathStatus:
     engine = one.engine
     troubles = one.problems.at(where)
     if troubles:
-        return answer("problem", troubles[0].message, entry is not None)
+        return answer("problem", advised(troubles[0].code, troubles[0].message), entry is not None)
     if target.names and engine.context.rules.ignores(target.names, is_directory=False):
         return answer("ignored", "an ignore file says so", durable=False)
     below = _under(engine, entry, local_entry)

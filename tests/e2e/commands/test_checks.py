@@ -91,7 +91,9 @@ def test_doctor_says_what_is_wrong_and_what_to_do(place: Path) -> None:
             device.must("add", str(folder))
             os.mkfifo(folder / "pipe")
             device.run("wait", "--timeout", "60")
-            assert problems(device)["problem in Papers"].endswith("[special_file]")
+            complaint = problems(device)["problem in Papers"]
+            assert complaint.endswith("[special_file]")
+            assert "move it elsewhere" in complaint
             assert daemon.stop() == 0
     os.chmod(device.home, 0o755)
     folder.rename(folder.with_name("Moved"))

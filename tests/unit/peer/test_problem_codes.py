@@ -10,7 +10,7 @@ import pytest
 
 from peer.engine.problems import Problems
 from peer.machine import SystemClock
-from peer.problem_codes import MEANINGS
+from peer.problem_codes import MEANINGS, advised
 from protocol.messages import RefusalCode
 from tests.common import documents
 
@@ -53,6 +53,11 @@ def test_the_documents_have_the_same_codes_and_words() -> None:
         code: (meaning.what, meaning.todo) for code, meaning in MEANINGS.items()
     }
     assert set(get_args(documents.ProblemCode)) == MEANINGS.keys()
+
+
+def test_a_message_without_advice_gets_that_of_its_code() -> None:
+    assert advised("disk_full", "no space left: free some") == "no space left: free some"
+    assert advised("special_file", "pipes are not synced").endswith(f": {MEANINGS['special_file'].todo}")
 
 
 def test_no_other_code_can_be_given() -> None:
