@@ -37,6 +37,8 @@ from protocol import names
 from protocol.ids import EntryId
 from protocol.model import Kind
 
+_OF_NAMES = ("special_file", "name_not_allowed", "name_clash")
+"""Problems that every look at a name finds again."""
 RESCAN_S = 30.0
 """How often what cannot be watched is scanned again."""
 PATIENCE_LOOKS = 3
@@ -207,7 +209,7 @@ class Scanner:
         if stock.identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
             self._rescan.add(())
             return trouble
-        self._report(stock, trees)
+        self._report(stock, trees, paths)
         if () in trees:
             await self._suspects.review()
         if stock.identified.twins:
@@ -257,7 +259,7 @@ class Scanner:
             moved_to=moved,
         )
 
-    def _report(self, stock: Stock, trees: set[Path]) -> None:
+    def _report(self, stock: Stock, trees: set[Path], paths: Sequence[Path]) -> None:
         problems = self._context.problems
 
         def rescanned(path: Path) -> bool:
@@ -269,9 +271,10 @@ class Scanner:
             self._unreadable[finding.path] = finding.reason
             self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
         self._say_unreadable()
-        if () in trees:
-            for code in ("special_file", "name_not_allowed", "name_clash"):
-                problems.clear_code(code)
+        looked_at = {path_text(path) for path in paths}
+        for one in problems.all():
+            if one.code in _OF_NAMES and (one.path in looked_at or rescanned(tuple(one.path.split("/")))):
+                problems.clear(one.path, one.code)
         for path in stock.special:
             problems.put(path_text(path), "special_file", "sockets, pipes and devices are not synced")
         for path in stock.identified.bad_names:

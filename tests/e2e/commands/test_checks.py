@@ -9,6 +9,7 @@ import pytest
 
 from tests.common import documents
 from tests.common.devices import Device, open_host, write
+from tests.common.processes import start_program
 from tests.e2e.commands.conftest import Pair
 
 
@@ -94,6 +95,10 @@ def test_doctor_says_what_is_wrong_and_what_to_do(place: Path) -> None:
             complaint = problems(device)["problem in Papers"]
             assert complaint.endswith("[special_file]")
             assert "move it elsewhere" in complaint
+            with start_program(["shoal", "--home", str(device.home), "status", "--watch", "--json"]) as watching:
+                watching.line_with('"code":"special_file"')
+                (folder / "pipe").unlink()
+                watching.line_with('"problems":[]')
             assert daemon.stop() == 0
     os.chmod(device.home, 0o755)
     folder.rename(folder.with_name("Moved"))
