@@ -10,9 +10,10 @@ from peer.engine.context import Context
 from peer.link.errors import LinkError
 from peer.store import workspaces
 from peer.store.journal import Taken, take_rows
+from peer.store.outbox import Advanced, Outbox
 from protocol import limits
 from protocol.codec import decode
-from protocol.ids import EntryId
+from protocol.ids import CommitDigest, EntryId
 from protocol.messages import CursorUnknown, HandBack, JournalPage, JournalRequest, Poke, Refusal, RefusalCode
 from protocol.model import Genesis, JournalRow
 
@@ -112,8 +113,19 @@ class Feed:
 
     def _take(self, rows: Sequence[JournalRow]) -> tuple[Taken, bool]:
         context = self._context
-        database = context.machine.database
-        taken = take_rows(database, context.journal, context.trees, context.keyring, context.chunker, rows)
+        database, trees = context.machine.database, context.trees
+        outbox = Outbox(database, context.record.w)
+        ours: list[Advanced] = []
+
+        def written(commit: CommitDigest) -> None:
+            ours.append(outbox.accepted(trees, commit))
+
+        taken = take_rows(database, context.journal, trees, context.keyring, context.chunker, rows, written)
+        for each in ours:
+            if each.entries:
+                with database.transaction():
+                    trees.settle_agreed(each.entries)
+                context.losses.note("remote", each.gone, each.before)
         own = context.identity.device
         numbers = [
             row.commit.header.number
@@ -121,7 +133,7 @@ class Feed:
             if row.seq <= taken.seq and row.commit.header.device == own and not isinstance(row.commit.body, Genesis)
         ]
         is_old = bool(numbers) and workspaces.note_signed(database, context.record.w, max(numbers))
-        return taken, is_old and context.trees.synced_count() > 0
+        return taken, is_old and trees.synced_count() > 0
 
     async def _at_head(self, head_seq: int) -> Pulled:
         """Check the head against the one that another device vouched for."""

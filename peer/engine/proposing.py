@@ -18,14 +18,13 @@ from peer.engine.feed import BeginAnew
 from peer.engine.moving import Mover, Up
 from peer.fingerprint import DiskKind
 from peer.link.errors import LinkError
-from peer.planner import effects
 from peer.planner.operations import ProposeChange
 from peer.planner.proposals import cut_commits
 from peer.planner.trees import Attributes, Node
 from peer.scan.findings import Found
 from peer.scan.identity import Assigned
-from peer.store import schema
 from peer.store.journal import HASHES, change_id, version_body
+from peer.store.outbox import Outbox
 from protocol.codec import encode
 from protocol.ids import ChangeId, CommitDigest, EntryId, NameKey
 from protocol.messages import ChangeReason, CommitAccepted, CommitReason, CommitRefused, CommitRequest, Refusal
@@ -71,7 +70,6 @@ class Sent:
     commit: Commit
     digest: CommitDigest
     proposals: tuple[ProposeChange, ...]
-    changes: tuple[ChangeId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +148,19 @@ class Proposer:
         if any(change is None for change in changes):
             return None
         whole = tuple(change for change in changes if change is not None)
-        commit, name = self._sign(Entries(whole))
         workspace = self._context.record.workspace
-        return Sent(commit, name, tuple(proposals), tuple(change_id(workspace, change) for change in whole))
+        ids = tuple(change_id(workspace, change) for change in whole)
+        commit, name = self._sign(Entries(whole), proposals, ids)
+        return Sent(commit, name, tuple(proposals))
 
     def build_control(self, body: CommitBody) -> Sent:
         """The same for a control commit."""
         commit, name = self._sign(body)
-        return Sent(commit, name, (), ())
+        return Sent(commit, name, ())
 
-    def _sign(self, body: CommitBody) -> tuple[Commit, CommitDigest]:
+    def _sign(
+        self, body: CommitBody, proposals: Sequence[ProposeChange] = (), changes: Sequence[ChangeId] = ()
+    ) -> tuple[Commit, CommitDigest]:
         context, identity = self._context, self._context.identity
         database, w = context.machine.database, context.record.w
         state = context.journal.workspace
@@ -182,7 +183,7 @@ class Proposer:
             name = digest_of(Commit(header, body, bytes(64)), HASHES)
             commit = Commit(header, body, sign(Label.SIGN_COMMIT, identity.keys.sign.secret, name))
             database.run("UPDATE workspaces SET last_signed = ? WHERE w = ?", (number, w))
-            database.insert(schema.outbox, [(w, number, name, encode(commit))])
+            Outbox(database, w).put(number, name, commit, proposals, changes)
         return commit, name
 
     def _change(self, one: ProposeChange) -> Change | None:
@@ -283,27 +284,22 @@ class Proposer:
         """The fate of what is in the outbox is known: it is in the journal, or never will be."""
         database, w = self._context.machine.database, self._context.record.w
         with database.transaction():
-            database.run("DELETE FROM outbox WHERE w = ?", (w,))
+            Outbox(database, w).clear()
 
     def accepted(self, sent: Sent) -> bool:
-        """Advance the synced tree; False, and nothing is done, where the commit is not in the verified journal.
+        """Forget what was kept for it; False, and nothing is done, where the commit is not in the verified journal.
 
         What the coordinator says is not enough: a base ahead of the journal would have older bytes put over newer ones.
+        The synced tree advanced when the commit was taken into the journal.
         """
         context = self._context
         database = context.machine.database
         if context.journal.accepted(sent.digest) is None:
             return False
-        before = context.trees.synced_count() if any(one.node.deleted for one in sent.proposals) else 0
-        gone = 0
         with database.transaction():
-            for one, change in zip(sent.proposals, sent.changes, strict=True):
-                gone += effects.accept_synced(context.trees, one, change)
+            for one in sent.proposals:
                 if one.node.content is not None and one.node.kind is Kind.FILE and not one.node.deleted:
                     context.contents.forget_manifests([one.node.content.digest])
-            context.trees.settle_agreed([one.entry for one in sent.proposals])
-            database.run("DELETE FROM outbox WHERE w = ?", (context.record.w,))
-        context.losses.note("remote", gone, before)
         return True
 
 

@@ -4,7 +4,7 @@ A row is judged, its chain hash compared, its sealed parts opened and checked, a
 page in one transaction. Nothing here is believed because it decrypts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -200,8 +200,12 @@ def take_rows(
     keyring: WorkspaceKeyring,
     chunker: Chunker,
     rows: Iterable[JournalRow],
+    written: Callable[[CommitDigest], None] = lambda _: None,
 ) -> Taken:
-    """Verify and write the next rows of the journal, in one transaction; stops before the first illegal one."""
+    """Verify and write the next rows of the journal, in one transaction; stops before the first illegal one.
+
+    `written` is called with each commit in the journal, within the transaction.
+    """
     touched: list[EntryId] = []
     bad: list[BadChange] = []
     invalid: str | None = None
@@ -220,6 +224,7 @@ def take_rows(
                 opening = _Opening(database, state, trees, keyring, chunker)
                 bad += opening.take(row, row.commit, body, verdict)
                 touched += [entry for entry, _ in verdict.entries]
+            written(verdict.digest)
     trees.forget_remote(touched)
     return Taken(state.workspace.seq, tuple(touched), tuple(bad), invalid)
 

@@ -27,10 +27,11 @@ from peer.ports import Filesystem, Network
 from peer.store import schema, workspaces
 from peer.store.contents import ContentStore
 from peer.store.database import Database, StoreError, open_database
-from peer.store.journal import JournalState, take_rows
+from peer.store.journal import JournalState, change_id, take_rows
+from peer.store.outbox import Outbox
 from peer.store.trees import TreeStore
 from protocol.codec import encode
-from protocol.ids import ROOT, LogHash
+from protocol.ids import ROOT, CommitDigest, LogHash
 from protocol.messages import KeysDeposit, Ok
 from protocol.model import Genesis, JournalRow, Kind
 from protocol.rules import digest_of
@@ -75,16 +76,20 @@ def test_a_commit_that_the_verified_journal_does_not_have_counts_as_nothing(data
     commit = journal.commits[1]
     node = Node(entry_id("d"), Kind.DIRECTORY, ROOT, "d", None, None)
     proposal = ProposeChange(node.entry, None, node, None, None, None, Agreed((ROOT, "d"), None, None, None))
+    outbox, digest = Outbox(database, record.w), digest_of(commit, HASHES)
     with database.transaction():
-        database.insert(schema.outbox, [(record.w, 2, digest_of(commit, HASHES), encode(commit))])
-    sent = Sent(commit, digest_of(commit, HASHES), (proposal,), (state.workspace.last_control,))  # type: ignore[arg-type]
+        outbox.put(2, digest, commit, [proposal], [change_id(journal.id, change)])
+    sent = Sent(commit, digest, (proposal,))
     proposer = Proposer(context, cast(Mover, None))
 
     assert not proposer.accepted(sent)
     assert trees.synced(node.entry) is None
     assert database.one("SELECT count(*) FROM outbox") == (1,)
 
-    take_rows(database, state, trees, KEYRING, CHUNKER, [row(journal, 1)])
+    def written(commit: CommitDigest) -> None:
+        outbox.accepted(trees, commit)
+
+    take_rows(database, state, trees, KEYRING, CHUNKER, [row(journal, 1)], written)
     assert proposer.accepted(sent)
     assert trees.synced(node.entry) is not None
     assert database.one("SELECT count(*) FROM outbox") == (0,)

@@ -8,13 +8,17 @@ import pytest
 
 from crypto import digest, sealing
 from crypto.keyring import WorkspaceKeyring
+from peer.planner.operations import Agreed, ProposeChange
+from peer.planner.trees import Content, Node
 from peer.store import workspaces
 from peer.store.database import Database, open_database
-from peer.store.journal import HASHES, JournalState, Taken, take_rows, version_body
+from peer.store.journal import HASHES, JournalState, Taken, change_id, take_rows, version_body
+from peer.store.outbox import Outbox
 from peer.store.trees import TreeStore
 from protocol.codec import encode
-from protocol.ids import ROOT, EntryId, LogHash, NameKey
+from protocol.ids import ROOT, ChangeId, CommitDigest, EntryId, LogHash, NameKey
 from protocol.model import Body, Change, Commit, Genesis, JournalRow, Kind, lists_bytes, sealed_context
+from protocol.rules import digest_of
 from tests.common.journals import CHUNKER, TestJournal, TestUser, entry_id, seed
 
 SALT = seed("salt", "ana")[:16]
@@ -174,3 +178,60 @@ def test_the_coordinators_time_of_a_commit_never_goes_back(store: Store) -> None
     again = JournalState(store.database, store.w)
     assert again.received == 2_000
     assert store.take(*(msgspec.structs.replace(row, received=2_000) for row in (three, four))).invalid is None
+
+
+def in_flight(store: Store, one: ProposeChange, change: Change, *, kept: bool = True) -> None:
+    """A commit that reaches the journal, and whose answer never comes."""
+    store.journal.put(store.device, change)
+    commit = store.journal.commits[-1]
+    with store.database.transaction():
+        changes = [change_id(store.journal.id, change)]
+        if kept:
+            Outbox(store.database, store.w).put(7, digest_of(commit, HASHES), commit, [one], changes)
+
+
+def take_with_outbox(store: Store) -> list[EntryId]:
+    """Take all that is new as an engine does; the entries that this device had proposed."""
+    found: list[EntryId] = []
+    outbox = Outbox(store.database, store.w)
+
+    def written(commit: CommitDigest) -> None:
+        found.extend(outbox.accepted(store.trees, commit).entries)
+
+    take_rows(store.database, store.state, store.trees, KEYRING, CHUNKER, store.rows(), written)
+    return found
+
+
+def proposal(content: Content, location: tuple[EntryId, str] | None, base: ChangeId | None) -> ProposeChange:
+    node = Node(entry_id("a"), Kind.SYMLINK, ROOT, "a", content, None)
+    return ProposeChange(node.entry, base, node, None, None, None, Agreed(location, content, None, None))
+
+
+def test_what_was_in_flight_when_the_program_ended_counts_as_synced_once_the_journal_has_it(store: Store) -> None:
+    content = Content(b"a" * 32, 6)
+    change = store.link("a")
+    in_flight(store, proposal(content, (ROOT, "a"), None), change)
+    assert take_with_outbox(store) == [entry_id("a")]
+    row = store.trees.synced(entry_id("a"))
+    assert row is not None, "what is not on this disk any more was deleted by a person: it must not come back"
+    assert (row.base.parent, row.base.name, row.base.content) == (ROOT, "a", content)
+    assert row.content_base == change_id(store.journal.id, change)
+    assert store.database.one("SELECT number FROM outbox") is None
+
+
+def test_only_the_fields_that_were_agreed_upon_count_as_synced(store: Store) -> None:
+    first = Content(b"a" * 32, 6)
+    in_flight(store, proposal(first, (ROOT, "a"), None), store.link("a"))
+    take_with_outbox(store)
+    second = Content(b"b" * 32, 6)
+    in_flight(store, proposal(second, None, None), store.link("a", Body("a", 6, 0, False, None, b"tegrat", None, None)))
+    assert take_with_outbox(store) == [entry_id("a")]
+    row = store.trees.synced(entry_id("a"))
+    assert row is not None
+    assert (row.base.name, row.base.content) == ("a", second)
+
+
+def test_what_another_device_committed_is_not_synced_here_because_it_is_in_the_journal(store: Store) -> None:
+    in_flight(store, proposal(Content(b"a" * 32, 6), (ROOT, "a"), None), store.link("a"), kept=False)
+    assert take_with_outbox(store) == []
+    assert store.trees.synced(entry_id("a")) is None
