@@ -17,6 +17,8 @@ from protocol.ids import EntryId
 
 _ROUNDS = 200
 """More than a path is deep; each round looks at least one name further."""
+_LOOKS = 4
+"""A walk is taken so often before it is believed about what vanished although more vanishes each time."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,31 @@ def take_stock(
 
     Where that takes a look elsewhere, at the old place of something renamed or into a directory that turned out to be
     new, it is taken. `look_at` and `unwalked` of the result are therefore empty, unless the folder keeps changing.
-    Raises OSError only where the root itself fails.
+    What is renamed during a walk may be seen at neither name: what a walk did not find has vanished only if another
+    one does not find it either. Raises OSError only where the root itself fails.
     """
+    paths, subtrees = list(paths), _outermost(subtrees)
+    stock = _take_once(root, known, rules, fresh, paths, subtrees, moved_to)
+    for _ in range(_LOOKS if subtrees else 0):
+        missed = {one.entry for one in stock.identified.vanished}
+        if not missed:
+            break
+        stock = _take_once(root, known, rules, fresh, paths, subtrees, moved_to)
+        if missed.issuperset(one.entry for one in stock.identified.vanished):
+            break
+    return stock
+
+
+def _take_once(
+    root: Root,
+    known: KnownTree,
+    rules: IgnoreRules,
+    fresh: Callable[[], EntryId],
+    paths: list[Path],
+    roots: list[Path],
+    moved_to: frozenset[Path],
+) -> Stock:
     findings: list[Finding] = []
-    roots = _outermost(subtrees)
     for subtree in roots:
         findings += walk(root, subtree, rules)
     with root.open_directories() as directories:

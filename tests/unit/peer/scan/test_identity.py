@@ -1,7 +1,9 @@
+import itertools
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +16,7 @@ from peer.scan.identity import Identified, Known, Twin, identify, match_content
 from peer.scan.ignore import IgnoreRules
 from peer.scan.stock import take_stock
 from protocol.ids import ROOT, EntryId
-from tests.common.disks import new_root
+from tests.common.disks import hooked, new_root
 
 
 class Tree:
@@ -257,6 +259,32 @@ def test_an_entry_that_is_now_ignored_has_not_vanished(root: Root, folder: pathl
     assert take_stock(root, tree, rules, tree.fresh, subtrees=[()]).identified.vanished == ()
     (folder / "a.log").unlink()
     assert take_stock(root, tree, rules, tree.fresh, subtrees=[()]).identified.vanished == ()
+
+
+def test_what_is_renamed_while_the_folder_is_walked_keeps_its_entry(tmp_path: pathlib.Path) -> None:
+    folder, tree = tmp_path / "folder", Tree()
+    renames: Iterator[tuple[str, str]] = iter([])
+
+    def before_call(number: int, name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "open_dir" and arguments[1] == "from":
+            for old, new in itertools.islice(renames, 1):
+                (folder / old).rename(folder / new)
+
+    with new_root(folder, hooked(before_call)) as (root, _):
+        for path in ("ahead", "from/d", "from/gone"):
+            (folder / path).mkdir(parents=True)
+        for path in ("from/f", "from/d/g"):
+            (folder / path).write_text(path)
+        tree.apply(scan(root, tree))
+        before = tree.paths()
+        (folder / "from/gone").rmdir()
+        renames = iter([("from/d", "ahead/d"), ("from/f", "ahead/f")])
+        result = scan(root, tree)
+        assert [one.entry for one in result.vanished] == [before[("from", "gone")]]
+        tree.apply(result)
+    after = {("ahead", *path[1:]) if path[1:2] in {("d",), ("f",)} else path: entry for path, entry in before.items()}
+    del after[("from", "gone")]
+    assert tree.paths() == after
 
 
 def test_a_decomposed_name_is_the_same_name(root: Root, folder: pathlib.Path, tree: Tree) -> None:
