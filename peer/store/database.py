@@ -74,6 +74,18 @@ def _replace_sql(table: sa.Table) -> str:
     return sql
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that the database's file is not what was written."""
+    return getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _what_to_do(path: Path | None, error: BaseException) -> str:
+    return (
+        f"cannot use the local database {path} ({error}): if it is damaged, move it and its -wal away, start, and "
+        "`shoal mount` the folders again: nothing in them is lost"
+    )
+
+
 @contextlib.contextmanager
 def open_database(path: Path | None) -> Iterator[Database]:
     """Open (or make) the database at `path`; None is one in memory. Raises `StoreError`."""
@@ -100,6 +112,11 @@ def open_database(path: Path | None) -> Iterator[Database]:
                 )
             yield Database(connection)
     except (sqlite3.DatabaseError, sa.exc.DatabaseError) as error:
-        raise StoreError(f"cannot use the local database {path}: {error}") from error
+        raise StoreError(_what_to_do(path, error)) from error
+    except BaseExceptionGroup as group:
+        damage = group.subgroup(is_damage)
+        if damage is None:
+            raise
+        raise StoreError(_what_to_do(path, damage.exceptions[0])) from group
     finally:
         engine.dispose()

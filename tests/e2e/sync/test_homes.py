@@ -121,6 +121,31 @@ def test_a_folder_that_was_unmounted_comes_back_as_it_is_now(fleet: Fleet) -> No
     assert received(blue) - before < 3 * SMALL_BYTES
 
 
+def test_a_home_whose_database_is_damaged_says_so_and_begins_again_without_it(fleet: Fleet) -> None:
+    red, blue = fleet.pair_of("red", "blue", fill=fill)
+    write(blue.folder / "made here", b"made here")
+    fleet.settle()
+    blue.stop()
+    change_elsewhere(red.folder)
+    red.wait()
+    path = blue.home / "state.db"
+    path.write_bytes(path.read_bytes()[:100] + bytes(path.stat().st_size - 100))
+    status, _, err = blue.run("start", "--foreground")
+    assert (status, str(path) in err) == (1, True), err
+    for each in blue.home.glob("state.db*"):
+        each.unlink()
+    write(blue.folder / "mine", b"made while nobody looked")
+    blue.start()
+    blue.mount()
+    tree = fleet.settle()
+    assert {"mine", "made here", "made since", "new/moved"} <= tree.keys()
+    assert {"gone", "old"}.isdisjoint(tree)
+    assert not blue.conflicts()
+    write(blue.folder / "edited", b"goes on")
+    fleet.settle()
+    assert blue.problems() == set()
+
+
 # --- an old home ----------------------------------------------------------------------------------------
 
 

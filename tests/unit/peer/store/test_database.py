@@ -1,5 +1,6 @@
 """Transactions: all or nothing, also where the end of one fails; and files that are not this version's."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -77,3 +78,19 @@ def test_a_database_of_another_version_and_what_is_none_are_refused(tmp_path: Pa
     path.write_bytes(b"not a database, " * 100)
     with pytest.raises(StoreError, match="cannot use"), open_database(path):
         pass
+
+
+def test_damage_that_is_found_later_is_told_like_damage_found_at_once(tmp_path: Path) -> None:
+    (tmp_path / "garbage").write_bytes(b"no database" * 1000)
+    with (
+        contextlib.closing(sqlite3.connect(tmp_path / "garbage")) as other,
+        pytest.raises(sqlite3.DatabaseError) as met,
+    ):
+        other.execute("SELECT * FROM sqlite_master")
+    with (
+        pytest.raises(StoreError, match="mount"),
+        open_database(tmp_path / "state.db"),
+    ):
+        raise ExceptionGroup("in a nursery", [ExceptionGroup("in another", [met.value])])
+    with pytest.raises(ExceptionGroup), open_database(tmp_path / "state.db"):
+        raise ExceptionGroup("in a nursery", [ValueError("something else")])
