@@ -16,13 +16,14 @@ import trio
 from sqlalchemy.exc import DBAPIError
 
 from coordinator import reach
+from coordinator.connection import Application
 from coordinator.identity import IDENTITY_FILE, BadIdentity, CoordinatorIdentity, open_identity
 from coordinator.machine import DirectoryFiles, MachineClock, MachineEntropy, ThreadOffload
 from coordinator.ports import BlockStore, Clock, Entropy, Identity, MetadataStore, Offload
 from coordinator.service.context import Context
 from coordinator.service.continuity import Continuity, open_continuity
 from coordinator.service.tokens import Tokens
-from coordinator.serving import Application, open_tcp_listeners, serve
+from coordinator.serving import open_tcp_listeners, serve
 from coordinator.settings import Settings
 from coordinator.storage.metadata_sql import METADATA_FILE, open_metadata
 from coordinator.storage.segments import open_segments

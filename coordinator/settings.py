@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import platformdirs
 
+from coordinator.connection import ServingLimits
 from coordinator.reach import DEFAULT_PORT
-from coordinator.serving import ServingLimits
 from coordinator.web.limits import RequestLimits
 
 CONFIG_KEYS: Final = frozenset({"data", "listen", "blocks", "tls-cert", "tls-key", "no-tls", "public-url"})

@@ -14,11 +14,11 @@ from typing import Final
 import trio
 from blake3 import blake3
 
+from coordinator.connection import ConnectionGone
 from coordinator.ports import BlockPlace, BlockStore, Offload, StorageUnavailable
 from coordinator.service import blocks
 from coordinator.service.blocks import Uploaded
 from coordinator.service.context import Context, Session
-from coordinator.serving import ConnectionGone
 from coordinator.web.limits import Rates, RequestLimits
 from coordinator.web.replies import Receive, Send, send_answer, storage_refusal
 from protocol import limits

@@ -12,10 +12,10 @@ from typing import Any, Final
 import trio
 
 from coordinator import logs
+from coordinator.connection import PROVE, Application, ConnectionGone
 from coordinator.ports import StorageUnavailable
 from coordinator.service import endpoints, sessions
 from coordinator.service.context import Context, Session
-from coordinator.serving import PROVE, Application, ConnectionGone
 from coordinator.web.api import SESSION, TOKEN
 from coordinator.web.blocks import BlockStreams
 from coordinator.web.limits import Budget, Counts, Rates, RequestLimits
@@ -122,10 +122,12 @@ class Door:
 
     async def _request(self, scope: Any, receive: Receive, reply: _Reply) -> None:
         path: str = scope["path"]
-        if path in _STRANGERS or (path not in ENDPOINTS and not path.startswith(DOWNLOAD_PATH)):
+        if path in _STRANGERS or not (path in ENDPOINTS or path == NOTIFY_PATH or path.startswith(DOWNLOAD_PATH)):
             refused = self._admit_stranger(scope)
         else:
             refused = self._enter(scope)
+        if refused is None and path == NOTIFY_PATH:
+            refused = Refusal(RefusalCode.MALFORMED, "this is a WebSocket, but no upgrade arrived; there is /v1/poll")
         if refused is not None:
             await send_answer(reply.send, refused)
             return

@@ -36,6 +36,8 @@ STEADY_S: Final = 10.0
 """A connection that held for so long starts the back-off anew when it ends."""
 SIGNED_OUT: Final = 4401
 """The close code of a socket whose login ran out."""
+UNOPENED: Final = 2
+"""After so many sockets in a row that were neither opened nor refused, whatever is on the way may let none through."""
 HANDSHAKE_BYTES: Final = 64 * 1024
 POLL_S: Final = 15
 """How long a poll is held open; short, so that a dead line is noticed as soon as on a socket."""
@@ -80,6 +82,7 @@ class Notifications:
         self._known = known
         self._hurry = trio.Event()
         self._connected_at_s = math.inf
+        self._unopened = 0
         self.mailbox = Mailbox()
 
     def hurry(self) -> None:
@@ -95,11 +98,12 @@ class Notifications:
         upgrade = True
         while True:
             self._connected_at_s = math.inf
+            upgrade = upgrade and self._unopened < UNOPENED
             try:
                 if upgrade:
                     await self._listen()
                 else:
-                    upgrade = True  # next time, whatever becomes of this
+                    upgrade, self._unopened = True, 0  # next time, whatever becomes of this
                     await self._poll()
                 continue
             except _NoUpgrade:
@@ -172,6 +176,9 @@ class Notifications:
             ends, rest = group.split(_ENDS)
             if rest is not None or ends is None:
                 raise rest or group from None
+            rejected = any(isinstance(each, trio_websocket.ConnectionRejected) for each in _leaves(ends))
+            if self._connected_at_s == math.inf and not rejected:
+                self._unopened += 1
             raise self._judge_end(ends, session) from None
         finally:
             await trio.aclose_forcefully(dialled.stream)
@@ -233,6 +240,7 @@ class Notifications:
         return Unreachable("the notification socket was closed")
 
     def _connected(self) -> None:
+        self._unopened = 0
         self._client.status.set("connected")
         self._connected_at_s = self._clock.monotonic_s()
 

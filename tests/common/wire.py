@@ -1,16 +1,19 @@
 """A TCP proxy on loopback, in threads of this process, that can do to a line what lines have done to them.
 
-Owns the sockets between programs and a server. Never changes a byte and speaks no TLS: it passes bytes on, keeps them,
-loses them, cuts, holds up. Only `lose_answer_to` looks into what passes, which therefore must be in the clear.
+Owns the sockets between programs and a server. Speaks no TLS: it passes bytes on, keeps them,
+loses them, cuts, holds up. Only `lose_answer_to` and `let_no_sockets_through` look into what passes, which therefore
+must be in the clear; only the latter, being a proxy of the kind that understands HTTP, changes it or answers by itself.
 """
 
 import contextlib
 import enum
+import re
 import socket
 import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 _PIECE_BYTES = 65_536
 _NARROW_BYTES = 4_096
@@ -23,6 +26,12 @@ class _Mode(enum.Enum):
     HOLD = enum.auto()
     REFUSE = enum.auto()
     SILENT = enum.auto()
+
+
+Against = Literal["refuse", "close", "forward without the upgrade"]
+"""What proxies do to the upgrade of a WebSocket."""
+_UPGRADE = re.compile(rb"(?i)(connection: *upgrade|upgrade: *websocket)\r\n")
+_FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n<html>no\n"
 
 
 class _Line:
@@ -60,6 +69,7 @@ class Wire:
         self._rate: float | None = None
         self._free_at = 0.0
         self._marker: bytes | None = None
+        self._against_sockets: Against | None = None
         self._lost = 0
 
     # --- what is done to the line -----------------------------------------------------------------------
@@ -113,6 +123,11 @@ class Wire:
         """Let the next request through whose head has these bytes, and cut its connection instead of an answer."""
         with self._news:
             self._marker = beginning
+
+    def let_no_sockets_through(self, how: "Against") -> None:
+        """Be a proxy that knows no WebSockets."""
+        with self._news:
+            self._against_sockets = how
 
     def wait_lost(self, count: int = 1, deadline_s: float = 60.0) -> None:
         """Until so many answers in all were lost."""
@@ -186,6 +201,8 @@ class Wire:
         try:
             while data := source.recv(self._piece_bytes):
                 self._hold_up(line, len(data))
+                if is_up and self._against_sockets is not None and _UPGRADE.search(data):
+                    data = self._meet_upgrade(line, data)
                 if not self._pass(line, data, sink, is_up):
                     return
             with self._news:
@@ -237,6 +254,18 @@ class Wire:
                     _cut(each)
             self._news.notify_all()
         return False
+
+    def _meet_upgrade(self, line: _Line, head: bytes) -> bytes:
+        match self._against_sockets:
+            case "forward without the upgrade":
+                return _UPGRADE.sub(b"", head)
+            case "refuse":
+                line.client.sendall(_FORBIDDEN)
+            case "close" | None:
+                pass
+        with self._news:
+            _cut(line)
+        return b""
 
     def _allowed(self, data: bytes, is_up: bool) -> bytes:
         left = self._left if is_up else self._left_down

@@ -41,6 +41,7 @@ def test_what_cannot_be_answered_is_a_refusal(workplace: Path) -> None:
         b"POST /v1/challenge HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n": RefusalCode.TOO_LARGE,
         b"POST /v1/challenge HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n": RefusalCode.MALFORMED,
         b"GET /v1/challenge HTTP/1.1\r\nHost: x\r\n\r\n": RefusalCode.MALFORMED,
+        b"GET /v1/notify HTTP/1.1\r\nHost: x\r\n\r\n": RefusalCode.UNAUTHENTICATED,
         b"GET /v2/x HTTP/1.1\r\nHost: x\r\n\r\n": RefusalCode.NOT_FOUND,
         b"GET /../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n": RefusalCode.NOT_FOUND,
         b"POST /v1/blocks/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx": RefusalCode.UNAUTHENTICATED,

@@ -1,5 +1,6 @@
 """Connections that misbehave hurt nobody else, and do not hold up the stop. Real sockets, the real protocol stack."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 import trio
 
-from coordinator.serving import PROVE, ServingLimits, serve
+from coordinator.connection import PROVE, ServingLimits
+from coordinator.serving import serve
 
 QUICK = ServingLimits(send_s=0.5, head_s=0.5, body_idle_s=0.5, linger_s=0.2, grace_s=0.5, app_s=2, unproven=20)
 UPGRADE = (
@@ -182,6 +184,21 @@ async def test_a_reader_that_sleeps_is_cut_after_its_deadline_and_holds_little()
             await running.site.ended.wait()
         assert running.site.sent * 2**18 < 32 * 2**20
         assert b"hello" in await running.ask(GET)
+
+
+async def test_a_reader_that_is_slow_is_not_taken_for_one_that_sleeps() -> None:
+    limits = replace(QUICK, send_s=2, slowest_bytes=1)
+    async with serving(limits) as running:
+        sock = trio.socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        await sock.connect(("127.0.0.1", running.port))
+        async with trio.SocketStream(sock) as stream:
+            await stream.send_all(b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
+            began = trio.current_time()
+            while trio.current_time() < began + 3 * limits.send_s:
+                assert await stream.receive_some(8_192)
+                assert not running.site.ended.is_set()
+                await trio.sleep(0.08)  # the test is of being slow
 
 
 async def test_a_socket_whose_reader_sleeps_is_cut_though_the_application_only_sends() -> None:

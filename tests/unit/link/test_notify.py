@@ -190,6 +190,25 @@ async def test_where_nothing_lets_sockets_through_it_polls() -> None:
     assert app.seen.count("/v1/notify") == 1
 
 
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_where_sockets_are_taken_and_then_nothing_comes_it_polls(
+    is_taken: bool, patient_clock: trio.testing.MockClock
+) -> None:
+    app = ScriptedCoordinator(IDENTITY, KEYS.sign.public)
+    app.answers["/v1/poll"] = lambda body: messages.Polled(())
+
+    async def script(receive: Any, send: Any) -> None:
+        if is_taken:
+            await trio.sleep_forever()
+        await send({"type": "websocket.close", "code": 1011})
+
+    app.websocket = script
+    async with open_http_server(app) as port, notified(port) as (client, notifications):
+        assert isinstance(await notifications.mailbox.get(), Welcome)
+        assert client.status.current.state == "connected"
+    assert app.seen.count("/v1/notify") == 2
+
+
 async def test_an_upgrade_answered_without_end_is_given_up() -> None:
     app = ScriptedCoordinator(IDENTITY, KEYS.sign.public)
     ended = trio.Event()
