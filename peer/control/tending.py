@@ -89,7 +89,7 @@ class Tending:
         database_work = self._device.machine.database_work
         told = await database_work.run(self._activities, request.path)
         if request.last is not None:
-            for event in await database_work.run(_last, told, request.last):
+            for event in await self._last(told, request.last):
                 yield event
         while True:
             async with aclosing(self._news(told)) as events:
@@ -114,6 +114,16 @@ class Tending:
             targets = [browse.find_target(records, path)]
         return [Activity(database, target, (device.identity.user, device.user_name)) for target in targets]
 
+    async def _last(self, told: Sequence[Activity], count: int) -> list[Event]:
+        found: list[Event] = []
+        for one in told:
+            events = None
+            while events is None:
+                events = await self._device.machine.database_work.run(one.look_back, count)
+            found += events
+        found.sort(key=lambda event: event.time)
+        return found[len(found) - min(count, len(found)) :]
+
     async def _news(self, told: Sequence[Activity]) -> AsyncGenerator[Event, None]:
         """What was not told yet, merged by time; within one workspace in the journal's order."""
         waiting = [(one, deque[Event]()) for one in told]
@@ -128,8 +138,3 @@ class Tending:
                     events.extend(page)
             if waiting:
                 yield min((events for _, events in waiting), key=lambda events: events[0].time).popleft()
-
-
-def _last(told: Sequence[Activity], count: int) -> list[Event]:
-    found = sorted((event for one in told for event in one.last(count)), key=lambda event: event.time)
-    return found[len(found) - min(count, len(found)) :]

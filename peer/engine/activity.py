@@ -32,7 +32,8 @@ from protocol.model import (
 )
 
 PAGE_COMMITS: Final = 200
-"""So many commits are looked at in one go."""
+PAGE_EVENTS: Final = 500
+"""So much is looked at in one go: the engines wait for the database meanwhile."""
 _UNKNOWN: Final = "(unknown)"
 
 
@@ -58,6 +59,9 @@ class Activity:
         self._devices: dict[bytes, str] = {}
         self._learn(self.record.founding.chain)
         self.seq = after
+        self._back: list[Event] = []
+        self._back_from: int | None = None
+        self._back_at = 0
 
     def head(self) -> int:
         """How far the journal has been read."""
@@ -66,38 +70,44 @@ class Activity:
 
     def next_page(self) -> list[Event] | None:
         """The events of the next commits, in order; None where there are no further commits."""
-        rows = self._db.all(
-            "SELECT row FROM commits WHERE w = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (self.record.w, self.seq, PAGE_COMMITS),
-        )
-        if not rows:
-            return None
-        return [event for (packed,) in rows for event in self._take(packed)]
-
-    def _take(self, packed: bytes) -> Iterator[Event]:
-        row = decode(JournalRow, packed, limits.REPLY_BYTES)
-        self.seq = row.seq
-        yield from self._events(row)
-
-    def last(self, count: int) -> list[Event]:
-        """The last events, at most so many, in order; from then on `next_page` has the later ones."""
-        found: list[Event] = []
-        head = at = self.head()
-        while at > 0 and len(found) < count:
-            rows = self._db.all(
-                "SELECT row FROM commits WHERE w = ? AND seq <= ? ORDER BY seq DESC LIMIT ?",
-                (self.record.w, at, PAGE_COMMITS),
-            )
-            for (packed,) in rows:
-                row = decode(JournalRow, packed, limits.REPLY_BYTES)
-                found += reversed(list(self._events(row)))
-                at = row.seq - 1
-                if len(found) >= count:
-                    break
-            if not rows:
+        events: list[Event] = []
+        for count in range(PAGE_COMMITS):
+            row = self._row("SELECT row FROM commits WHERE w = ? AND seq > ? ORDER BY seq LIMIT 1", self.seq)
+            if row is None:
+                return events if count else None
+            self.seq = row.seq
+            events += self._events(row)
+            if len(events) >= PAGE_EVENTS:
                 break
-        self.seq = head
-        return found[count - 1 :: -1] if len(found) >= count else found[::-1]
+        return events
+
+    def look_back(self, count: int) -> list[Event] | None:
+        """The last events, at most so many, in order: None until they are all found, call again. From then on
+        `next_page` has the later ones."""
+        if self._back_from is None:
+            self._back_from = self._back_at = self.head()
+        looked = 0
+        for _ in range(PAGE_COMMITS):
+            if self._back_at <= 0 or len(self._back) >= count or looked >= PAGE_EVENTS:
+                break
+            row = self._row("SELECT row FROM commits WHERE w = ? AND seq <= ? ORDER BY seq DESC LIMIT 1", self._back_at)
+            if row is None:
+                self._back_at = 0
+                break
+            events = list(self._events(row))
+            looked += len(events)
+            self._back += reversed(events)
+            self._back_at = row.seq - 1
+        if self._back_at > 0 and len(self._back) < count:
+            return None
+        self.seq = self._back_from
+        found, self._back, self._back_from = self._back[:count][::-1], [], None
+        return found
+
+    def _row(self, sql: str, seq: int) -> JournalRow | None:
+        # One at a time: a commit may have tens of megabytes.
+        found = self._db.one(sql, (self.record.w, seq))
+        return None if found is None else decode(JournalRow, found[0], limits.REPLY_BYTES)
 
     # --- one commit -------------------------------------------------------------------------------------
 
