@@ -227,6 +227,7 @@ class _Identification:
         self.bad_names: list[Path] = self.seen.bad_names
         self.look_at: set[Path] = set()
         self.vanished: dict[EntryId, Known] = {}
+        self.exchanged: dict[Path, Known] = {}
 
     def run(self) -> Identified:
         levels: dict[int, list[Found]] = {}
@@ -266,13 +267,17 @@ class _Identification:
         rest: list[tuple[EntryId, str, Found]] = []
         for (parent, name), found in by_name.items():
             before = self._named(parent, name, found.path[:-1])
-            if before is None or before.entry in self.claimed:
+            if found.path in self.exchanged:
+                self._assign(self.exchanged[found.path].entry, parent, name, found, "inode")
+            elif before is None or before.entry in self.claimed:
                 rest.append((parent, name, found))
             elif before.disk_name != found.path[-1] and not self._is_gone((*found.path[:-1], before.disk_name)):
                 self._meets_twin(before, found)
             elif before.kind is not found.kind:
                 self.vanished[before.entry] = before
                 rest.append((parent, name, found))
+            elif not found.fingerprint.is_same_file(before.fingerprint) and self._has_changed_places(before, found):
+                self._assign(self.exchanged[found.path].entry, parent, name, found, "inode")
             elif before.fingerprint == found.fingerprint and before.disk_name == found.path[-1]:
                 self.claimed.add(before.entry)
                 self._place(before.entry, found)
@@ -308,6 +313,31 @@ class _Identification:
             self._assign(candidates[0].entry, parent, name, found, "inode")
         else:
             self._assign(self.fresh(), parent, name, found, "new")
+
+    def _has_changed_places(self, before: Known, found: Found) -> bool:
+        """Whether what is at a known name is another known entry, which others replaced in turn until one is here:
+        names were exchanged. Where that is so, notes for all of their paths who is there."""
+        around: dict[Path, Known] = {}
+        at = found
+        while True:
+            entries = self.known.by_inode(at.fingerprint.device, at.fingerprint.inode)
+            if len(entries) != 1 or entries[0].entry in self.claimed or not self._is_same(entries[0], at):
+                return False
+            around[at.path] = one = entries[0]
+            if one.entry == before.entry:
+                break
+            place = self._place_of(one)
+            if place is None or place in around:
+                return False
+            if self.seen.presence(place) == "not_looked":
+                self.look_at.add(place)
+            there = self.seen.found.get(place)
+            if there is None:
+                return False
+            at = there
+        if len(around) > 1:
+            self.exchanged.update(around)
+        return len(around) > 1
 
     def _is_same(self, before: Known, found: Found) -> bool:
         """Whether a known entry of the same inode is what was found: inodes are used again after a deletion."""

@@ -187,6 +187,51 @@ def test_a_new_directory_with_used_inodes_and_a_name_in_it_that_there_was_is_not
     assert len(result.vanished) == 2
 
 
+@pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c"), ("a", "d/b"), ("d/b", "d/e/c", "a")])
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_exchanged_names_is_moved(
+    root: Root, folder: pathlib.Path, tree: Tree, names: tuple[str, ...], one_by_one: bool
+) -> None:
+    (folder / "d/e").mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text(name)
+    before = ids_after(root, tree)
+    (folder / names[0]).rename(folder / "aside")
+    for free, name in itertools.pairwise(names):
+        (folder / name).rename(folder / free)
+    (folder / "aside").rename(folder / names[-1])
+    after = ids_after(root, tree, *((names[0],) if one_by_one else names))
+    split = [tuple(name.split("/")) for name in names]
+    assert [after[path] for path in split] == [before[path] for path in (*split[1:], split[0])]
+
+
+def test_directories_that_exchanged_names_are_moved_with_all_that_is_in_them(
+    root: Root, folder: pathlib.Path, tree: Tree
+) -> None:
+    for name in ("a", "b"):
+        (folder / name / "deep").mkdir(parents=True)
+        (folder / name / "deep/file").write_text(name)
+    before = ids_after(root, tree)
+    (folder / "a").rename(folder / "aside")
+    (folder / "b").rename(folder / "a")
+    (folder / "aside").rename(folder / "b")
+    result = scan(root, tree, "a", "b")
+    assert {(one.entry, one.found.path, one.how) for one in result.assigned} == {
+        (before[("a",)], ("b",), "inode"),
+        (before[("b",)], ("a",), "inode"),
+    }
+    tree.apply(result)
+    assert tree.paths()[("b", "deep", "file")] == before[("a", "deep", "file")]
+
+
+def test_a_file_renamed_over_another_is_that_one_edited(root: Root, folder: pathlib.Path, tree: Tree) -> None:
+    (folder / "a").write_text("1")
+    (folder / "b").write_text("22")
+    before = ids_after(root, tree)
+    (folder / "a").rename(folder / "b")
+    assert ids_after(root, tree, "a", "b") == {("b",): before[("b",)]}
+
+
 def test_hard_links_are_entries_of_their_own(root: Root, folder: pathlib.Path, tree: Tree) -> None:
     (folder / "a").write_text("1")
     entry = ids_after(root, tree)[("a",)]
