@@ -5,6 +5,7 @@ never touched: names that differ in case are different names. Never looks at a d
 """
 
 import datetime
+import re
 import unicodedata
 from typing import Final
 
@@ -21,6 +22,9 @@ CONFLICT_MARK: Final = "'s conflicted copy "
 
 _NS_PER_DAY: Final = 86_400 * 10**9
 _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f")
+_CONFLICTED: Final = re.compile(
+    rf"(.+) \(.+{CONFLICT_MARK}[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}\)(?:-[0-9]+)?(\.[^.]+)?", re.DOTALL
+)
 
 
 def nfc(name: str) -> str:
@@ -92,7 +96,7 @@ def conflict_name(name: str, device: str, date: str, n: int = 1, *, directory: b
 
 def is_conflict_name(name: str) -> bool:
     """Whether a name is one that `conflict_name` makes. A copy that was given another name is no conflict any more."""
-    return CONFLICT_MARK in name
+    return conflicted_from(name) is not None
 
 
 def resolved_name(name: str, n: int = 1, *, directory: bool = False) -> str:
@@ -102,6 +106,12 @@ def resolved_name(name: str, n: int = 1, *, directory: bool = False) -> str:
         return plain
     stem, extension = split_extension(plain, directory=directory)
     return f"{stem}-{n}{extension}"
+
+
+def conflicted_from(name: str) -> str | None:
+    """The name to which one gave way that is called a conflicted copy (shortened if that was); None for others."""
+    found = _CONFLICTED.fullmatch(name)
+    return None if found is None else found[1] + (found[2] or "")
 
 
 def twin_name(name: str, n: int = 1, *, directory: bool = False) -> str:

@@ -1,7 +1,7 @@
 """Looking at workspaces: paths to entries and back, listings, a version's bytes. Owns reading; changes nothing."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crypto.block_box import BadBlock, open_block
@@ -20,7 +20,7 @@ from protocol.frames import FrameKind
 from protocol.ids import ROOT, BlockId, ChangeId, EntryId
 from protocol.messages import Refusal
 from protocol.model import ChunkRef, DeviceKeys, Kind
-from protocol.names import is_conflict_name, nfc
+from protocol.names import CONFLICT_MARK, conflicted_from, nfc
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,33 @@ def list_entries(database: Database, target: Target, *, deleted: bool = False) -
 
 
 def list_conflicts(database: Database, record: Record) -> list[Listed]:
-    """The conflicted copies that are still there, and are still called so."""
+    """What is called a conflicted copy, because its content or its name was in conflict, and what it gave way to: in
+    `copy_of`, None where that is gone."""
     rows = database.all(
-        f"SELECT {_ROW} FROM {_FROM} WHERE r.w = ? AND r.copy_of IS NOT NULL AND r.deleted = 0",  # noqa: S608
-        (record.w,),
+        f"SELECT {_ROW} FROM {_FROM} WHERE r.w = ? AND r.deleted = 0 AND instr(r.name, ?)",  # noqa: S608
+        (record.w, CONFLICT_MARK),
     )
-    named = [row for row in rows if is_conflict_name(row[1])]
-    found = [(row, journal_path(database, record.w, EntryId(row[0]))) for row in named]
-    return [_listed(database, record.w, path, row) for row, path in found if path is not None]
+    found = []
+    for row in rows:
+        path = journal_path(database, record.w, EntryId(row[0]))
+        gave_way_to = conflicted_from(row[1])
+        if path is None or gave_way_to is None:
+            continue
+        one = _listed(database, record.w, path, row)
+        if one.copy_of is None:
+            one = replace(one, copy_of=_sibling(database, record.w, one.entry, gave_way_to))
+        found.append(one)
+    return found
+
+
+def _sibling(database: Database, w: int, entry: EntryId, name: str) -> EntryId | None:
+    """What has that name in the directory of an entry."""
+    row = database.one(
+        "SELECT o.entry FROM remote r JOIN remote o ON o.w = r.w AND o.place = r.place AND o.name = ? "
+        "WHERE r.w = ? AND r.entry = ? AND o.deleted = 0",
+        (name, w, entry),
+    )
+    return None if row is None else EntryId(row[0])
 
 
 def journal_path(database: Database, w: int, entry: EntryId) -> str | None:

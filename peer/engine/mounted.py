@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +29,7 @@ from peer.store.contents import ContentStore
 from peer.store.journal import JournalState
 from peer.store.trees import TreeStore
 from peer.store.workspaces import Record
+from protocol.ids import LogHash
 from protocol.messages import Poke
 
 LOOK_S: Final = 2.0
@@ -51,6 +52,16 @@ HINDRANCES: Final = ("root_missing", "root_replaced", "disk_full", "unreadable")
 """Problems of a whole workspace for which no engine runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What there is in the journal's tree at one head; counted once for each."""
+
+    head: LogHash
+    entries: int
+    bytes: int
+    conflicts: int
+
+
 class MountedWorkspace:
     """One mounted workspace for as long as it stays mounted. `run` until cancelled."""
 
@@ -71,6 +82,7 @@ class MountedWorkspace:
         self.record = record
         self.problems = Problems(machine.clock)
         self.engine: WorkspaceEngine | None = None
+        self.tally: Tally | None = None
         self.begun = trio.Event()
         """Set once syncing has begun, or turned out not to be possible; the problems say which."""
         self.ended = trio.Event()

@@ -14,17 +14,17 @@ from peer.control.messages import (
     WorkspaceStateName,
     WorkspaceStatus,
 )
-from peer.engine.browse import Target, find_entry
+from peer.engine.browse import Target, find_entry, list_conflicts
 from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
-from peer.engine.mounted import HINDRANCES, MountedWorkspace
+from peer.engine.mounted import HINDRANCES, MountedWorkspace, Tally
 from peer.engine.workspace import WorkspaceEngine
 from peer.planner.operations import ProposeChange
 from peer.problem_codes import advised
 from peer.store import workspaces
-from protocol.ids import ROOT, EntryId
+from peer.store.database import Database
+from protocol.ids import ROOT, EntryId, LogHash
 from protocol.model import Kind
-from protocol.names import CONFLICT_MARK
 
 KINDS: Final = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.SYMLINK: "symlink", Kind.MOUNT: "mount"}
 
@@ -50,14 +50,10 @@ def make_status(device: DeviceEngine) -> Status:
 
 def _workspace(device: DeviceEngine, one: MountedWorkspace) -> WorkspaceStatus:
     database, record, engine = device.machine.database, one.record, one.engine
-    entries, size = workspaces.counts(database, record.w)
-    row = database.one("SELECT seq FROM workspaces WHERE w = ?", (record.w,))
+    row = database.one("SELECT seq, log_hash FROM workspaces WHERE w = ?", (record.w,))
     assert row is not None
+    tally = _tally(database, one, LogHash(row[1]))
     role = database.one("SELECT role FROM members WHERE w = ? AND user = ?", (record.w, device.identity.user))
-    copies = database.one(
-        "SELECT count(*) FROM remote WHERE w = ? AND copy_of IS NOT NULL AND deleted = 0 AND instr(name, ?)",
-        (record.w, CONFLICT_MARK),
-    )
     problems = make_problems(one)
     return WorkspaceStatus(
         id=record.workspace.hex(),
@@ -67,14 +63,21 @@ def _workspace(device: DeviceEngine, one: MountedWorkspace) -> WorkspaceStatus:
         state=state_of(one),
         cursor=row[0],
         head=max(row[0], engine.feed.head.seq if engine else 0),
-        entries=entries,
-        bytes=size,
+        entries=tally.entries,
+        bytes=tally.bytes,
         pending=Pending() if engine is None else _pending(engine),
         not_durable=0,
-        conflicts=copies[0] if copies else 0,
+        conflicts=tally.conflicts,
         eta_s=None if engine is None else eta_s(engine),
         problems=problems,
     )
+
+
+def _tally(database: Database, one: MountedWorkspace, head: LogHash) -> Tally:
+    if one.tally is None or one.tally.head != head:
+        entries, size = workspaces.counts(database, one.record.w)
+        one.tally = Tally(head, entries, size, len(list_conflicts(database, one.record)))
+    return one.tally
 
 
 def make_problems(one: MountedWorkspace) -> list[Problem]:

@@ -28,7 +28,7 @@ from peer.store.journal import version_body
 from protocol import limits
 from protocol.ids import ROOT, ChangeId, DeviceId, EntryId, UserId
 from protocol.model import Kind
-from protocol.names import resolved_name
+from protocol.names import conflicted_from, resolved_name
 
 Side = Literal["copy", "original"]
 _NAMES: Final = 100
@@ -143,16 +143,16 @@ def _find(context: Context, target: Target) -> _Conflict:
     if len(meant) > 1:
         raise CannotDo(f"{where} has several conflicted copies, name one: {', '.join(one.path for one in meant)}")
     (listed,) = meant
-    assert listed.copy_of is not None
-    copy = _at_rest(context, listed.entry, listed.path)
-    there = journal_path(database, record.w, listed.copy_of)
-    original = None if there is None else _at_rest(context, listed.copy_of, there)
-    remote = context.trees.remote(listed.copy_of)
-    name = listed.path.rpartition("/")[2] if remote is None else remote.node.name
+    copy, winner = _at_rest(context, listed.entry, listed.path), listed.copy_of
+    there = None if winner is None else journal_path(database, record.w, winner)
+    original = None if winner is None or there is None else _at_rest(context, winner, there)
+    remote = None if winner is None else context.trees.remote(winner)
+    copy_name = listed.path.rpartition("/")[2]
+    name = (conflicted_from(copy_name) or copy_name) if remote is None else remote.node.name
     this = Author(context.identity.device, context.identity.user)
     mine: Side | None = "copy"
     if original is not None:
-        authors = (_author(database, record.w, listed.entry), _author(database, record.w, listed.copy_of))
+        authors = (_author(database, record.w, listed.entry), _author(database, record.w, original.entry))
         mine = decide_mine(this, *authors)
     above = listed.path.rpartition("/")[0]
     original_path = there or (f"{above}/{name}" if above else name)

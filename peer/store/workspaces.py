@@ -192,11 +192,17 @@ def _record(row: Row) -> Record:
 
 
 def counts(database: Database, w: int) -> Sequence[int]:
-    """Live entries (by their own rows) and bytes of file content, as the journal has them."""
-    row = database.one(
-        "SELECT count(*), coalesce(sum(CASE WHEN kind = 0 THEN size ELSE 0 END), 0) FROM remote "
-        "WHERE w = ? AND deleted = 0",
+    """Live entries and bytes of file content in the journal; what is below a deleted directory is not live."""
+    totals = "count(*), coalesce(sum(CASE WHEN kind = 0 THEN size ELSE 0 END), 0)"
+    own = database.one(f"SELECT {totals} FROM remote WHERE w = ? AND deleted = 0", (w,))  # noqa: S608 - constants
+    gone = database.one(
+        "WITH RECURSIVE gone(entry) AS ("  # noqa: S608 - constants
+        "SELECT c.entry FROM remote d JOIN remote c ON c.w = d.w AND c.place = d.entry AND c.deleted = 0 "
+        "WHERE d.w = ?1 AND d.deleted = 1 AND d.kind = 1 "
+        "UNION SELECT c.entry FROM gone g JOIN remote c ON c.w = ?1 AND c.place = g.entry AND c.deleted = 0) "
+        f"SELECT {totals} FROM gone JOIN remote r ON r.w = ?1 AND r.entry = gone.entry",
         (w,),
     )
-    assert row is not None
-    return row
+    assert own is not None
+    assert gone is not None
+    return own[0] - gone[0], own[1] - gone[1]

@@ -44,9 +44,12 @@ class Meeting:
 
     def check(self, *, either: bool, watched: bool) -> None:
         """All come together, and to what the table says."""
-        self.duo.fleet.settle()
-        listed = [{path for path, _, _ in peer.conflicts()} for peer in self.duo.fleet.peers]
-        assert listed[0] == listed[1]
+        tree = self.duo.fleet.settle()
+        called = {path for path in tree if "conflicted copy" in path.rpartition("/")[2]}
+        for peer in self.duo.fleet.peers:
+            assert {path for path, _, _ in peer.conflicts()} == called
+            assert {of for _, of, _ in peer.conflicts()} <= tree.keys()
+            assert (peer.workspace.conflicts, peer.workspace.entries) == (len(called), len(tree))
         wrong = []
         for case in CASES:
             at = self.early.folder / self.place / case.name

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocol import limits
 from protocol.names import (
     conflict_name,
+    conflicted_from,
     device_name_problem,
     name_problem,
     nfc,
@@ -77,6 +78,17 @@ def test_user_names_may_look_like_addresses() -> None:
     assert user_name_problem("ana.o'neil+home@example.org") is None
     for name in ("", "a/b", "a\n", "x" * 65, " a"):
         assert user_name_problem(name) is not None
+
+
+def test_the_name_that_a_conflicted_copy_gave_way_to_is_read_from_its_own() -> None:
+    for name, directory in (("plan.txt", False), ("Makefile", False), (".env", False), ("v1.2", True), ("a (b)", True)):
+        for n in (1, 2, 12):
+            copy = conflict_name(name, "Ana's phone", "2026-11-17", n, directory=directory)
+            assert conflicted_from(copy) == name
+            again = conflict_name(copy, "pc", "2026-11-18", n, directory=directory)
+            assert conflicted_from(again) == copy
+        assert conflicted_from(name) is None
+    assert conflicted_from("plan (phone's copy 2026-11-17).txt") is None
 
 
 def test_a_conflicted_copy_names_device_and_date_before_the_extension() -> None:
