@@ -118,3 +118,21 @@ def test_what_is_no_conflict_or_not_in_step_is_refused(pair: Pair, place: Path) 
     assert pair.first.run("resolve", "Documents:moving.txt").status == 2
     assert pair.first.run("resolve", "Documents:moving.txt", "--keep", "none").status == 2
     assert Device(place, "undecided").run("resolve", "x", "--keep", "both").status == 3
+
+
+def test_what_lost_its_name_to_another_file_is_a_conflict_too(pair: Pair) -> None:
+    write(pair.folder / "moved.txt", MINE)
+    settle(pair)
+    pair.first.must("pause")
+    (pair.folder / "moved.txt").rename(pair.folder / "plan.txt")
+    write(pair.copy / "plan.txt", THEIRS)
+    pair.second.must("wait", "--timeout", "60")
+    pair.first.must("resume")
+    settle(pair)
+    (found,) = [each for each in conflicts(pair.second) if each.of == "plan.txt"]
+    assert contents(pair.copy)[found.path] == MINE
+    kept = resolve(pair.first, f"Documents:{found.path}", "--keep", "both")
+    settle(pair)
+    assert kept.copy_at is not None
+    assert (contents(pair.copy)["plan.txt"], contents(pair.copy)[kept.copy_at]) == (THEIRS, MINE)
+    assert found.path not in {each.path for each in conflicts(pair.second)}
