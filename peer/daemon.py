@@ -47,6 +47,7 @@ async def _run(home: Home, ready: Callable[[], None]) -> None:
                     return
 
             nursery.start_soon(wait_signal)
+            await nursery.start(_tell_tasks)
 
             async def be_device(*, task_status: trio.TaskStatus[None]) -> None:
                 await run_device(home, task_status=task_status)
@@ -55,6 +56,15 @@ async def _run(home: Home, ready: Callable[[], None]) -> None:
             await nursery.start(be_device)
             ready()
             await trio.sleep_forever()
+
+
+async def _tell_tasks(task_status: trio.TaskStatus[None]) -> None:
+    """At each SIGUSR1 say how many tasks there are: what grows for ever shows there first."""
+    with trio.open_signal_receiver(signal.SIGUSR1) as signals:
+        task_status.started()
+        async for _ in signals:
+            sys.stderr.write(f"tasks {trio.lowlevel.current_statistics().tasks_living}\n")
+            sys.stderr.flush()
 
 
 def main() -> int:

@@ -101,6 +101,7 @@ async def _run(settings: Settings) -> str | None:
     with trio.CancelScope() as everything:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(_watch_signals, stop, everything))
+            await nursery.start(_tell_tasks)
             try:
                 await app.run(settings, stop=stop, ready=lambda url: click.echo(f"listening on {url}"))
             except* app.EXPECTED as errors:
@@ -120,6 +121,14 @@ async def _watch_signals(
                 everything.cancel()
             stop.set()
             everything.deadline = trio.current_time() + _STOPPED_S
+
+
+async def _tell_tasks(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """At each SIGUSR1 say how many tasks there are: what grows for ever shows there first."""
+    with trio.open_signal_receiver(signal.SIGUSR1) as signals:
+        task_status.started()
+        async for _ in signals:
+            click.echo(f"tasks {trio.lowlevel.current_statistics().tasks_living}", err=True)
 
 
 def listen_text(listen: Listen) -> str:

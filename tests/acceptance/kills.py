@@ -52,10 +52,8 @@ def _tell(figures: Figures) -> None:
     tell("contents written", f"{figures.contents:,}")
     tell("of these replaced or deleted by the same hand before they were seen", f"{figures.kept.unseen:,}")
     tell("lost", len(figures.kept.lost))
-    tell(
-        "versions in the journal, and of these equal to the one before",
-        f"{figures.kept.versions:,}, {figures.kept.doubled_versions}",
-    )
+    tell("versions in the journal", f"{figures.kept.versions:,}")
+    tell("of these equal to the one before", figures.kept.doubled_versions)
     tell("contents in the history of more than one file", figures.kept.entries_twice)
     tell("conflicted copies, all of edits that met", figures.copies)
     tell("times that all paths were looked at, files read", f"{figures.rounds:,}, {figures.reads:,}")

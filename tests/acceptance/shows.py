@@ -33,4 +33,5 @@ SHOWS = (
     Show(
         "kills", "kill -9 of devices and coordinator, 400 times, against a ledger: nothing lost, nothing doubled", False
     ),
+    Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
 )

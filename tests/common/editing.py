@@ -40,6 +40,7 @@ class Person:
         self._ledger, self._draw, self._sizes = ledger, draw, sizes
         self._drafts = peer.place / "drafts"
         self._drafts.mkdir()
+        self._big: Path | None = None
         self._count = 0
         self.actions = 0
 
@@ -89,6 +90,18 @@ class Person:
             deed()
         except (FileNotFoundError, FileExistsError, NotADirectoryError):
             return  # the daemon was faster
+
+    def write_big(self, size: int) -> None:
+        """Make a large file, or save the one that there is anew."""
+        draft = self._drafts / self._fresh("draft")
+        if self._big is None or not self._big.exists():
+            self._big = self.own / self._fresh("big")
+            draft.write_bytes(self._ledger.new(self.peer.name, size))
+            draft.rename(self._big)
+        else:
+            draft.write_bytes(self._ledger.new(self.peer.name, size, self._read(self._big).line))
+            rename(draft, self._big, _EXCHANGE)
+            self._throw_away(draft)
 
     def delete_copies(self) -> int:
         """Delete the conflicted copies that are shared; how many."""

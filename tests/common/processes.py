@@ -157,6 +157,29 @@ class Program:
         """The most resident memory it ever had."""
         return self._status_kib("VmHWM") * 1024
 
+    def threads(self) -> int:
+        """How many threads it has now."""
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def descriptors(self) -> int:
+        """How many files and sockets it has open now."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def tasks(self, deadline_s: float = DEADLINE_S) -> int:
+        """How many tasks it says that it has, asked with SIGUSR1."""
+        ends = time.monotonic() + deadline_s
+        with self._news:
+            before = self._told_tasks()
+            self.signal(signal.SIGUSR1)
+            while len(told := self._told_tasks()) == len(before):
+                if self.process.poll() is not None or time.monotonic() > ends:
+                    raise ProgramFailed(f"{self._args} never said how many tasks it has\n{self._said()}")
+                self._news.wait(0.2)
+        return told[-1]
+
+    def _told_tasks(self) -> list[int]:
+        return [int(line.split()[1]) for line in self._err if line.startswith("tasks ")]
+
     def _status_kib(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(name + ":"):

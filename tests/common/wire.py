@@ -52,7 +52,7 @@ class _Line:
 class Wire:
     """What passed, and what happens to it. One condition covers all of it."""
 
-    def __init__(self, port: int, *, narrow: bool = False) -> None:
+    def __init__(self, port: int, *, narrow: bool = False, forgets: bool = False) -> None:
         self.port = port
         """Where programs connect to."""
         self.server_port = 0
@@ -60,6 +60,7 @@ class Wire:
         self.cuts = 0
         self._piece_bytes = 1_024 if narrow else _PIECE_BYTES
         self._narrow = narrow
+        self._forgets = forgets
         self._news = threading.Condition()
         self._mode = _Mode.PASS
         self._lines: list[_Line] = []
@@ -195,6 +196,8 @@ class Wire:
             back.join()
             with self._news:
                 line.cut = True
+                if self._forgets:
+                    self._lines.remove(line)
 
     def _pump(self, line: _Line, is_up: bool) -> None:
         source, sink = (line.client, line.server) if is_up else (line.server, line.client)
@@ -235,7 +238,8 @@ class Wire:
                 return False
             passed = data if is_up or not line.marked else b""
             passed = self._allowed(passed, is_up)
-            (line.up if is_up else line.down).extend(b"" if line.dead and not is_up else passed)
+            if not self._forgets:
+                (line.up if is_up else line.down).extend(b"" if line.dead and not is_up else passed)
             if is_up:
                 self._mark(line, len(passed))
             self._news.notify_all()
@@ -291,14 +295,15 @@ def _cut(line: _Line) -> None:
 
 
 @contextlib.contextmanager
-def open_wire(*, narrow: bool = False) -> Iterator[Wire]:
-    """A proxy on a free port of loopback. A narrow one takes little more than it passes on."""
+def open_wire(*, narrow: bool = False, forgets: bool = False) -> Iterator[Wire]:
+    """A proxy on a free port of loopback. A narrow one takes little more than it passes on; one that `forgets` keeps
+    nothing of what passed."""
     with socket.socket() as listener:
         if narrow:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
-        wire = Wire(listener.getsockname()[1], narrow=narrow)
+        wire = Wire(listener.getsockname()[1], narrow=narrow, forgets=forgets)
         thread = threading.Thread(target=wire.serve, args=(listener,), daemon=True)
         thread.start()
         try:
