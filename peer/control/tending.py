@@ -22,7 +22,7 @@ from peer.control.upkeep import (
     Verifying,
 )
 from peer.engine import browse
-from peer.engine.activity import Activity
+from peer.engine.activity import Activity, OwnDoings
 from peer.engine.device import DeviceEngine
 from peer.engine.resolving import resolve
 from peer.engine.verifying import verify_folder
@@ -105,16 +105,18 @@ class Tending:
                 every = await database_work.run(self._activities, None)
                 told += [one for one in every if one.record.w not in known]
 
-    def _activities(self, path: str | None) -> list[Activity]:
+    def _activities(self, path: str | None) -> list[Activity | OwnDoings]:
         device = self._device
         database = device.machine.database
         records = browse.all_records(database)
         targets = [browse.Target(record, ()) for record in records]
         if path is not None:
             targets = [browse.find_target(records, path)]
-        return [Activity(database, target, (device.identity.user, device.user_name)) for target in targets]
+        own = (device.identity.user, device.user_name)
+        doings = [OwnDoings(database, target, device.identity.device_name, device.user_name) for target in targets]
+        return [*(Activity(database, target, own) for target in targets), *doings]
 
-    async def _last(self, told: Sequence[Activity], count: int) -> list[Event]:
+    async def _last(self, told: Sequence[Activity | OwnDoings], count: int) -> list[Event]:
         found: list[Event] = []
         for one in told:
             events = None
@@ -124,7 +126,7 @@ class Tending:
         found.sort(key=lambda event: event.time)
         return found[len(found) - min(count, len(found)) :]
 
-    async def _news(self, told: Sequence[Activity]) -> AsyncGenerator[Event, None]:
+    async def _news(self, told: Sequence[Activity | OwnDoings]) -> AsyncGenerator[Event, None]:
         """What was not told yet, merged by time; within one workspace in the journal's order."""
         waiting = [(one, deque[Event]()) for one in told]
         while waiting:

@@ -1,4 +1,4 @@
-"""What happened in the workspaces: the journal told as events. Owns turning commits into events; changes nothing.
+"""What happened in the workspaces: the journal, and what this device did by itself, told as events. Changes nothing.
 
 Everything here was judged and opened when the journal was taken in. A path is the one that the entry had at that
 moment. In the database's thread, all of it.
@@ -13,6 +13,7 @@ from peer.engine.browse import Target, device_name
 from peer.engine.report import KINDS, rfc3339
 from peer.store.database import Database
 from peer.store.journal import change_id, version_body
+from peer.store.notes import Note, notes_after
 from peer.store.workspaces import Record
 from protocol import limits
 from protocol.codec import decode
@@ -254,6 +255,45 @@ class Activity:
         first = chain[0].link
         if isinstance(first.body, Founded):
             self._users.setdefault(bytes(first.user), first.body.name)
+
+
+class OwnDoings:
+    """What this device did by itself in one workspace, or at one path in it; as `Activity` has the journal's events."""
+
+    def __init__(self, database: Database, target: Target, device: str, user: str) -> None:
+        self._db = database
+        self.record: Record = target.record
+        self._below = target.names
+        self._who = (device, user)
+        self._told = 0
+
+    def next_page(self) -> list[Event] | None:
+        """See `Activity`."""
+        found = notes_after(self._db, self.record.w, self._told, PAGE_EVENTS)
+        if not found:
+            return None
+        self._told = found[-1].number
+        return [self._event(one) for one in found if _is_within(one.path.split("/"), self._below)]
+
+    def look_back(self, count: int) -> list[Event] | None:
+        """See `Activity`. There are so few that all are looked at."""
+        events: list[Event] = []
+        while (page := self.next_page()) is not None:
+            events += page
+        return events[len(events) - min(count, len(events)) :]
+
+    def _event(self, note: Note) -> Event:
+        device, user = self._who
+        return Event(
+            time=rfc3339(note.time_ms * 1_000_000),
+            workspace=self.record.name,
+            path=note.path,
+            action=note.action,
+            detail=note.detail,
+            device=device,
+            user=user,
+            seq=note.seq,
+        )
 
 
 def _is_within(names: Sequence[str], above: Sequence[str]) -> bool:

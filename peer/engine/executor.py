@@ -14,6 +14,7 @@ from peer.disk.apply import apply
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
 from peer.engine.holding import Holding
+from peer.engine.problems import path_text
 from peer.engine.rests import DISK_S, Rests
 from peer.engine.scanning import Scanner
 from peer.fingerprint import Fingerprint, Path
@@ -31,8 +32,10 @@ from peer.planner.operations import (
 )
 from peer.planner.trees import Attributes
 from peer.store.journal import version_body
+from peer.store.notes import add_note
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
+from protocol.names import is_conflict_name
 
 BATCH_STEPS: Final = 1000
 _NOBODY: Final = Fingerprint(0, 0, 0, 0, 0, False)
@@ -231,6 +234,8 @@ class Executor:
 
     def _done(self, task: _Task, found: Fingerprint | None) -> None:
         operation, context = task.operation, self._context
+        if isinstance(operation, MoveEntry):
+            self._note_undone(task, operation)
         if not isinstance(operation, ForkEntry):
             self._effect(operation, found)
         entry = operation.fork if isinstance(operation, ForkEntry) else operation_entry(operation)
@@ -245,6 +250,25 @@ class Executor:
         self.waiting.pop(entry, None)
         context.problems.clear(
             "/".join(task.path), "disk_full", "unreadable", "busy_file", "waiting_for_blocks", "damaged_block"
+        )
+
+    def _note_undone(self, task: _Task, operation: MoveEntry) -> None:
+        """Where somebody here had moved what is moved now, that is undone: it is said in the log."""
+        context = self._context
+        row, synced = context.trees.local(operation.entry), context.trees.synced(operation.entry)
+        if row is None or synced is None or operation.intended or row.intended or is_conflict_name(operation.name):
+            return
+        here, base = (row.node.parent, row.node.name), (synced.base.parent, synced.base.name)
+        source = task.step.source if isinstance(task.step, steps.Move) else task.path
+        if here == base or source == task.path:
+            return
+        add_note(
+            context.machine.database,
+            context.record.w,
+            context.machine.clock.wall_ns() // 1_000_000,
+            "move_undone",
+            path_text(task.path),
+            f"it was moved to {path_text(source)} here, and others had moved things before",
         )
 
     def _effect(self, operation: Operation, found: Fingerprint | None) -> None:

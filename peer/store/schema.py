@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -205,6 +205,19 @@ contents = sa.Table(
     sa.Column("target", sa.LargeBinary),  # a symlink's
     sa.Column("manifest", sa.LargeBinary),  # a file's that was read here and whose blocks are stored
     sqlite_with_rowid=True,
+)
+
+notes = sa.Table(
+    "notes",
+    metadata,
+    _w(),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("time", sa.Integer, nullable=False),  # milliseconds, of this device's clock
+    sa.Column("seq", sa.Integer, nullable=False),  # where the journal was then
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 chain_links = sa.Table(

@@ -195,6 +195,7 @@ class Event(msgspec.Struct):
         "purged",
         "workspace_made",
         "device_added",
+        "move_undone",
     ]
     detail: str
     device: str

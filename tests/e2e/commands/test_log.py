@@ -74,6 +74,23 @@ def test_the_log_of_a_path_is_about_it_and_what_is_below(pair: Pair) -> None:
 
 
 @pytest.mark.command("shoal log")
+def test_a_move_that_is_undone_is_said_where_it_was_made(pair: Pair) -> None:
+    write(pair.folder / "torn.txt", b"here or there")
+    settle(pair)
+    pair.first.must("pause")
+    (pair.folder / "torn.txt").rename(pair.folder / "here.txt")
+    (pair.copy / "torn.txt").rename(pair.copy / "there.txt")
+    pair.second.must("wait", "--timeout", "60")
+    pair.first.must("resume")
+    settle(pair)
+    assert (pair.folder / "there.txt").read_bytes() == b"here or there"
+    undone = [each for each in events(pair.first, "Documents:there.txt") if each.action == "move_undone"]
+    assert [(each.path, each.device) for each in undone] == [("there.txt", "laptop")]
+    assert "here.txt" in undone[0].detail
+    assert "move_undone" not in [each.action for each in events(pair.second)]
+
+
+@pytest.mark.command("shoal log")
 def test_a_log_that_is_followed_goes_on_and_ends_with_0_on_sigterm(pair: Pair) -> None:
     arguments = ["shoal", "--home", str(pair.second.home), "log", "--follow", "--last", "1", "--json"]
     with start_program(arguments) as program:
