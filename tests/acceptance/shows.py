@@ -34,4 +34,7 @@ SHOWS = (
         "kills", "kill -9 of devices and coordinator, 400 times, against a ledger: nothing lost, nothing doubled", False
     ),
     Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
+    Show(
+        "table", "which tests stand for which row of the merge table, code of a problem and fault; what is left", True
+    ),
 )
