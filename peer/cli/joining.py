@@ -129,6 +129,7 @@ def _join(home: Home, code: Code, device: str) -> Identity:
         addresses=tuple(joined.addresses),
         chain=pack_links(joined.chain.links),
         bundle=pack_bundled(joined.workspaces),
+        pairing_seed=InvitationKeys.of(code.secret).box.secret if code.kind is CodeKind.PAIR else b"",
     )
     home.write_identity(identity)
     home.drop_seeds()

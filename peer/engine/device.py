@@ -3,6 +3,7 @@
 What the commands ask for is a method here; a request that cannot be granted raises `CannotDo` with a line for people.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from peer.link.notify import Notifications
 from peer.ports import Filesystem, Network
 from peer.store import workspaces
 from peer.store.workspaces import Record
+from protocol.chains import UserChain
 from protocol.ids import NO_LOG, WorkspaceId
 from protocol.messages import (
     ChainPoke,
@@ -155,15 +157,23 @@ class DeviceEngine:
             for device, known in latest.chain.devices.items()
             if known.active and device not in before.devices and device != self.identity.device
         ]
-        records = await self.machine.database_work.run(workspaces.records, self.machine.database) if new else []
-        for record in records:
-            keys = tuple(founding.seal_keys(record.keyring, latest.chain, new, self.machine.entropy))
+        records = await self.machine.database_work.run(workspaces.records, self.machine.database)
+        if not await self._leave_keys(records, new, latest.chain):
+            return False
+        await self.machine.database_work.run(people.save_chain, self.machine.database, latest)
+        self.known = latest
+        return True
+
+    async def _leave_keys(
+        self, records: Sequence[Record], boxes: Sequence[bytes], chain: UserChain | None = None
+    ) -> bool:
+        """Leave workspaces' keys with the coordinator for these devices of the chain; False where it is away."""
+        for record in records if boxes else ():
+            keys = tuple(founding.seal_keys(record.keyring, chain or self.known.chain, boxes, self.machine.entropy))
             try:
                 await self.machine.client.request(KeysDeposit(record.workspace, keys))
             except LinkError:
                 return False
-        await self.machine.database_work.run(people.save_chain, self.machine.database, latest)
-        self.known = latest
         return True
 
     def tell_changed(self) -> None:
@@ -219,10 +229,12 @@ class DeviceEngine:
             problem = name_problem(name, at_root=False)
             if problem is not None:
                 raise CannotDo(f"the workspace's name {problem}: choose one with --name")
-            return await self._mount(await self._found(name), path)
+            async with self._following:
+                record = await self._found(name)
+            return await self._mount(record, path)
 
     async def _found(self, name: str) -> Record:
-        """A new workspace, recorded here once the coordinator has it. Raises `CannotDo`.
+        """A new workspace, recorded here once the coordinator has it; no chain is taken meanwhile. Raises `CannotDo`.
 
         Where there was no answer it may have it all the same: the next try of that name sends the same.
         """
@@ -245,7 +257,13 @@ class DeviceEngine:
             why = reply.message if isinstance(reply, Refusal) else reply.detail or reply.reason.value
             raise CannotDo(f"the coordinator refused the new workspace: {why}")
         database_work, database = self.machine.database_work, self.machine.database
-        return await database_work.run(workspaces.add, database, workspace, name, keyring, commit)
+        record = await database_work.run(workspaces.add, database, workspace, name, keyring, commit)
+        have = {key.recipient for key in record.founding.keys}
+        devices = self.known.chain.devices
+        await self._leave_keys(
+            [record], [known.keys.box for device, known in devices.items() if known.active and device not in have]
+        )
+        return record
 
     async def mount(self, workspace: str, folder: str) -> Record:
         """Bring a workspace to a folder here. Raises `CannotDo`."""

@@ -27,6 +27,7 @@ def fill(folder: Path) -> None:
         write(folder / "many" / f"{number}", b"%d" % number, OLD_S)
     write(folder / "edited", b"first", OLD_S)
     write(folder / "old" / "moved", b"moved with its folder", OLD_S)
+    (folder / "link").symlink_to("first target")
     write(folder / "gone", b"deleted since", OLD_S)
     write(folder / "gone too" / "below", b"deleted with its folder", OLD_S)
 
@@ -34,6 +35,8 @@ def fill(folder: Path) -> None:
 def change_elsewhere(folder: Path) -> None:
     """All that may have happened to what `fill` made."""
     write(folder / "edited", b"second")
+    (folder / "link").unlink()
+    (folder / "link").symlink_to("second target")
     (folder / "old").rename(folder / "new")
     (folder / "gone").unlink()
     shutil.rmtree(folder / "gone too")
@@ -79,8 +82,10 @@ def test_a_folder_whose_home_is_lost_is_taken_up_by_another_without_a_transfer(f
     assert contents.keys() == {*(f"many/{number}" for number in range(12)), "many", "edited", "new", "new/moved"} | {
         "made since",
         "mine",
+        "link",
     }
     assert contents["edited"] == b"second"
+    assert contents["link"] == b"-> second target"
     assert not blue.conflicts()
     assert rescued(blue) == [b"deleted since", b"deleted with its folder"]
     assert tree == red.tree()
