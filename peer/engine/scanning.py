@@ -15,6 +15,7 @@ from peer.disk.private import check_root
 from peer.engine.context import Context
 from peer.engine.known import KINDS, KnownFiles
 from peer.engine.problems import path_text
+from peer.engine.sought import Sought
 from peer.engine.suspects import Suspects
 from peer.engine.twins import rename_twins
 from peer.fingerprint import DiskKind, Path
@@ -76,6 +77,7 @@ class Scanner:
         self.reading: dict[EntryId, Assigned] = {}
         """Files found whose content is not known yet, by entry."""
         self._renamed: dict[EntryId, EntryId] = {}
+        self._sought = Sought(context)
         self._suspects = Suspects(context, self._current)
 
     # --- what is to be looked at -----------------------------------------------------------------------
@@ -316,6 +318,7 @@ class Scanner:
                 self.reading.pop(one.entry, None)
             else:
                 rows.append(self._plain_row(before, one, targets))
+        self._sought.take(identified)
         gone = [known.entry for known in identified.vanished]
         changed = bool(gone) or any(_differs(trees.local(row.node.entry), row) for row in rows)
         with context.machine.database.transaction():
@@ -323,14 +326,21 @@ class Scanner:
             trees.drop_local(gone)
             for digest, target in targets:
                 context.contents.put_target(digest, target)
-        for entry in gone:
-            self.reading.pop(entry, None)
-        for one in to_read:
-            self.reading[one.entry] = one
-        unknown = self._unknown_entries()
-        changed = changed or unknown != trees.unknown_entries
-        trees.unknown_entries = unknown
+            for entry in gone:
+                self.reading.pop(entry, None)
+            for one in to_read:
+                self.reading[one.entry] = one
+            changed = self._settle_unknown() or changed
         return Scanned(to_read, changed)
+
+    def _settle_unknown(self) -> bool:
+        """Say again about which entries nothing is concluded; whether that changed."""
+        trees = self._context.trees
+        self._sought.settle(self.reading)
+        unknown = self._unknown_entries() | self._sought.held
+        changed = unknown != trees.unknown_entries
+        trees.unknown_entries = unknown
+        return changed
 
     def _unknown_entries(self) -> set[EntryId]:
         known = KnownFiles(self._context.trees, self.reading)
@@ -398,6 +408,7 @@ class Scanner:
                 if result.manifest is not None:
                     context.contents.put_manifest(result.digest, result.manifest)
                 context.contents.put_places(one.entry, result.chunks)
+            self._settle_unknown()
         if not self.reading:
             self._renamed.clear()
 

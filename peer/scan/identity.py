@@ -6,8 +6,8 @@ Pure: what was scanned and what was known come as arguments, and so do new ids.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import msgspec
@@ -105,42 +105,6 @@ def identify(
     the file was edited since. Entries that `ignored` now rules out are never said to have vanished.
     """
     return _Identification(known, findings, fresh, moved_to, ignored).run()
-
-
-def match_content(
-    identified: Identified,
-    digests: Mapping[Path, bytes],
-    known_digest: Callable[[EntryId], bytes | None],
-) -> Identified:
-    """Recognise new files as vanished ones by their content; where either side is not unique they stay as they are.
-
-    Empty files have nothing to be recognised by.
-    """
-    by_digest: dict[bytes, list[Known]] = {}
-    for gone in identified.vanished:
-        if gone.kind is DiskKind.FILE and gone.fingerprint.size > 0 and (digest := known_digest(gone.entry)):
-            by_digest.setdefault(digest, []).append(gone)
-    new = [one for one in identified.assigned if one.how == "new" and one.found.path in digests]
-    counts = Counter(digests[one.found.path] for one in new)
-    renamed: dict[Path, EntryId] = {}
-    for one in new:
-        digest = digests[one.found.path]
-        candidates = by_digest.get(digest, [])
-        if len(candidates) == 1 and counts[digest] == 1:
-            renamed[one.found.path] = candidates[0].entry
-    if not renamed:
-        return identified
-    taken = set(renamed.values())
-    return replace(
-        identified,
-        assigned=tuple(
-            msgspec.structs.replace(one, entry=renamed[one.found.path], how="content")
-            if one.found.path in renamed
-            else one
-            for one in identified.assigned
-        ),
-        vanished=tuple(gone for gone in identified.vanished if gone.entry not in taken),
-    )
 
 
 @dataclass

@@ -152,3 +152,42 @@ def test_what_is_ignored_stays_here_and_is_in_nobodys_way(duo: Duo) -> None:
     assert not (at / "sub").exists()
     (rescued,) = (duo.red.folder / ".shoal" / "rescue").iterdir()
     assert (rescued / "build" / "out").read_bytes() == b"out"
+
+
+def test_files_copied_and_removed_while_nobody_looked_are_the_same_files(duo: Duo) -> None:
+    """Edits made elsewhere meanwhile say which they are."""
+    at, there = duo.red.folder / "copied", duo.blue.folder / "copied"
+    (at / "d" / "deep").mkdir(parents=True)
+    (at / "d" / "deep" / "one").write_bytes(noise(300_000, b"one"))
+    (at / "d" / "two").write_bytes(noise(300_000, b"two"))
+    (at / "three").write_bytes(b"one of a kind")
+    (at / "twin 1").write_bytes(b"of two")
+    (at / "twin 2").write_bytes(b"of two")
+    (at / "taken").write_bytes(b"another of a kind")
+    duo.fleet.settle()
+    duo.red.stop()
+    shutil.copytree(at / "d", at / "n")
+    shutil.rmtree(at / "d")
+    for old, new in (("three", "four"), ("twin 1", "n/twin"), ("taken", "was taken")):
+        shutil.copy(at / old, at / new)
+        (at / old).unlink()
+    (at / "twin 2").unlink()
+    (at / "taken").mkdir()
+    for name in ("d/deep/one", "three", "twin 1", "taken"):
+        (there / name).write_bytes(b"edited")
+    duo.blue.wait()
+    duo.red.start()
+    duo.fleet.settle()
+    found = read_contents(there)
+    assert found.pop("n/two") == noise(300_000, b"two")
+    taken = {path for path in found if path.startswith("taken")}
+    assert {found.pop(path) for path in taken} == {None, b"edited"}
+    assert found == {
+        "n": None,
+        "n/deep": None,
+        "n/deep/one": b"edited",
+        "four": b"edited",
+        "twin 1": b"edited",
+        "n/twin": b"of two",
+        "was taken": b"another of a kind",
+    }

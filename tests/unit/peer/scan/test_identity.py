@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from peer.disk.root import Root
 from peer.fingerprint import DiskKind, Fingerprint, Path
 from peer.scan.findings import Absent, Finding, Found, Special, Unreadable, WasRead
-from peer.scan.identity import Identified, Known, Twin, identify, match_content
+from peer.scan.identity import Identified, Known, Twin, identify
 from peer.scan.ignore import IgnoreRules
 from peer.scan.stock import take_stock
 from protocol.ids import ROOT, EntryId
@@ -355,28 +355,6 @@ def test_unicode_twins_are_reported_and_the_composed_one_stays(
         assert result.vanished == ()
     (folder / "e\u0301").rename(folder / "renamed")
     assert set(ids_after(root, tree)) == {("\u00e9",), ("renamed",)}
-
-
-def test_content_tells_a_file_that_was_copied_and_removed_unless_it_is_ambiguous(
-    root: Root, folder: pathlib.Path, tree: Tree
-) -> None:
-    for name in ("a", "b", "c"):
-        (folder / name).write_text("same" if name != "c" else "other")
-    tree.apply(scan(root, tree))
-    before = tree.paths()
-    digests = {entry: (folder / path[0]).read_bytes() for path, entry in before.items()}
-    for name in ("a", "c"):
-        shutil.copy(folder / name, folder / f"{name}2")
-        (folder / name).unlink()
-    result = scan(root, tree)
-    new: dict[Path, bytes] = {("a2",): b"same", ("c2",): b"other"}
-    tree.apply(match_content(result, new, digests.get))
-    assert tree.paths() == {("a2",): before[("a",)], ("b",): before[("b",)], ("c2",): before[("c",)]}
-    shutil.copy(folder / "a2", folder / "a3")
-    (folder / "a2").unlink()
-    (folder / "b").unlink()
-    ambiguous = scan(root, tree)
-    assert match_content(ambiguous, {("a3",): b"same"}, digests.get) == ambiguous
 
 
 NAMES = st.sampled_from(["a", "b", "e\u0301"])
