@@ -156,7 +156,7 @@ def test_what_is_ignored_stays_here_and_is_in_nobodys_way(duo: Duo) -> None:
 
 def test_files_copied_and_removed_while_nobody_looked_are_the_same_files(duo: Duo) -> None:
     """Edits made elsewhere meanwhile say which they are."""
-    at, there = duo.red.folder / "copied", duo.blue.folder / "copied"
+    at, there = duo.red.folder / "known again", duo.blue.folder / "known again"
     (at / "d" / "deep").mkdir(parents=True)
     (at / "d" / "deep" / "one").write_bytes(noise(300_000, b"one"))
     (at / "d" / "two").write_bytes(noise(300_000, b"two"))
