@@ -126,8 +126,8 @@ class Person:
         assert content is not None, f"not a whole content: {path}"
         return content
 
-    def _throw_away(self, path: Path, *, with_directory: bool = False) -> None:
-        self._ledger.gone(self._read(path), self.peer.name, with_directory=with_directory)
+    def _throw_away(self, path: Path, directories: frozenset[int] = frozenset()) -> None:
+        self._ledger.gone(self._read(path), self.peer.name, directories)
         path.unlink()
 
     def _make(self, directory: Path) -> None:
@@ -171,10 +171,12 @@ class Person:
     def _set_executable(self, path: Path) -> None:
         path.chmod(path.stat().st_mode ^ 0o111)
 
-    def _delete_file(self, path: Path, *, with_directory: bool = False) -> None:
+    def _delete_file(self, path: Path) -> None:
+        above = path.relative_to(self.peer.folder).parents
+        directories = frozenset((self.peer.folder / one).stat().st_ino for one in above)
         taken = self._drafts / self._fresh("taken")
         path.rename(taken)
-        self._throw_away(taken, with_directory=with_directory)
+        self._throw_away(taken, directories)
 
     def _move_directory(self, directory: Path, top: Path) -> None:
         new = top / self._fresh("directory")
@@ -185,8 +187,9 @@ class Person:
     def _delete_directory(self, directory: Path) -> None:
         files, directories = _listed(directory)
         for path in files:
-            self._delete_file(path, with_directory=True)
+            self._delete_file(path)
         for path in [*sorted(directories, reverse=True), directory]:
+            self._ledger.directory_gone(path.stat().st_ino, self.peer.name)
             try:
                 path.rmdir()
             except OSError:

@@ -44,7 +44,7 @@ def kill_at_random(
     *,
     peers: int,
     hosts: int,
-    per_phase: int = 8,
+    per_phase: int = 12,
     tell: Callable[[Figures], None] = lambda _: None,
 ) -> Figures:
     """Kill so many devices' and coordinators' processes, resting between phases. Fails where a promise is broken."""

@@ -54,7 +54,9 @@ class Ledger:
     _wholes: dict[bytes, Content] = field(default_factory=dict)
     _gone: dict[int, str] = field(default_factory=dict)
     """On which device a content was replaced or deleted."""
-    _deleted_with_directory: dict[int, str] = field(default_factory=dict)
+    _deleted_in: dict[int, tuple[str, frozenset[int]]] = field(default_factory=dict)
+    """In which directories a deleted content was, by the numbers of their inodes, and on which device."""
+    _directories_gone: set[tuple[str, int]] = field(default_factory=set)
     _moved: set[tuple[int, str]] = field(default_factory=set)
     _serial: int = 0
 
@@ -69,11 +71,15 @@ class Ledger:
         self.contents[content.serial] = content
         return data
 
-    def gone(self, content: Content, device: str, *, with_directory: bool = False) -> None:
-        """On that device's disk a person replaced or deleted it."""
+    def gone(self, content: Content, device: str, directories: frozenset[int] = frozenset()) -> None:
+        """On that device's disk a person replaced it, or deleted it from below these directories (their inodes)."""
         self._gone.setdefault(content.serial, device)
-        if with_directory:
-            self._deleted_with_directory[content.serial] = device
+        if directories:
+            self._deleted_in[content.serial] = (device, directories)
+
+    def directory_gone(self, inode: int, device: str) -> None:
+        """On that device's disk a person deleted a directory, maybe after what was in it."""
+        self._directories_gone.add((device, inode))
 
     def moved(self, content: Content, device: str) -> None:
         """On that device's disk a person moved it, or a directory that it is in."""
@@ -101,14 +107,17 @@ class Ledger:
                 wrong.append(f"came back, or was kept needlessly: {content}; gone on {self._gone[serial]}")
             elif not is_gone and count != 1:
                 wrong.append(f"is there {count} times: {content}")
-        self._deleted_with_directory.clear()
+        self._deleted_in.clear()
+        self._directories_gone.clear()
         self._moved.clear()
         return wrong
 
     def _moved_out(self, content: Content) -> bool:
         """Whether a directory was deleted with it on one device while another one may have moved it out of there."""
-        deleter = self._deleted_with_directory.get(content.serial)
-        return deleter is not None and any(line == content.line and device != deleter for line, device in self._moved)
+        deleter, directories = self._deleted_in.get(content.serial, ("", frozenset()))
+        return any((deleter, inode) in self._directories_gone for inode in directories) and any(
+            line == content.line and device != deleter for line, device in self._moved
+        )
 
     def revived(self, alive: Mapping[str, bytes]) -> None:
         """Take what is alive for what is not gone: what `at_rest` let pass is a file like any other from now on."""

@@ -29,7 +29,10 @@ def test_what_was_deleted_with_its_directory_may_live_where_another_device_moved
     data = ledger.new("red", 500)
     content = ledger.whole(data)
     assert content is not None
-    ledger.gone(content, "red", with_directory=True)
+    ledger.gone(content, "red", frozenset({7, 8}))
+    assert ledger.at_rest({"a": data}) != []
+    ledger.gone(content, "red", frozenset({7, 8}))
+    ledger.directory_gone(8, "red")
     ledger.moved(content, "blue")
     assert ledger.at_rest({"a": data}) == []
     assert ledger.at_rest({"a": data}) != []  # that was in the phase before
