@@ -47,11 +47,16 @@ ROWS: Final = (
         "damaged_block",
         "a block is not what it was",
         of("unit/transfer/test_interrupted", "a_block_that_stays_wrong_spoils_only_the_files_that_need_it"),
+        left="simulator: a coordinator that serves wrong blocks; those damaged on its disk it calls absent",
     ),
     Row(
         "waiting_for_blocks",
         "the newest version's blocks are nowhere yet",
-        of("unit/transfer/test_interrupted", "absent_blocks_make_a_version_wait_for_them"),
+        of(
+            "e2e/sync/test_damage",
+            "a_damaged_block_holds_up_its_file_alone_until_the_file_is_saved_anew",
+        )
+        + of("unit/transfer/test_interrupted", "absent_blocks_make_a_version_wait_for_them"),
         left="later: versions that are offered before they are durable",
     ),
     Row(
@@ -80,12 +85,13 @@ ROWS: Final = (
     Row(
         "history_invalid",
         "the coordinator's history breaks the rules",
-        of(
+        of("e2e/sync/test_damage", "a_history_that_breaks_the_rules_is_not_applied")
+        + of(
             "unit/peer/store/test_taking_rows",
             "an_illegal_row_ends_the_reading_and_what_came_before_it_stays",
             "rows_out_of_order_or_of_another_chain_are_illegal",
         ),
-        left="simulator: a coordinator that lies",
+        left="simulator: a coordinator that lies in other ways",
     ),
     Row(
         "bad_change",

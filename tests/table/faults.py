@@ -393,7 +393,8 @@ SERVER: Final = (
     Row(
         "F69",
         "a block lost or damaged in the store",
-        of("contracts/test_block_store", "a_damaged_or_missing_block_counts_as_absent")
+        of("e2e/sync/test_damage", "a_damaged_block_holds_up_its_file_alone_until_the_file_is_saved_anew")
+        + of("contracts/test_block_store", "a_damaged_or_missing_block_counts_as_absent")
         + of("unit/coordinator/test_blocks", "a_damaged_block_counts_as_absent_until_it_is_sent_again"),
         left="later: devices that send it again by themselves",
     ),
