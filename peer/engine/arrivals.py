@@ -11,7 +11,7 @@ from peer.engine.scanning import Scanner
 from peer.scan.identity import Assigned
 from peer.transfer.download import Bad, Fetched, FetchResult, Missing, NotFetched, NotWritten
 from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
-from protocol.ids import EntryId
+from protocol.ids import ChangeId, EntryId
 from protocol.model import ChunkRef
 
 UPLOADS = "uploads"
@@ -23,9 +23,9 @@ def upload_of(entry: EntryId) -> tuple[str, EntryId]:
     return ("upload", entry)
 
 
-def fetch_of(entry: EntryId) -> tuple[str, EntryId]:
-    """The rest of one version that is wanted here."""
-    return ("fetch", entry)
+def fetch_of(version: ChangeId) -> tuple[str, ChangeId]:
+    """The rest of one version that is wanted here; the next one of the same entry is tried at once."""
+    return ("fetch", version)
 
 
 class Arrivals:
@@ -103,15 +103,15 @@ class Arrivals:
                     else:
                         unused.append(temp)
                 case NotFetched():
-                    self._rests.rest(fetch_of(entry), LINK_S)
+                    self._rests.rest(fetch_of(job.version), LINK_S)
                 case Missing(code=code):
                     message = "the coordinator does not have its blocks: it comes when somebody has"
                     self._trouble_at(entry, code, message)
-                    self._rests.rest(fetch_of(entry), REFUSED_S)
+                    self._rests.rest(fetch_of(job.version), REFUSED_S)
                 case Bad(code=code, message=message) | NotWritten(code=code, message=message):
                     code = "unreadable" if code == "io_error" else code
                     self._trouble_at(entry, code, f"{message}: tried again every {DISK_S:.0f} seconds")
-                    self._rests.rest(fetch_of(entry), DISK_S)
+                    self._rests.rest(fetch_of(job.version), DISK_S)
         if unused:
             await self._context.machine.disk_work.run(self._discard, unused)
         if ready:

@@ -385,7 +385,7 @@ class WorkspaceEngine:
         waiting = [
             one
             for one in self.executor.waiting.values()
-            if (one.parent, one.name) not in reading and not self.rests.rests(fetch_of(one.entry))
+            if (one.parent, one.name) not in reading and not self.rests.rests(fetch_of(one.version))
         ]
         self.mover.drop_waiting_down({one.entry: one.version for one in waiting})
         self.mover.put_down(
