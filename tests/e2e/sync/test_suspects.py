@@ -44,8 +44,7 @@ def rescued(peer: Peer) -> list[bytes]:
     return [path.read_bytes() for path in (peer.folder / ".shoal" / "rescue").iterdir()]
 
 
-@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
-@pytest.mark.parametrize("damage", [zero, cut])
+@pytest.mark.parametrize(("damage", "running"), [(zero, False), (cut, True)], ids=["zeros, stopped", "cut, running"])
 def test_what_nobody_saved_is_kept_aside_and_the_synced_version_put_back(
     fleet: Fleet, damage: Callable[[Path], bytes], running: bool
 ) -> None:
