@@ -18,13 +18,15 @@ Never decides what is to be done, never writes a database row.
 """
 
 import errno
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import assert_never
 
 from peer.disk.attributes import set_attributes
+from peer.disk.destroying import REFUSED, dispose, is_safe
 from peer.disk.failures import failure
-from peer.disk.private import is_open_for_writing, move_aside, rescue
+from peer.disk.private import rescue
 from peer.disk.root import Directories, Root
 from peer.disk.steps import (
     Applied,
@@ -50,6 +52,7 @@ from peer.fingerprint import DiskKind, Fingerprint, Path, Status
 FEW = 4
 """Up to so many files or directories are synced one by one; more, with the whole file system."""
 
+_log = logging.getLogger("shoal.disk")
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -95,6 +98,10 @@ class _Batch:
             if index in unprepared:
                 results.append(unprepared[index])
                 continue
+            if not is_safe(step):
+                _log.error("refused to destroy what nobody else is known to have: %s", type(step).__name__)
+                results.append(REFUSED)
+                continue
             try:
                 results.append(self._do(index, step))
             except OSError as error:
@@ -110,7 +117,8 @@ class _Batch:
         for index, displaced in self.displaced:
             result = results[index]
             assert isinstance(result, Applied)
-            results[index] = self._dispose(displaced, result)
+            rescued = dispose(self.root, displaced)
+            results[index] = result if rescued is None else Applied(result.fingerprint, rescued)
         for name in self.links.values():
             with suppress(OSError):
                 self.fs.unlink(self.root.tmp, name)
@@ -323,22 +331,3 @@ class _Batch:
 
     def _unignored(self, step: RemoveDirectory, names: list[tuple[str, bool]]) -> tuple[str, ...]:
         return tuple(sorted(name for name, is_dir in names if not step.ignored((*step.path, name), is_dir)))
-
-    def _dispose(self, displaced: Displaced, result: Applied) -> Applied:
-        """Unlink or hold what was taken away, unless somebody has written to it since."""
-        root, name = self.root, displaced.swap_name
-        try:
-            found = self.fs.stat(root.swap, name)
-            touched = found.fingerprint != displaced.state or (
-                found.kind is DiskKind.FILE and is_open_for_writing(root, root.swap, name)
-            )
-            if touched:
-                return Applied(result.fingerprint, rescue(root, root.swap, name, displaced.label))
-            if displaced.hold:
-                move_aside(root, name, root.held, displaced.hold)
-            else:
-                self.fs.unlink(root.swap, name)
-        except OSError:
-            # It stays in `swap`, and `recover` judges it at the next start.
-            return result
-        return result

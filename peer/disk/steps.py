@@ -9,7 +9,7 @@ from typing import Literal
 
 from peer.fingerprint import DiskKind, Fingerprint, Path
 
-FailureCode = Literal["disk_full", "unreadable", "name_not_allowed", "busy_file", "io_error"]
+FailureCode = Literal["disk_full", "unreadable", "name_not_allowed", "busy_file", "suspect_file", "io_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,8 @@ class PutFile:
 
     `expected` is the file or link to be replaced, or None where the name must be free. Where
     `hold` is given the replaced bytes are kept under that name in the private directory's `held`,
-    else they are unlinked after the swap is durable.
+    else they are unlinked after the swap is durable; that is refused without `acknowledged`, the
+    digest of the version in the journal that those bytes are.
     """
 
     path: Path
@@ -26,16 +27,18 @@ class PutFile:
     expected: Fingerprint | None
     mtime_ns: int
     executable: bool
+    acknowledged: bytes | None = None
     hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PutLink:
-    """Put a symbolic link to `target` at `path`; `expected` and `hold` as for `PutFile`."""
+    """Put a symbolic link to `target` at `path`; the rest as for `PutFile`."""
 
     path: Path
     target: str
     expected: Fingerprint | None
+    acknowledged: bytes | None = None
     hold: str | None = None
 
 
@@ -60,19 +63,21 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """Remove a file that still is what it was; `hold` as for `PutFile`."""
+    """Remove a file that still is what it was; `acknowledged` and `hold` as for `PutFile`."""
 
     path: Path
     expected: Fingerprint
+    acknowledged: bytes | None = None
     hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveLink:
-    """Remove a symbolic link that still is what it was."""
+    """Remove a symbolic link that still is what it was; `acknowledged` as for `PutFile`."""
 
     path: Path
     expected: Fingerprint
+    acknowledged: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,4 +125,4 @@ class Arrivals:
         operation = self._executor.waiting.get(entry)
         if operation is not None:
             above = self._context.trees.path(operation.parent) or ()
-            self._context.problems.put("/".join((*above, operation.name)), code, message)
+            self._executor.trouble(entry, (*above, operation.name), code, message)

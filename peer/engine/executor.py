@@ -31,7 +31,7 @@ from peer.planner.operations import (
     WriteContent,
 )
 from peer.planner.trees import Attributes
-from peer.store.journal import version_body
+from peer.store.journal import is_kept, version_body
 from peer.store.notes import add_note
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
@@ -73,17 +73,35 @@ class Executor:
         """Something was not as planned: make a new plan."""
         self.waiting: dict[EntryId, WriteContent] = {}
         """Versions wanted whose content is not here yet."""
+        self._planned: set[EntryId] = set()
+        self._troubles: dict[EntryId, tuple[str, str]] = {}
 
     def begin(self) -> None:
         """A new plan is about to be carried out."""
         self._touched.clear()
+        self._planned.clear()
         self.waiting.clear()
         self.holding.begin()
         self.stale = False
 
+    def end(self) -> None:
+        """A whole plan was carried out: what it has nothing more to do with is no trouble any more."""
+        for entry in self._troubles.keys() - self._planned:
+            self._context.problems.clear(*self._troubles.pop(entry))
+            self._rests.end(step_of(entry))
+
+    def trouble(self, entry: EntryId, path: Path, code: str, message: str) -> None:
+        """Say what hinders an entry, for as long as there is anything to be done with it."""
+        known, now = self._troubles.get(entry), ("/".join(path), code)
+        if known is not None and known != now:
+            self._context.problems.clear(*known)
+        self._troubles[entry] = now
+        self._context.problems.put(*now, message)
+
     async def run_wave(self, wave: Sequence[Operation]) -> None:
         """Carry out the operations of one wave that are not proposals."""
         mine = [one for one in wave if not isinstance(one, ProposeChange)]
+        self._planned.update(operation_entry(one) for one in mine)
         for at in range(0, len(mine), BATCH_STEPS):
             await self._run(mine[at : at + BATCH_STEPS], {})
 
@@ -169,7 +187,8 @@ class Executor:
                     self.stale = True
                     return None
                 remove = steps.RemoveLink if operation.kind is Kind.SYMLINK else steps.RemoveFile
-                return _Task(operation, remove(path, expected), path)
+                known = self._acknowledged(operation.entry, expected)
+                return _Task(operation, remove(path, expected, known), path)
             case SetAttributes():
                 path = trees.path(operation.entry)
                 expected = self._expected(operation.entry, operation.expected)
@@ -184,9 +203,10 @@ class Executor:
     def _write_task(self, operation: WriteContent, path: Path, ready: Ready | None) -> _Task | None:
         context = self._context
         expected = self._expected(operation.entry, operation.expected)
+        known = None if expected is None else self._acknowledged(operation.entry, expected)
         if ready is not None:
             its = operation.attributes or Attributes(False, 0)
-            step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable)
+            step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable, known)
             return _Task(operation, step, path, ready.manifest)
         if operation.kind is not Kind.SYMLINK:
             self.waiting[operation.entry] = operation
@@ -198,10 +218,24 @@ class Executor:
             return None
         context.contents.put_target(operation.content.digest, body.target)
         target = body.target.decode("utf-8", "surrogateescape")
-        return _Task(operation, steps.PutLink(path, target, expected), path)
+        return _Task(operation, steps.PutLink(path, target, expected, known), path)
 
     def _expected(self, entry: EntryId, planned: Fingerprint | None) -> Fingerprint | None:
         return self._touched.get(entry, planned)
+
+    def _acknowledged(self, entry: EntryId, expected: Fingerprint) -> bytes | None:
+        """The digest of what is at the entry's path if that is a version in the journal; None if it may be nobody
+        else's. The scan that found the content found this fingerprint, which the disk compares."""
+        trees = self._context.trees
+        row = trees.local(entry)
+        if row is None or row.node.content is None or row.fingerprint != expected:
+            return None
+        digest = row.node.content.digest
+        synced, remote = trees.synced(entry), trees.remote(entry)
+        known = (None if synced is None else synced.base.content, None if remote is None else remote.node.content)
+        if any(content is not None and content.digest == digest for content in known):
+            return digest
+        return digest if is_kept(self._context.machine.database, self._context.record.w, entry, digest) else None
 
     # --- on disk ----------------------------------------------------------------------------------------
 
@@ -248,6 +282,8 @@ class Executor:
         if task.manifest is not None:
             context.contents.put_places(entry, ((ref.chunk, ref.length) for ref in task.manifest.chunks))
         self.waiting.pop(entry, None)
+        if entry in self._troubles:
+            context.problems.clear(*self._troubles.pop(entry))
         context.problems.clear(
             "/".join(task.path), "disk_full", "unreadable", "busy_file", "waiting_for_blocks", "damaged_block"
         )
@@ -287,15 +323,15 @@ class Executor:
 
     def _refused(self, task: _Task, result: steps.StepResult) -> None:
         """A step was not done: look there again and plan anew, or leave it for a while."""
-        context, scanner = self._context, self._scanner
-        text = "/".join(task.path)
+        scanner = self._scanner
         match result:
             case steps.Failed(code, message):
                 self._rests.rest(step_of(operation_entry(task.operation)), DISK_S)
                 self.holding.hold(task.operation)
                 again = f"it is tried again every {DISK_S:.0f} seconds"
                 advice = f"free some space, {again}" if code == "disk_full" else again
-                context.problems.put(text, "unreadable" if code == "io_error" else code, f"{message}; {advice}")
+                code = "unreadable" if code == "io_error" else code
+                self.trouble(operation_entry(task.operation), task.path, code, f"{message}; {advice}")
             case steps.NotEmpty():
                 self.stale = True
                 scanner.rescan(task.path)

@@ -10,7 +10,7 @@ LINK_S: Final = 5.0
 """For so long rests what the coordinator did not answer."""
 REFUSED_S: Final = 30.0
 """For so long rests what was refused, or is not to be had at the moment."""
-DISK_S: Final = 20.0
+DISK_S: Final = 10.0
 """For so long rests what this disk refused."""
 SOON_S: Final = 1.0
 """For so long rests what may have been a coincidence."""

@@ -321,6 +321,8 @@ class WorkspaceEngine:
             await self.executor.run_wave(wave)
             if self.executor.stale:
                 break
+        else:
+            self.executor.end()
         self._order_downloads()
         self._committer.proposals = await self.context.machine.database_work.run(self._proposals_of, made)
 

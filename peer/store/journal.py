@@ -344,6 +344,12 @@ def version_body(database: Database, w: int, change: ChangeId) -> Body | None:
     return None if row is None or row[0] is None else decode(Body, row[0], limits.SEALED_BYTES)
 
 
+def is_kept(database: Database, w: int, entry: EntryId, digest: bytes) -> bool:
+    """Whether some version of the entry that was not purged has this content."""
+    rows = database.all("SELECT body FROM versions WHERE w = ? AND entry = ? AND body IS NOT NULL", (w, entry))
+    return any(decode(Body, body, limits.SEALED_BYTES).digest == digest for (body,) in rows)
+
+
 def change_id(workspace: WorkspaceId, change: Change) -> ChangeId:
     """The id that a change will have in the journal."""
     return ChangeId(

@@ -15,6 +15,8 @@ from peer.fingerprint import Fingerprint, Path
 from peer.ports import Filesystem
 
 WORKSPACE = bytes(32)
+KNOWN = bytes(range(32))
+"""Stands for the digest of a version in the journal."""
 MTIME_NS = 1_600_000_000_123_456_789
 
 

@@ -24,7 +24,7 @@ from peer.disk.steps import (
     Step,
 )
 from peer.fingerprint import DiskKind, Path
-from tests.common.disks import MTIME_NS, all_contents, fingerprint, make_temp, new_root
+from tests.common.disks import KNOWN, MTIME_NS, all_contents, fingerprint, make_temp, new_root
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_new_file_gets_its_bytes_time_and_executable_bit(root: Root, folder: p
 def test_a_replaced_file_is_unlinked_only_when_it_was_the_expected_one(root: Root, folder: pathlib.Path) -> None:
     (folder / "a").write_bytes(b"old")
     (folder / "a").chmod(0o640)
-    step = PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), 5, False)
+    step = PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), 5, False, KNOWN)
     assert isinstance(apply(root, [step])[0], Applied)
     assert (folder / "a").read_bytes() == b"new"
     assert stat.S_IMODE((folder / "a").stat().st_mode) == 0o640
@@ -72,7 +72,7 @@ def test_an_edited_file_is_left_alone_and_the_temporary_file_kept(root: Root, fo
     before = fingerprint(root, ("a",))
     (folder / "a").write_bytes(b"mine")
     temp = make_temp(root, b"new")
-    [result] = apply(root, [PutFile(("a",), temp, before, 5, False)])
+    [result] = apply(root, [PutFile(("a",), temp, before, 5, False, KNOWN)])
     assert result == PreimageChanged(fingerprint(root, ("a",)))
     assert (folder / "a").read_bytes() == b"mine"
     assert leftovers(folder, "tmp") == [temp]
@@ -102,10 +102,10 @@ def test_links_are_made_replaced_and_removed_and_never_followed(
     [refused] = apply(root, [PutFile(("l", "x"), make_temp(root, b"x"), None, 5, False)])
     assert refused == PreimageChanged(None)
     assert list(outside.iterdir()) == []
-    [replaced] = apply(root, [PutLink(("l",), "elsewhere", fingerprint(root, ("l",)))])
+    [replaced] = apply(root, [PutLink(("l",), "elsewhere", fingerprint(root, ("l",)), KNOWN)])
     assert isinstance(replaced, Applied)
     assert os.readlink(folder / "l") == "elsewhere"
-    assert apply(root, [RemoveLink(("l",), fingerprint(root, ("l",)))]) == [Applied(None)]
+    assert apply(root, [RemoveLink(("l",), fingerprint(root, ("l",)), KNOWN)]) == [Applied(None)]
     assert not (folder / "l").is_symlink()
     assert outside.is_dir()
 
@@ -154,9 +154,9 @@ def test_a_removed_file_is_gone_or_held_or_left_if_it_was_edited(root: Root, fol
     for name in "abc":
         (folder / name).write_bytes(name.encode())
     steps = [
-        RemoveFile(("a",), fingerprint(root, ("a",))),
+        RemoveFile(("a",), fingerprint(root, ("a",)), KNOWN),
         RemoveFile(("b",), fingerprint(root, ("b",)), hold="keep1"),
-        RemoveFile(("c",), fingerprint(root, ("c",))),
+        RemoveFile(("c",), fingerprint(root, ("c",)), KNOWN),
     ]
     (folder / "c").write_bytes(b"edited")
     results = apply(root, steps)
@@ -169,7 +169,7 @@ def test_a_removed_file_is_gone_or_held_or_left_if_it_was_edited(root: Root, fol
 def test_a_file_that_somebody_still_writes_to_is_rescued_not_unlinked(root: Root, folder: pathlib.Path) -> None:
     (folder / "a").write_bytes(b"old")
     with open(folder / "a", "ab") as writer:
-        step = PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), 5, False)
+        step = PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), 5, False, KNOWN)
         [result] = apply(root, [step])
         writer.write(b" and mine")
     assert isinstance(result, Applied)

@@ -15,6 +15,7 @@ from peer.disk.real import LinuxFilesystem
 from peer.disk.root import Root
 from peer.disk.steps import Applied, PutFile, RemoveDirectory, RemoveFile, Step, StepResult
 from tests.common.disks import (
+    KNOWN,
     CountingEntropy,
     Crashed,
     all_contents,
@@ -60,11 +61,11 @@ Make = Callable[[Root, pathlib.Path], Step]
 
 
 def replacing(root: Root, folder: pathlib.Path) -> Step:
-    return PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), 5, False)
+    return PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), 5, False, KNOWN)
 
 
 def removing(root: Root, folder: pathlib.Path) -> Step:
-    return RemoveFile(("a",), fingerprint(root, ("a",)))
+    return RemoveFile(("a",), fingerprint(root, ("a",)), KNOWN)
 
 
 def run_with(

@@ -14,7 +14,7 @@ from peer.disk.reading import read_stable
 from peer.disk.root import Root
 from peer.disk.steps import Applied, Failed, MakeDirectory, PutFile, PutLink, Step, StepResult
 from peer.disk.temporary import discard_temp, open_temp
-from tests.common.disks import MTIME_NS, all_contents, fingerprint, hooked, make_temp, new_root
+from tests.common.disks import KNOWN, MTIME_NS, all_contents, fingerprint, hooked, make_temp, new_root
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def apply_with_error_at(folder: pathlib.Path, at: int) -> list[StepResult] | Non
         (folder / "a").write_bytes(b"old")
         steps: list[Step] = [
             MakeDirectory(("d",)),
-            PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), MTIME_NS, False),
+            PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), MTIME_NS, False, KNOWN),
             PutLink(("l",), "target", None),
         ]
         armed = True
