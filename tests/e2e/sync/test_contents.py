@@ -94,16 +94,16 @@ def test_of_two_names_that_are_equal_in_unicode_one_is_renamed_everywhere(duo: D
     }
 
 
-def test_five_thousand_files_in_one_directory(duo: Duo) -> None:
+def test_ten_thousand_files_in_one_directory(duo: Duo) -> None:
     at = duo.red.folder / "many"
     at.mkdir()
-    for number in range(5000):
+    for number in range(10_000):
         (at / f"{number}.txt").write_bytes(b"%d" % number)
     duo.fleet.settle()
-    assert len(os.listdir(duo.blue.folder / "many")) == 5000
+    assert len(os.listdir(duo.blue.folder / "many")) == 10_000
     at.rename(duo.red.folder / "renamed")
     duo.fleet.settle()
-    assert len(os.listdir(duo.blue.folder / "renamed")) == 5000
+    assert len(os.listdir(duo.blue.folder / "renamed")) == 10_000
     assert not (duo.blue.folder / "many").exists()
 
 
