@@ -19,7 +19,8 @@ from coordinator import reach
 from coordinator.connection import Application
 from coordinator.identity import IDENTITY_FILE, BadIdentity, CoordinatorIdentity, open_identity
 from coordinator.machine import DirectoryFiles, MachineClock, MachineEntropy, ThreadOffload
-from coordinator.ports import BlockStore, Clock, Entropy, Identity, MetadataStore, Offload
+from coordinator.ports import BlockStore, Clock, Entropy, Files, Identity, MetadataStore, Offload
+from coordinator.service.belonging import MARK_FILE, BlocksGone, check_blocks
 from coordinator.service.context import Context
 from coordinator.service.continuity import Continuity, open_continuity
 from coordinator.service.tokens import Tokens
@@ -45,7 +46,7 @@ class AlreadyServed(Exception):
     """Another process serves this data directory. The text names it."""
 
 
-EXPECTED: Final = (AlreadyServed, BadIdentity, BadCertificate, DBAPIError, OSError)
+EXPECTED: Final = (AlreadyServed, BlocksGone, BadIdentity, BadCertificate, DBAPIError, OSError)
 """What may be wrong with a host's set-up; anything else is a bug."""
 
 
@@ -105,6 +106,7 @@ async def run(settings: Settings, *, stop: trio.Event, ready: Callable[[str], No
     _raise_file_limit(settings)
     clock, entropy, files = MachineClock(), MachineEntropy(), DirectoryFiles()
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.blocks.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = settings.data / METADATA_FILE
     with _lock(settings.data):
         identity = open_identity(settings.data, entropy)
@@ -112,7 +114,7 @@ async def run(settings: Settings, *, stop: trio.Event, ready: Callable[[str], No
         cores, disk, readers = ThreadOffload(os.cpu_count() or 1), ThreadOffload(1), ThreadOffload(8)
         async with (
             open_metadata(database, writer=ThreadOffload(1), readers=ThreadOffload(4)) as metadata,
-            open_segments(settings.blocks, writer=disk, readers=readers) as store,
+            _open_blocks(metadata, settings.blocks, files, entropy, writer=disk, readers=readers) as store,
             open_coordinator(
                 metadata=metadata,
                 store=store,
@@ -137,6 +139,15 @@ async def run(settings: Settings, *, stop: trio.Event, ready: Callable[[str], No
             await _serve(
                 coordinator, settings, _listeners(tcp, tls), stop, lambda: ready(reach.url(scheme, listen.host, port))
             )
+
+
+@asynccontextmanager
+async def _open_blocks(
+    metadata: MetadataStore, directory: Path, files: Files, entropy: Entropy, *, writer: Offload, readers: Offload
+) -> AsyncGenerator[BlockStore, None]:
+    await check_blocks(metadata, files, entropy, directory)
+    async with open_segments(directory, writer=writer, readers=readers, mark=MARK_FILE) as store:
+        yield store
 
 
 async def _serve(

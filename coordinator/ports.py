@@ -152,7 +152,10 @@ class BlockStore(Protocol):
         """
 
     async def get(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bytes | None]:
-        """The bytes of each, verified by hash; None for one that is missing or damaged."""
+        """The bytes of each, verified by hash; None for one that is missing or damaged.
+
+        Raises `StorageUnavailable` where the store as a whole is not there.
+        """
 
     async def have(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bool]:
         """Whether bytes of that length are there (not verified)."""

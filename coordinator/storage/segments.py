@@ -23,7 +23,7 @@ import trio
 from blake3 import blake3
 
 from coordinator.machine import flush_directory
-from coordinator.ports import BlockPlace, Offload
+from coordinator.ports import BlockPlace, Offload, StorageUnavailable
 from protocol import limits
 from protocol.frames import HEAD, HEAD_BYTES, FrameKind
 from protocol.ids import BlockId
@@ -51,9 +51,16 @@ class SegmentStore:
     """A `BlockStore` on a directory. Made by `open_segments`. One process at a time may have a directory open."""
 
     def __init__(
-        self, directory: Path, writer: Offload, readers: Offload, segment_bytes: int, reserve_bytes: int
+        self,
+        directory: Path,
+        writer: Offload,
+        readers: Offload,
+        segment_bytes: int,
+        reserve_bytes: int,
+        mark: str | None,
     ) -> None:
         self._directory = directory
+        self._mark = None if mark is None else directory / mark
         self._writer = writer
         self._readers = readers
         self._segment_bytes = segment_bytes
@@ -118,7 +125,12 @@ class SegmentStore:
                 current.broken = True
         self._flushed = covered
 
+    def _check_there(self) -> None:
+        if self._mark is not None and not self._mark.exists():
+            raise FileNotFoundError(errno.ENOENT, "the directory of blocks is gone", str(self._directory))
+
     def _append(self, blocks: Sequence[tuple[BlockId, bytes]]) -> list[BlockPlace]:
+        self._check_there()
         size = sum(HEAD_BYTES + len(data) for _, data in blocks)
         free = os.statvfs(self._directory)
         if free.f_bavail * free.f_frsize < size + self._reserve_bytes:
@@ -155,9 +167,13 @@ class SegmentStore:
     # --- reading -----------------------------------------------------------------------------------------
 
     async def get(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bytes | None]:
-        """Read and verify each; None for one that is missing or damaged."""
+        """Read and verify each; None for one that is missing or damaged. Raises `StorageUnavailable`."""
 
         def read() -> list[bytes | None]:
+            try:
+                self._check_there()
+            except OSError as error:
+                raise StorageUnavailable(str(error)) from error
             with _Opened(self._directory) as opened:
                 return [_read(opened, block, place) for block, place in blocks]
 
@@ -353,14 +369,18 @@ async def open_segments(
     readers: Offload,
     segment_bytes: int = SEGMENT_BYTES,
     reserve_bytes: int = RESERVE_BYTES,
+    mark: str | None = None,
 ) -> AsyncGenerator[SegmentStore, None]:
-    """The store in this directory, which is made if it is not there. Raises `OSError`."""
+    """The store in this directory, which is made if it is not there. Raises `OSError`.
+
+    Where `mark` is given, the directory counts as gone while it has no file of that name.
+    """
 
     def prepare() -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     await readers.run(prepare)
-    store = SegmentStore(directory, writer, readers, segment_bytes, reserve_bytes)
+    store = SegmentStore(directory, writer, readers, segment_bytes, reserve_bytes, mark)
     try:
         yield store
     finally:

@@ -156,6 +156,31 @@ def test_a_coordinator_whose_disk_fails_is_waited_for(
     assert (red.folder / "fine" / "b").read_bytes() == b"edited there"
 
 
+def test_blocks_that_are_gone_are_waited_for(fleet: Fleet) -> None:
+    red, blue = fleet.pair_of("red", "blue", fill=fill)
+    blue.stop()
+    (red.folder / "fine" / "a").write_bytes(b"edited here")
+    red.wait()
+    blocks, away = fleet.host.data / "blocks", fleet.host.data / "away"
+    blocks.rename(away)
+    blocks.mkdir(mode=0o700)
+    blue.start()
+    (red.folder / "fine" / "b").write_bytes(b"edited while they were away")
+    until(lambda: "is gone" in fleet.host.program.stderr)
+    assert (blue.folder / "fine" / "a").read_bytes() == b"fine a"
+    assert list(blocks.iterdir()) == []
+    fleet.host.stop()
+    refused = fleet.host.launch()
+    assert refused.wait() == 1
+    assert "the blocks are not in" in refused.stderr
+    blocks.rmdir()
+    away.rename(blocks)
+    fleet.host.start()
+    fleet.settle()
+    assert (blue.folder / "fine" / "a").read_bytes() == b"edited here"
+    assert (blue.folder / "fine" / "b").read_bytes() == b"edited while they were away"
+
+
 def test_a_directory_that_cannot_be_written_to_holds_up_only_what_is_in_it(fleet: Fleet, failing: Failing) -> None:
     red, blue = fleet.pair_of("red", "blue", fill=fill)
     restart(red, failing)
