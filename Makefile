@@ -1,5 +1,6 @@
 # What to type. `make demo` and `make test` need python3 (3.11 or newer) and nothing else: they make .venv themselves.
 # Tests of disks that fail need a C compiler (`cc`) as well, and are skipped without one.
+# Those of wrong clocks need libfaketime (on Debian: faketime), and are skipped without it.
 
 PYTHON ?= python3
 JOBS ?= 2

@@ -244,7 +244,7 @@ class DeviceEngine:
             self.known.links,
             self.known.chain,
             self.machine.entropy,
-            self.machine.clock.wall_ns() // 1_000_000,
+            self.machine.client.now_ms(),
         )
         workspace, commit, keyring = made
         try:

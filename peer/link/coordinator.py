@@ -90,6 +90,8 @@ class CoordinatorClient:
         self._http = HttpPool(self._dialer.dial, max_connections=max_connections)
         self._session: SignedIn | None = None
         self._signing_in = trio.Lock()
+        self._told_time: tuple[int, float | None] = (0, None)
+        """What the coordinator's clock said, and when that was (monotonic)."""
         self._failures = 0
         self._failure: LinkError | None = None
         self.status = LinkStatus(clock)
@@ -113,6 +115,16 @@ class CoordinatorClient:
     async def aclose(self) -> None:
         """Close the idle connections."""
         await self._http.aclose()
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 by the coordinator's clock, as of the last login; by our own before the first.
+
+        For what the coordinator judges by its clock, such as when something expires: ours may be years off.
+        """
+        told_ms, at_s = self._told_time
+        if at_s is None:
+            return self._clock.wall_ns() // 1_000_000
+        return told_ms + int(1000 * (self._clock.monotonic_s() - at_s))
 
     def last_moved_s(self) -> float:
         """When something last moved in a request that is going on (trio's clock); minus infinity without any."""
@@ -272,6 +284,7 @@ class CoordinatorClient:
         if challenge.major != MAJOR:
             return Refusal(RefusalCode.OLD_CLIENT, "the coordinator speaks another major version of the protocol")
         self._dialer.pin = Pin(challenge.identity)
+        self._told_time = (challenge.time, self._clock.monotonic_s())
         return challenge
 
     @property

@@ -56,10 +56,6 @@ class Doors:
     entropy: Entropy
     allow_plain: bool = False
 
-    def now_ms(self) -> int:
-        """Milliseconds since 1970."""
-        return self.clock.wall_ns() // 1_000_000
-
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
@@ -109,7 +105,7 @@ async def join(code: Code, device_name: str, seeds: Seeds, doors: Doors) -> Join
         if isinstance(info, Refusal):
             return await _joined_before(info, client, keys)
         body = Founded(info.user_name, named_keys(keys, device_name), recovery.sign.public, recovery.box.public)
-        link = next_link(None, body, doors.now_ms())
+        link = next_link(None, body, client.now_ms())
         signed = sign_link(link, keys.sign, recovery.sign)
         known = judge_received((signed,))  # the name is the coordinator's, the rest is ours
         proof = sign(Label.SIGN_INVITE, invitation.sign.secret, link_hash(link))
@@ -139,7 +135,7 @@ async def pair(code: Code, device_name: str, seeds: Seeds, doors: Doors) -> Join
             known = judge_received(offered.chain)
             bundle = _open_bundle(offered.bundle, pairing, known.chain)
             device = named_keys(keys, _free_name(device_name, known.chain))
-            link = next_link(known.chain, DevicePaired(pairing.sign.public, device), doors.now_ms())
+            link = next_link(known.chain, DevicePaired(pairing.sign.public, device), client.now_ms())
             signed = sign_link(link, pairing.sign, keys.sign)
             known = judge_received((signed,), known)
             answer = await client.request(PairRequest(pairing.lookup_id, signed))
@@ -174,7 +170,10 @@ async def offer_pairing(
     """
     secret = doors.entropy.token(SECRET_BYTES)
     pairing = InvitationKeys.of(secret)
-    expires_ms = doors.now_ms() + lifetime_ms
+    session = await client.session()  # which tells the time by which the offer expires
+    if isinstance(session, Refusal):
+        return session
+    expires_ms = client.now_ms() + lifetime_ms
     admitted = PairingAdmitted(DeviceId(keys.public.device_id), pairing.sign.public, pairing.box.public, expires_ms)
     left = tuple(workspaces)
     answer: Refusal | None = None
@@ -182,7 +181,7 @@ async def offer_pairing(
         latest = await read_chain(client, known.chain.user, known)
         if isinstance(latest, Refusal):
             return latest
-        signed = sign_link(next_link(latest.chain, admitted, doors.now_ms()), keys.sign)
+        signed = sign_link(next_link(latest.chain, admitted, client.now_ms()), keys.sign)
         known = judge_received((signed,), latest)
         plain = codec.encode(Bundle(SUITE, known.chain.length, known.chain.last, left))
         sealed = seal(pairing.bundle, doors.entropy.token(NONCE_BYTES), plain, pairing.lookup_id)

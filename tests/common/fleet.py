@@ -312,14 +312,19 @@ class Peer:
 class Fleet:
     """A coordinator and devices. `open_fleet` makes one and ends it."""
 
-    def __init__(self, place: Path, wire: Wire | None = None, *, plain: bool = False) -> None:
+    def __init__(
+        self, place: Path, wire: Wire | None = None, *, plain: bool = False, env: Mapping[str, str] | None = None
+    ) -> None:
         self.place = place
         self.host = Host(place, wire, plain=plain)
+        self._env = dict(env or {})
+        self.host.env.update(self._env)
         self.peers: list[Peer] = []
 
     def device(self, name: str) -> Peer:
         """A device that has not joined."""
         peer = Peer(self.place, name)
+        peer.env.update(self._env)
         self.peers.append(peer)
         return peer
 
@@ -386,13 +391,16 @@ def check_equal(one: Peer, other: Peer) -> None:
 
 
 @contextlib.contextmanager
-def open_fleet(wire: Wire | None = None, *, plain: bool = False) -> Iterator[Fleet]:
+def open_fleet(
+    wire: Wire | None = None, *, plain: bool = False, env: Mapping[str, str] | None = None
+) -> Iterator[Fleet]:
     """A running coordinator without devices, in a directory of its own. Checks all logs at the end.
 
-    With a `wire` devices reach it through that alone; `plain` is without TLS, to look into what passes.
+    With a `wire` devices reach it through that alone; `plain` is without TLS, to look into what passes. `env`: what all
+    daemons have more in their environment.
     """
     with as_ourselves(), work_directory() as place:
-        fleet = Fleet(place, wire, plain=plain)
+        fleet = Fleet(place, wire, plain=plain, env=env or {})
         try:
             fleet.host.start()
             with as_their_user():

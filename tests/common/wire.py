@@ -58,6 +58,8 @@ class Wire:
         self.server_port = 0
         """Whom they reach; to be set before they do."""
         self.cuts = 0
+        self.ended = 0
+        """How many connections the server ended."""
         self._piece_bytes = 1_024 if narrow else _PIECE_BYTES
         self._narrow = narrow
         self._forgets = forgets
@@ -142,6 +144,11 @@ class Wire:
             there = self._news.wait_for(lambda: sum(len(line.up) for line in self._lines) >= wanted, deadline_s)
             assert there, _LATE.format(deadline_s)
 
+    def wait_ended(self, count: int, deadline_s: float = 120.0) -> None:
+        """Until so many connections in all were ended by the server."""
+        with self._news:
+            assert self._news.wait_for(lambda: self.ended >= count, deadline_s), _LATE.format(deadline_s)
+
     def break_all(self) -> None:
         """End every connection there is."""
         with self._news:
@@ -209,6 +216,8 @@ class Wire:
                 if not self._pass(line, data, sink, is_up):
                     return
             with self._news:
+                self.ended += not is_up
+                self._news.notify_all()
                 self._news.wait_for(lambda: self._mode is not _Mode.HOLD or line.cut)
                 if line.dead:
                     return
