@@ -25,13 +25,15 @@ ROWS: Final = (
     Row(
         "disk_full",
         "no room below the folder",
-        of("unit/peer/disk/test_temporary", "a_full_disk_is_known_before_anything_is_written")
+        of("e2e/sync/test_full_disks", "a_full_disk_below_the_folder_holds_up_only_what_does_not_fit")
+        + of("unit/peer/disk/test_temporary", "a_full_disk_is_known_before_anything_is_written")
         + of("unit/transfer/test_interrupted", "a_full_disk_fails_that_file_and_leaves_nothing"),
     ),
     Row(
         "server_full",
         "no room at the coordinator",
-        of("contracts/test_block_store", "a_full_disk_is_said_before_anything_is_written"),
+        of("e2e/sync/test_full_disks", "a_full_disk_at_the_coordinator_is_said_and_waited_out")
+        + of("contracts/test_block_store", "a_full_disk_is_said_before_anything_is_written"),
     ),
     Row("quota", "the owner's quota is used up", left="later: quotas; until then everything fits"),
     Row(

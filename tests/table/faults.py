@@ -10,6 +10,9 @@ _POWER: Final = of("e2e/sync/test_forgetful", "what_was_acknowledged_survives_po
 _FOLDERS: Final = "e2e/sync/test_folders"
 _HOMES: Final = "e2e/sync/test_homes"
 _CONTENTS: Final = "e2e/sync/test_contents"
+_FULL: Final = "e2e/sync/test_full_disks"
+_FAILING: Final = "e2e/sync/test_failing_disks"
+_SHAPES: Final = "e2e/sync/test_shapes"
 _MOTION: Final = "e2e/sync/test_in_motion"
 _ABUSE: Final = of("e2e/coordinator/test_abuse", "others_are_served_meanwhile_and_it_stops_in_time")
 _LAN: Final = "later: transfers between devices"
@@ -95,14 +98,23 @@ STORAGE: Final = (
     Row(
         "F15",
         "no room below the folder",
-        of("unit/peer/disk/test_temporary", "a_full_disk_is_known_before_anything_is_written")
+        of(_FULL, "a_full_disk_below_the_folder_holds_up_only_what_does_not_fit")
+        + of(_FAILING, "whatever_of_applying_fails_it_is_done_later")
+        + of("unit/peer/disk/test_temporary", "a_full_disk_is_known_before_anything_is_written")
         + of("unit/transfer/test_interrupted", "a_full_disk_fails_that_file_and_leaves_nothing"),
     ),
-    Row("F16", "no room below the home", of("unit/peer/store/test_database", "a_full_disk_undoes_the_transaction")),
+    Row(
+        "F16",
+        "no room below the home, or it fails",
+        of(_FULL, "a_full_disk_below_the_home_stops_and_goes_on")
+        + of(_FAILING, "a_local_database_that_fails_stops_the_folder_until_it_works")
+        + of("unit/peer/store/test_database", "a_full_disk_undoes_the_transaction"),
+    ),
     Row(
         "F17",
         "no room at the coordinator",
-        of(
+        of(_FULL, "a_full_disk_at_the_coordinator_is_said_and_waited_out")
+        + of(
             "contracts/test_block_store",
             "a_full_disk_is_said_before_anything_is_written",
             "a_write_that_fails_half_way_is_cut_off_again",
@@ -112,18 +124,21 @@ STORAGE: Final = (
     Row(
         "F18",
         "a file that the disk fails to read",
-        of("unit/transfer/test_interrupted", "a_file_that_the_system_refuses_to_read_has_failed_alone"),
+        of(_FAILING, "what_cannot_be_read_is_unknown_and_holds_up_nothing_else")
+        + of("unit/transfer/test_interrupted", "a_file_that_the_system_refuses_to_read_has_failed_alone"),
     ),
     Row(
         "F19",
         "syncing fails",
-        of("unit/peer/disk/test_temporary", "what_could_not_be_made_durable_is_not_put_in_place")
+        of(_FAILING, "whatever_of_applying_fails_it_is_done_later", "a_coordinator_whose_disk_fails_is_waited_for")
+        + of("unit/peer/disk/test_temporary", "what_could_not_be_made_durable_is_not_put_in_place")
         + of("contracts/test_block_store", "a_failed_flush_is_not_taken_for_success_and_ends_the_segment"),
     ),
     Row(
         "F20",
-        "the coordinator fails to read a block",
-        of("contracts/test_block_store", "a_damaged_or_missing_block_counts_as_absent")
+        "the coordinator fails to read a block, or its directory of blocks is gone",
+        of(_FAILING, "blocks_that_are_gone_are_waited_for")
+        + of("contracts/test_block_store", "a_damaged_or_missing_block_counts_as_absent")
         + of("unit/coordinator/test_blocks", "a_damaged_block_counts_as_absent_until_it_is_sent_again"),
     ),
     Row(
@@ -133,7 +148,8 @@ STORAGE: Final = (
             _FOLDERS,
             "nothing_is_concluded_from_what_cannot_be_read",
             "what_the_disk_refuses_holds_up_nothing_else",
-        ),
+        )
+        + of(_FAILING, "a_directory_that_cannot_be_written_to_holds_up_only_what_is_in_it"),
     ),
     Row("F22", "no descriptors left", left="simulator: every call in turn"),
     Row("F23", "the disk becomes read-only", of(_FOLDERS, "what_the_disk_refuses_holds_up_nothing_else")),
@@ -141,6 +157,11 @@ STORAGE: Final = (
         "F24",
         "names and paths at the limit, and beyond",
         of(_CONTENTS, "names_and_depths_are_kept")
+        + of(
+            _SHAPES,
+            "a_path_may_be_as_deep_as_it_is_allowed_and_a_deeper_one_is_said",
+            "long_names_all_the_way_down",
+        )
         + of("unit/protocol/test_names", "a_long_name_is_shortened_between_characters"),
     ),
     Row("F25", "a slow disk", left="simulator: each call late"),
@@ -229,7 +250,11 @@ FOLDER: Final = (
 )
 
 SHAPE: Final = (
-    Row("F41", "one kind takes the place of another", EVERY),
+    Row(
+        "F41",
+        "one kind takes the place of another",
+        EVERY + of(_SHAPES, "anything_may_take_the_place_of_anything"),
+    ),
     Row(
         "F42",
         "links out of the folder, in circles, to nothing",
@@ -241,6 +266,7 @@ SHAPE: Final = (
         "pipes, sockets, devices, files with holes, hard links",
         of(_FOLDERS, "special_files_are_shown_and_left_alone")
         + of(_CONTENTS, "a_file_with_holes_arrives")
+        + of(_SHAPES, "two_names_of_one_file_are_a_file_each", "what_is_read_only_is_synced_and_stays_so")
         + of("unit/peer/scan/test_identity", "hard_links_are_entries_of_their_own"),
     ),
     Row(
@@ -252,7 +278,12 @@ SHAPE: Final = (
     Row("F45", "a directory renamed while files arrive in it", EVERY, shows=("hour",)),
     Row("F46", "moves that would make a circle", EVERY),
     Row("F47", "a directory deleted while something in it is edited", EVERY, shows=("hour",)),
-    Row("F48", "names that differ in case only", left="simulator: disks that fold case"),
+    Row(
+        "F48",
+        "names that differ in case only",
+        of(_SHAPES, "a_name_may_change_its_case_alone"),
+        left="simulator: disks that fold case",
+    ),
     Row(
         "F49",
         "Unicode twins, other forms, names that are no UTF-8",
@@ -272,7 +303,7 @@ SHAPE: Final = (
     Row(
         "F51",
         "very many files at once, very many in one directory",
-        of(_CONTENTS, "five_thousand_files_in_one_directory"),
+        of(_CONTENTS, "ten_thousand_files_in_one_directory"),
         shows=("real-tree",),
     ),
     Row(
