@@ -20,12 +20,18 @@ ROWS: Final = (
             "nothing_is_concluded_from_what_cannot_be_read",
             "what_the_disk_refuses_holds_up_nothing_else",
         )
+        + of("e2e/sync/test_failing_disks", "what_cannot_be_read_is_unknown_and_holds_up_nothing_else")
         + of("e2e/sync/test_standing", "a_folder_that_another_program_syncs_is_waited_for_and_not_taken"),
     ),
     Row(
         "disk_full",
-        "no room below the folder",
-        of("e2e/sync/test_full_disks", "a_full_disk_below_the_folder_holds_up_only_what_does_not_fit")
+        "no room below the folder or the home",
+        of(
+            "e2e/sync/test_full_disks",
+            "a_full_disk_below_the_folder_holds_up_only_what_does_not_fit",
+            "a_full_disk_below_the_home_stops_and_goes_on",
+        )
+        + of("e2e/sync/test_failing_disks", "whatever_of_applying_fails_it_is_done_later")
         + of("unit/peer/disk/test_temporary", "a_full_disk_is_known_before_anything_is_written")
         + of("unit/transfer/test_interrupted", "a_full_disk_fails_that_file_and_leaves_nothing"),
     ),
@@ -132,7 +138,8 @@ ROWS: Final = (
     Row(
         "move_undone",
         "a move made here gave way to another one",
-        of("unit/planner/test_merge_table", "moved_on_both_sides_the_remote_place_wins_and_it_is_said"),
+        of("e2e/commands/test_log", "a_move_that_is_undone_is_said_where_it_was_made")
+        + of("unit/planner/test_merge_table", "moved_on_both_sides_the_remote_place_wins_and_it_is_said"),
     ),
     Row(
         "busy_file",

@@ -14,6 +14,7 @@ _FULL: Final = "e2e/sync/test_full_disks"
 _FAILING: Final = "e2e/sync/test_failing_disks"
 _SHAPES: Final = "e2e/sync/test_shapes"
 _MOTION: Final = "e2e/sync/test_in_motion"
+_LINES: Final = "e2e/sync/test_lines"
 _ABUSE: Final = of("e2e/coordinator/test_abuse", "others_are_served_meanwhile_and_it_stops_in_time")
 _LAN: Final = "later: transfers between devices"
 _SCALE: Final = "later: a coordinator of several processes"
@@ -44,6 +45,7 @@ CRASHES: Final = (
         "F06",
         "killed, or cut off, after the commit and before its answer",
         _CRASHES
+        + of(_LINES, "an_answer_that_is_lost_after_the_deed_doubles_nothing")
         + of(
             "unit/peer/store/test_taking_rows",
             "what_was_in_flight_when_the_program_ended_counts_as_synced_once_the_journal_has_it",
@@ -137,7 +139,7 @@ STORAGE: Final = (
     Row(
         "F20",
         "the coordinator fails to read a block, or its directory of blocks is gone",
-        of(_FAILING, "blocks_that_are_gone_are_waited_for")
+        of(_FAILING, "blocks_that_are_gone_are_waited_for", "a_coordinator_whose_disk_fails_is_waited_for")
         + of("contracts/test_block_store", "a_damaged_or_missing_block_counts_as_absent")
         + of("unit/coordinator/test_blocks", "a_damaged_block_counts_as_absent_until_it_is_sent_again"),
     ),
@@ -245,8 +247,23 @@ FOLDER: Final = (
         of(_CONTENTS, "attributes_links_and_empty_things_arrive"),
         left="simulator: disks with coarse times",
     ),
-    Row("F39", "clocks that are wrong or jump", left="simulator: clocks that jump at any moment"),
-    Row("F40", "minutes of suspension, then waking", shows=("hour",), left="simulator: days"),
+    Row(
+        "F39",
+        "clocks that are wrong or jump",
+        of("e2e/sync/test_clocks", "devices_whose_clocks_are_decades_off_join_pair_and_are_in_step"),
+        left="simulator: clocks that jump at any moment",
+    ),
+    Row(
+        "F40",
+        "suspension past every time-out, then waking",
+        of(
+            _LINES,
+            "a_device_that_slept_past_every_time_out_is_back_and_in_step",
+            "a_coordinator_that_slept_past_every_time_out_goes_on_where_it_was",
+        ),
+        shows=("hour",),
+        left="simulator: days",
+    ),
 )
 
 SHAPE: Final = (
@@ -271,8 +288,10 @@ SHAPE: Final = (
     ),
     Row(
         "F44",
-        "many renames, in chains and exchanges",
-        EVERY + of("unit/peer/scan/test_identity", "renames_alone_to_free_new_names_change_no_entry"),
+        "many renames, in chains and exchanges, and copies instead of renames",
+        EVERY
+        + of(_CONTENTS, "files_copied_and_removed_while_nobody_looked_are_the_same_files")
+        + of("unit/peer/scan/test_identity", "renames_alone_to_free_new_names_change_no_entry"),
         shows=("real-tree", "kills", "hour"),
     ),
     Row("F45", "a directory renamed while files arrive in it", EVERY, shows=("hour",)),
@@ -336,20 +355,23 @@ NETWORK: Final = (
             "e2e/sync/test_coordinator_away",
             "what_was_edited_meanwhile_comes_together_when_it_is_back",
             "devices_started_while_it_is_away_work_on",
-        ),
+        )
+        + of(_LINES, "a_line_that_swallows_holds_back_or_refuses_is_offline_until_it_is_well_again"),
         shows=("hour",),
         left="simulator: any split; " + _LAN,
     ),
     Row(
         "F58",
         "a connection whose other end is gone without a word",
-        of("unit/link/test_notify", "a_line_that_went_dead_is_noticed_within_20_seconds"),
+        of(_LINES, "connections_that_are_half_open_are_noticed_and_replaced")
+        + of("unit/link/test_notify", "a_line_that_went_dead_is_noticed_within_20_seconds"),
         shows=("hour",),
     ),
     Row(
         "F59",
         "a connection cut at any byte",
-        of(
+        of(_LINES, "a_line_that_breaks_in_the_middle_of_files_goes_on_where_it_was")
+        + of(
             "sessions/test_upload_cut",
             "files_cross_a_link_that_is_cut_and_nothing_complete_is_sent_twice",
             "a_download_over_a_link_that_is_cut_goes_on",
@@ -360,7 +382,8 @@ NETWORK: Final = (
     Row(
         "F60",
         "a line that trickles, or stands still",
-        of(
+        of(_LINES, "a_trickle_is_slow_and_not_dead")
+        + of(
             "unit/link/test_http",
             "a_silent_server_is_given_up",
             "a_server_that_reads_nothing_is_given_up",
