@@ -1,6 +1,7 @@
 """The coordinator client against a server that signs in, over TLS and real sockets."""
 
 import contextlib
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -308,3 +309,35 @@ def test_any_body_at_all_is_a_reply_or_one_clear_error(body: bytes) -> None:
             await client.request(messages.WorkspacesRequest())
 
     trio.run(main)
+
+
+async def test_the_time_is_the_coordinators_once_it_was_asked(tmp_path: Path) -> None:
+    async with running(tmp_path) as (_, client):
+        assert client.now_ms() >= TrioClock().wall_ns() // 1_000_000 - 1_000
+        asked_at = trio.current_time()
+        await client.prove()
+        since_ms = 1_000 * (trio.current_time() - asked_at)
+        assert 1_000_000 <= client.now_ms() <= 1_000_001 + since_ms
+
+
+async def test_a_line_that_died_ends_the_requests_in_which_nothing_moves_and_no_others(tmp_path: Path) -> None:
+    async with running(tmp_path) as (app, client):
+        await client.request(messages.WorkspacesRequest())
+        asked = trio.Event()
+
+        async def never(scope: Any, receive: Any, send: Any) -> None:
+            asked.set()
+            await trio.sleep_forever()
+
+        app.streams["/v1/workspaces"] = never
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.request, messages.WorkspacesRequest())
+            with trio.fail_after(20):
+                await asked.wait()
+                assert client.last_moved_s() > 0.0
+                await client.line_died(0.0)
+                await trio.testing.wait_all_tasks_blocked(0.05)
+                assert nursery.child_tasks
+                app.streams.clear()
+                await client.line_died(trio.current_time())  # it is asked again over a new connection
+        assert client.last_moved_s() == -math.inf
