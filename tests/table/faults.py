@@ -153,7 +153,12 @@ STORAGE: Final = (
         )
         + of(_FAILING, "a_directory_that_cannot_be_written_to_holds_up_only_what_is_in_it"),
     ),
-    Row("F22", "no descriptors left", left="simulator: every call in turn"),
+    Row(
+        "F22",
+        "no descriptors left",
+        of("e2e/sync/test_scarcity", "too_few_descriptors_make_things_late"),
+        left="simulator: every call in turn",
+    ),
     Row("F23", "the disk becomes read-only", of(_FOLDERS, "what_the_disk_refuses_holds_up_nothing_else")),
     Row(
         "F24",
@@ -166,7 +171,7 @@ STORAGE: Final = (
         )
         + of("unit/protocol/test_names", "a_long_name_is_shortened_between_characters"),
     ),
-    Row("F25", "a slow disk", left="simulator: each call late"),
+    Row("F25", "a slow disk", of("e2e/sync/test_scarcity", "a_slow_disk_makes_things_late")),
     Row(
         "F26",
         "bytes rot under a file whose size and times stay",
