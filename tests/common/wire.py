@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 _PIECE_BYTES = 65_536
-_NARROW_BYTES = 4_096
+_NARROW_BYTES = 16_384
+_NARROW_SEGMENT_BYTES = 1_400
+"""With the segments of loopback, 64 KiB, a narrow window would close altogether and open by probes only."""
 _CLOSE_AT_ONCE = struct.pack("ii", 1, 0)
 _LATE = "nobody asked for that within {:.0f} s"
 
@@ -192,7 +194,7 @@ class Wire:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_AT_ONCE)
                 return
             if self._narrow:
-                server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
+                _make_narrow(server)
             server.connect(("127.0.0.1", self.server_port))
             line = _Line(client, server, dead=mode is _Mode.SILENT)
             with self._news:
@@ -303,13 +305,18 @@ def _cut(line: _Line) -> None:
             each.shutdown(socket.SHUT_RDWR)
 
 
+def _make_narrow(fresh: socket.socket) -> None:
+    fresh.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
+    fresh.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _NARROW_SEGMENT_BYTES)
+
+
 @contextlib.contextmanager
 def open_wire(*, narrow: bool = False, forgets: bool = False) -> Iterator[Wire]:
     """A proxy on a free port of loopback. A narrow one takes little more than it passes on; one that `forgets` keeps
     nothing of what passed."""
     with socket.socket() as listener:
         if narrow:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NARROW_BYTES)
+            _make_narrow(listener)
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         wire = Wire(listener.getsockname()[1], narrow=narrow, forgets=forgets)
