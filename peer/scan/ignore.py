@@ -34,7 +34,7 @@ class _Rules:
 
 
 def compile_rules(text: str) -> _Rules | None:
-    """Compile the text of an ignore file; None if nothing in it rules anything out.
+    """Compile the text of an ignore file; None if there is no pattern in it.
 
     A line that is no valid pattern is passed over, as git does.
     """
@@ -52,7 +52,7 @@ def compile_rules(text: str) -> _Rules | None:
         if not runs or runs[-1][0] is not pattern.include:
             runs.append((pattern.include, []))
         runs[-1][1].append(expression)
-    if not any(include for include, _ in runs):
+    if not runs:
         return None
     compiled = [
         (include, re.compile("|".join(f"(?:{one})" for one in expressions), re.DOTALL))
@@ -151,7 +151,7 @@ class IgnoreRules:
     def _judge(self, at: Path, rules: _Rules, between: Path, name: str, is_directory: bool) -> bool | None:
         if not rules.by_name:
             return _match(rules, "/".join((*between, name)), is_directory)
-        if len(rules.runs) > 1:
+        if len(rules.runs) > 1 or not rules.runs[0][0]:
             return _match(rules, name, is_directory)
         key = (at, name, is_directory)
         known = self._names.get(key)

@@ -1,9 +1,12 @@
 """Devices and folders that come to a workspace which has a past."""
 
 import os
+import threading
+import time
 from pathlib import Path
 
-from tests.common.fleet import Fleet, copy_name
+from peer.control import messages
+from tests.common.fleet import WAIT_S, Fleet, Peer, copy_name
 from tests.common.noise import noise
 
 SIZE = 300_000
@@ -95,6 +98,17 @@ def test_a_workspace_made_between_pair_and_join_can_be_mounted(fleet: Fleet) -> 
     assert (blue.folder / "a.txt").read_bytes() == b"a"
 
 
+def mount_when_its_keys_are_there(peer: Peer) -> None:
+    """Whoever made the workspace gives the keys of it once it has heard of the device."""
+    ends, pause = time.monotonic() + WAIT_S, threading.Event()
+    request = messages.Mount(workspace="work", folder=str(peer.folder))
+    while not isinstance(reply := peer.try_ask(request), messages.Mounted):
+        assert isinstance(reply, messages.Failure)
+        assert "still to come" in reply.message
+        assert time.monotonic() < ends, reply
+        pause.wait(0.1)
+
+
 def test_a_workspace_made_while_nobody_knows_of_the_new_device_can_be_mounted(fleet: Fleet) -> None:
     red, blue = fleet.device("red"), fleet.device("blue")
     red.join(fleet.host.invite("ana"))
@@ -107,5 +121,5 @@ def test_a_workspace_made_while_nobody_knows_of_the_new_device_can_be_mounted(fl
     red.until(lambda status: status.coordinator.state == "connected")
     red.add()
     blue.start()
-    blue.mount()
+    mount_when_its_keys_are_there(blue)
     fleet.settle()

@@ -71,6 +71,13 @@ def test_a_changed_file_takes_effect_and_an_unchanged_one_is_said_to_be() -> Non
     assert rules.known_files() == ((),)
 
 
+def test_a_file_may_take_back_what_one_above_it_rules_out() -> None:
+    for above in ("a/x", "x"):
+        rules = rules_of(((), above), (("a",), "!x"))
+        assert not rules.ignores(("a", "x"), False)
+        assert rules.ignores(("x",), False) is (above == "x")
+
+
 NAMES = st.sampled_from(["a", "b", "ab", "a.b", "b.a", "c"])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 ATOMS = st.sampled_from(["a", "b", "ab", "a.b", "*", "*.b", "a*", "?", "[ab]", "**", "c"])
