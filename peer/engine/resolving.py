@@ -4,7 +4,7 @@ What is done is done to the files, as a person would: the engine notices and com
 does not have: a version that was not committed yet, or was changed meanwhile, is refused and stays.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
@@ -51,6 +51,11 @@ class _Version:
     path: Path
     row: LocalNode
     fingerprint: Fingerprint
+
+    @property
+    def digest(self) -> bytes | None:
+        """Of its content, which the journal has."""
+        return None if self.row.node.content is None else self.row.node.content.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +242,11 @@ def _put(root: Root, context: Context, source: _Version, place: _Version) -> Non
         with root.open_directories() as directories:
             parent, name = directories.parent(source.path)
             target = root.fs.read_link(parent, name)
-        _do(root, steps.PutLink(place.path, target, place.fingerprint), "/".join(place.path))
+        _do(root, steps.PutLink(place.path, target, place.fingerprint, place.digest), "/".join(place.path))
         return
     temp = _copied(root, context, source)
     its = source.fingerprint
-    step = steps.PutFile(place.path, temp, place.fingerprint, its.mtime_ns, its.executable)
+    step = steps.PutFile(place.path, temp, place.fingerprint, its.mtime_ns, its.executable, place.digest)
     try:
         _do(root, step, "/".join(place.path))
     except CannotDo:
@@ -269,9 +274,9 @@ def _copied(root: Root, context: Context, source: _Version) -> str:
 
 
 def _removal(one: _Version) -> steps.Step:
-    make: Callable[[Path, Fingerprint], steps.Step]
-    make = steps.RemoveLink if one.row.node.kind is Kind.SYMLINK else steps.RemoveFile
-    return make(one.path, one.fingerprint)
+    if one.row.node.kind is Kind.SYMLINK:
+        return steps.RemoveLink(one.path, one.fingerprint, one.digest)
+    return steps.RemoveFile(one.path, one.fingerprint, one.digest)
 
 
 def _do(root: Root, step: steps.Step, where: str) -> None:

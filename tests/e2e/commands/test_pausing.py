@@ -11,6 +11,7 @@ from tests.common.processes import start_program
 from tests.e2e.commands.conftest import Pair
 
 LONG = bytes(range(256)) * 4096
+OTHER = LONG[::-1]
 
 
 def paused(device: Device, command: str, *args: str) -> list[tuple[str, bool]]:
@@ -68,7 +69,7 @@ def test_what_is_paused_notices_and_sends_nothing_until_it_is_resumed(pair: Pair
 def test_what_is_paused_fetches_nothing_and_says_what_there_is(pair: Pair) -> None:
     settle(pair)
     assert paused(pair.second, "pause") == [("Documents", True)]
-    write(pair.folder / "fetched.bin", LONG)
+    write(pair.folder / "fetched.bin", OTHER)
     (pair.folder / "held.bin").unlink()
     pair.first.must("wait", "--timeout", "60")
     assert waited(pair.second)[0] == 5
@@ -76,13 +77,13 @@ def test_what_is_paused_fetches_nothing_and_says_what_there_is(pair: Pair) -> No
     assert (state.state, state.cursor, state.pending) == (
         "paused",
         workspace(pair.first).cursor,
-        documents.Pending(0, 0, 1, len(LONG)),
+        documents.Pending(0, 0, 1, len(OTHER)),
     )
     assert (pair.copy / "held.bin").exists()
     assert not (pair.copy / "fetched.bin").exists()
     assert paused(pair.second, "resume", str(pair.copy)) == [("Documents", False)]
     settle(pair)
-    assert (pair.copy / "fetched.bin").read_bytes() == LONG
+    assert (pair.copy / "fetched.bin").read_bytes() == OTHER
     assert not (pair.copy / "held.bin").exists()
 
 
