@@ -12,6 +12,7 @@ from typing import Final
 from peer.disk import steps
 from peer.disk.apply import apply
 from peer.disk.temporary import discard_temp
+from peer.engine import placing
 from peer.engine.context import Context
 from peer.engine.holding import Holding
 from peer.engine.problems import path_text
@@ -135,9 +136,16 @@ class Executor:
             tasks.append(task)
             if isinstance(operation, ForkEntry) or (isinstance(operation, MoveEntry) and operation.intended):
                 early.append(operation)
-        if early:
+        placed: list[tuple[placing.Placed, str | None]] = [
+            (task.operation, task.step.temp if isinstance(task.step, steps.PutFile) else None)
+            for task in tasks
+            if isinstance(task.operation, MakeDirectory | WriteContent)
+        ]
+        if early or placed:
             # What a rename is for is recorded before it, so that a crash in between leaves no riddle.
-            with self._context.machine.database.transaction():
+            database, w = self._context.machine.database, self._context.record.w
+            with database.transaction():
+                placing.note(database, w, self._context.root, placed)
                 for operation in early:
                     if isinstance(operation, MoveEntry):
                         row = trees.local(operation.entry)
@@ -263,6 +271,7 @@ class Executor:
                 else:
                     self._refused(task, result)
             context.trees.settle_agreed([operation_entry(task.operation) for task in tasks])
+            placing.forget(context.machine.database, context.record.w)
         context.losses.note("local", removed, before)
         context.trees.forget(task.operation.entry for task in tasks if isinstance(task.operation, WriteContent))
 

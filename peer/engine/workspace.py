@@ -12,6 +12,7 @@ import trio
 
 from crypto.digest import derive
 from crypto.labels import Label
+from peer.engine import placing
 from peer.engine.arrivals import Arrivals, fetch_of
 from peer.engine.committing import Committer, Links
 from peer.engine.context import Context
@@ -159,6 +160,8 @@ class WorkspaceEngine:
     async def run(self) -> None:
         """Keep in step until cancelled."""
         context = self.context
+        database, trees = context.machine.database, context.trees
+        await context.machine.database_work.run(placing.make_good, database, context.record.w, context.root, trees)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.mover.run)
             async with context.machine.watching.open_watch(context.root.path, lambda path: False) as events:

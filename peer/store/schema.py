@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -205,6 +205,15 @@ contents = sa.Table(
     sa.Column("target", sa.LargeBinary),  # a symlink's
     sa.Column("manifest", sa.LargeBinary),  # a file's that was read here and whose blocks are stored
     sqlite_with_rowid=True,
+)
+
+placing = sa.Table(
+    "placing",
+    metadata,
+    _w(),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("operation", sa.LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 notes = sa.Table(
