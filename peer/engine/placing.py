@@ -5,7 +5,7 @@ file, or somebody's edit, as soon as the journal had gone on from that version. 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -99,6 +99,10 @@ def _make_good(one: _Note, operation: Placed, root: Root, trees: TreeStore, dire
             return False
         its = operation.attributes or Attributes(False, 0)
         shown = Fingerprint(found.device, found.inode, operation.content.size, its.mtime_ns, 0, its.executable)
+        row = trees.local(operation.entry)
+        if in_place and row is not None:
+            # It may have been moved since it was planned; that the disk put this file there says that all was well.
+            operation = replace(operation, expected=row.fingerprint)
     try:
         effects.apply(trees, operation, shown)
     except effects.Refuted:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crypto.keyring import WorkspaceKeyring
@@ -78,7 +79,8 @@ def test_a_new_file_that_was_in_place_is_the_entry_that_it_was_to_be(device: Dev
     assert local.fingerprint != fingerprint_of(device.root, ("f",)), "the scan has to read it once more"
 
 
-def test_a_file_in_the_place_of_an_older_one_is_the_newer_version(device: Device) -> None:
+@pytest.mark.parametrize("moved", [False, True], ids=["as planned", "moved since"])
+def test_a_file_in_the_place_of_an_older_one_is_the_newer_version(device: Device, moved: bool) -> None:
     entry = entry_id("f")
     (device.folder / "f").write_bytes(b"older")
     before = fingerprint_of(device.root, ("f",))
@@ -86,7 +88,8 @@ def test_a_file_in_the_place_of_an_older_one_is_the_newer_version(device: Device
     with device.database.transaction():
         device.trees.put_local((LocalNode(node, "f", before),))
         device.trees.put_synced((SyncedNode(node, ChangeId(seed("first")), before),))
-    operation = write(entry, "f", before)
+    planned = msgspec.structs.replace(before, ctime_ns=before.ctime_ns - 1) if moved else before
+    operation = write(entry, "f", planned)
     name, temp = device.temp()
     device.note(operation, name)
     temp.replace(device.folder / "f")
