@@ -162,13 +162,16 @@ class WorkspaceEngine:
         context = self.context
         database, trees = context.machine.database, context.trees
         await context.machine.database_work.run(placing.make_good, database, context.record.w, context.root, trees)
-        async with trio.open_nursery() as nursery:
+        # The tasks end before the watch is closed under them.
+        async with (
+            context.machine.watching.open_watch(context.root.path, lambda path: False) as events,
+            trio.open_nursery() as nursery,
+        ):
             nursery.start_soon(self.mover.run)
-            async with context.machine.watching.open_watch(context.root.path, lambda path: False) as events:
-                nursery.start_soon(self._watch, events)
-                while True:
-                    await self._turn()
-                    await context.signal.wait(self._next_s())
+            nursery.start_soon(self._watch, events)
+            while True:
+                await self._turn()
+                await context.signal.wait(self._next_s())
 
     async def _watch(self, events: AsyncIterator[WatchEvent]) -> None:
         async for event in events:
