@@ -254,6 +254,9 @@ class CoordinatorClient:
                     raise type(self._failure)(str(self._failure))  # somebody else has just tried for us
                 try:
                     answer = await self._sign_in()
+                    if _is_signed_out(answer):
+                        # Its challenge was too old, or had been used up by a login whose answer was lost.
+                        answer = await self._sign_in()
                 except LinkError as error:
                     self._failures, self._failure = self._failures + 1, error
                     raise

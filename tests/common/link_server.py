@@ -122,6 +122,8 @@ class ScriptedCoordinator:
         self.websocket: Callable[[Any, Any], Awaitable[None]] | None = None
         self.tokens: set[bytes] = set()
         self.logins = 0
+        self.answers_lost = 0
+        """Of so many logins the answer is lost: the client's HTTP asks once more, when the challenge is used up."""
         self.lifetime_ms = limits.TOKEN_S * 1000
         self.addresses: tuple[str, ...] = ()
         self.major = MAJOR
@@ -186,6 +188,9 @@ class ScriptedCoordinator:
         request = codec.decode(messages.LoginRequest, body, 10_000)
         statement = codec.encode((SUITE, self.identity.public, request.device, request.nonce))
         device = self._nonces.pop(request.nonce, None)
+        if self.answers_lost:
+            self.answers_lost -= 1
+            device = None
         if device != request.device or not verify(Label.SIGN_LOGIN, self.device_sign, statement, request.signature):
             return messages.Refusal(messages.RefusalCode.UNAUTHENTICATED, "no")
         self.logins += 1

@@ -108,6 +108,14 @@ async def test_a_device_that_may_not_sign_in_gets_the_refusal(tmp_path: Path) ->
         answer = await client.request(messages.WorkspacesRequest())
         assert isinstance(answer, Refusal)
         assert answer.code is RefusalCode.UNAUTHENTICATED
+        assert app.seen == ["/v1/challenge", "/v1/login"] * 2, "it is not asked for ever"
+
+
+async def test_a_login_whose_answer_was_lost_is_made_again_with_another_challenge(tmp_path: Path) -> None:
+    async with running(tmp_path) as (app, client):
+        app.answers_lost = 1
+        assert await client.request(messages.WorkspacesRequest()) == NO_WORKSPACES
+        assert app.seen == ["/v1/challenge", "/v1/login", "/v1/challenge", "/v1/login", "/v1/workspaces"]
 
 
 async def test_another_major_version_is_an_old_client(tmp_path: Path) -> None:
