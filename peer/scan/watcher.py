@@ -10,10 +10,10 @@ import errno
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from typing import Any
+from typing import Protocol
 
 import trio
-from inotify_simple import INotify, flags
+from inotify_simple import Event, INotify, flags
 
 from peer.disk.root import MAX_DEPTH, PRIVATE_NAME
 from peer.fingerprint import Path
@@ -21,7 +21,7 @@ from peer.ports import Filesystem, Handle, Offload
 from peer.scan.findings import Overflow, RootGone, WatchEvent, WatchLimit
 from peer.scan.watch_tree import WatchTree
 
-_MASK = (
+WATCHED = (
     flags.CREATE
     | flags.DELETE
     | flags.MODIFY
@@ -34,10 +34,54 @@ _MASK = (
     | flags.ONLYDIR
     | flags.EXCL_UNLINK
 )
+"""The kinds of events that are asked for."""
 _PAIR_S = 0.002
 """How long a rename's second half is waited for; the kernel queues it right after the first."""
 _PAIR_WAITS = 4
 """How often it is waited for while other events keep coming."""
+
+
+class EventQueue(Protocol):
+    """The kernel's queue of one reader's events, see inotify(7)."""
+
+    def add(self, directory: Handle) -> int:
+        """Watch an open directory and return the watch, the same as before if it is watched already.
+
+        Raises OSError; ENOSPC where there are no watches left.
+        """
+        ...
+
+    def remove(self, watch: int) -> None:
+        """Watch no longer. Raises OSError with EINVAL where the watch is gone."""
+        ...
+
+    async def wait(self) -> None:
+        """Wait until there is something to read."""
+        ...
+
+    def read(self) -> list[Event]:
+        """Take all events out, in order; none where there are none."""
+        ...
+
+
+class _KernelQueue:
+    """The `EventQueue` of a Linux machine."""
+
+    def __init__(self, inotify: INotify) -> None:
+        self._inotify = inotify
+
+    def add(self, directory: Handle) -> int:
+        # By way of the handle: a path could have led through a link since it was opened.
+        return int(self._inotify.add_watch(f"/proc/self/fd/{int(directory)}", WATCHED))
+
+    def remove(self, watch: int) -> None:
+        self._inotify.rm_watch(watch)
+
+    async def wait(self) -> None:
+        await trio.lowlevel.wait_readable(self._inotify.fileno())
+
+    def read(self) -> list[Event]:
+        return list(self._inotify.read(timeout=0))
 
 
 class InotifyWatching:
@@ -64,7 +108,7 @@ class InotifyWatching:
                     raise
                 yield _NoWatch()
                 return
-            stream = _Stream(self._fs, self._offload, root, inotify, skips)
+            stream = WatchStream(self._fs, self._offload, root, _KernelQueue(inotify), skips)
             await stream.start()
             yield stream
 
@@ -85,21 +129,21 @@ class _NoWatch:
         return WatchLimit(())
 
 
-class _Stream:
-    """The events of one folder. For one reader."""
+class WatchStream:
+    """The events of one folder, out of a queue of its own. For one reader."""
 
     def __init__(
         self,
         fs: Filesystem,
         offload: Offload,
         root: Handle,
-        inotify: Any,
+        queue: EventQueue,
         skips: Callable[[Path], bool],
     ) -> None:
         self._fs = fs
         self._offload = offload
         self._root = root
-        self._inotify = inotify
+        self._queue = queue
         self._skips_other = skips
         self._tree = WatchTree(self._skips)
         self._ready: deque[WatchEvent] = deque()
@@ -132,12 +176,12 @@ class _Stream:
                 return RootGone()
             if self._tree.waits_for_pair:
                 with trio.move_on_after(_PAIR_S) as pause:
-                    await trio.lowlevel.wait_readable(self._inotify.fileno())
+                    await self._queue.wait()
                 self._pair_waits += 1
                 self._gives_up_pairs = pause.cancelled_caught or self._pair_waits >= _PAIR_WAITS
             else:
-                await trio.lowlevel.wait_readable(self._inotify.fileno())
-            self._tree.take(self._inotify.read(timeout=0))
+                await self._queue.wait()
+            self._tree.take(self._queue.read())
 
     async def _settle_watches(self) -> None:
         """Add and remove the watches that are asked for, then put the batch out."""
@@ -163,7 +207,7 @@ class _Stream:
     def _remove_all(self) -> None:
         while self._tree.to_remove:
             try:
-                self._inotify.rm_watch(self._tree.to_remove.pop())
+                self._queue.remove(self._tree.to_remove.pop())
             except OSError as error:
                 # The kernel removed it itself, with its directory.
                 if error.errno != errno.EINVAL:
@@ -188,8 +232,7 @@ class _Stream:
     def _add_below(self, path: Path, handle: Handle) -> None:
         """Watch a directory, and only then see which others are in it."""
         try:
-            # By way of the handle: a path could have led through a link since it was opened.
-            watch = self._inotify.add_watch(f"/proc/self/fd/{int(handle)}", _MASK)
+            watch = self._queue.add(handle)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.ENOMEM):
                 self._ready.append(WatchLimit(path))

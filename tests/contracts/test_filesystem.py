@@ -1,4 +1,4 @@
-"""What every `Filesystem` promises. An implementation is added to `filesystems`, and passes all of it."""
+"""What every `Filesystem` promises. An implementation is added to `FILESYSTEMS`, and passes all of it."""
 
 import errno
 import os
@@ -10,13 +10,23 @@ import pytest
 from peer.disk.real import LinuxFilesystem
 from peer.fingerprint import DiskKind, Status
 from peer.ports import Filesystem, Handle
+from tests.common.simulated_disks import sim_disk
 
-FILESYSTEMS: list[Callable[[], Filesystem]] = [LinuxFilesystem]
+
+def real(folder: pathlib.Path) -> Filesystem:
+    return LinuxFilesystem()
+
+
+def simulated(folder: pathlib.Path) -> Filesystem:
+    return sim_disk(directories=(os.fspath(folder),)).filesystem()
+
+
+FILESYSTEMS: list[Callable[[pathlib.Path], Filesystem]] = [real, simulated]
 
 
 @pytest.fixture(params=FILESYSTEMS)
-def fs(request: pytest.FixtureRequest) -> Filesystem:
-    made: Filesystem = request.param()
+def fs(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Filesystem:
+    made: Filesystem = request.param(tmp_path)
     return made
 
 
