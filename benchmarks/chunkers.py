@@ -17,7 +17,7 @@ import fastcdc
 
 from chunking.cutter import Cutter, cut
 from chunking.params import DEFAULT_PARAMS
-from tests.common.noise import noise
+from simulations.noise import noise
 
 MIB = 1024 * 1024
 READ_BYTES = 8 * MIB

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 from crypto.block_box import open_block, seal_block
 from crypto.keyring import WorkspaceKeyring
-from tests.common.noise import noise
+from simulations.noise import noise
 
 KIB = 1024
 KEYS = WorkspaceKeyring(bytes(16), bytes(32), {1: bytes(32)})

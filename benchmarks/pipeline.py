@@ -26,8 +26,8 @@ from peer.transfer.sources import SourceCut
 from protocol.frames import Frame, FrameKind, FrameReader
 from protocol.ids import BlockId
 from protocol.messages import Refusal, Stored
+from simulations.noise import noise
 from tests.common.blocks import Device, TestKeys, new_device, wanted
-from tests.common.noise import noise
 
 MIB = 1024 * 1024
 SAMPLE = noise(8 * MIB)

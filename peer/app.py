@@ -1,6 +1,9 @@
 """Putting a device together. The only place, beside the simulator's world, that names real machine parts."""
 
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import msgspec
 import trio
@@ -16,18 +19,49 @@ from peer.home import Home, HomeError, Identity
 from peer.link.coordinator import CoordinatorClient, SignedIn
 from peer.link.network import TrioNetwork
 from peer.machine import SystemClock, SystemEntropy, ThreadOffload
+from peer.ports import Clock, Entropy, Filesystem, Network, Offload, Watching
 from peer.scan.watcher import InotifyWatching
-from peer.store.database import open_database
+from peer.store.database import Database, open_database
 from peer.transfer.counters import TransferCounters
 
 COMPUTE_THREADS = 3
 
 
-async def run_device(home: Home, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Be the device of this home until asked to stop or cancelled; started once the control socket answers."""
+@dataclass(frozen=True)
+class Parts:
+    """The machine that a device runs on. `database_work` does one thing at a time."""
+
+    clock: Clock
+    entropy: Entropy
+    network: Network
+    filesystem: Filesystem
+    watching: Watching
+    database_work: Offload
+    disk_work: Offload
+    compute: Offload
+    allow_plain: bool = False
+    """Whether the coordinator may be reached without TLS over a network; only a simulated one keeps nobody out."""
+
+
+def real_parts() -> Parts:
+    """This machine."""
+    filesystem, disk_work = LinuxFilesystem(), ThreadOffload(2)
+    return Parts(
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        network=TrioNetwork(),
+        filesystem=filesystem,
+        watching=InotifyWatching(filesystem, disk_work),
+        database_work=ThreadOffload(1),
+        disk_work=disk_work,
+        compute=ThreadOffload(COMPUTE_THREADS),
+    )
+
+
+@asynccontextmanager
+async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGenerator[DeviceEngine, None]:
+    """The device of this home at work on these parts until the context ends."""
     identity = home.read_identity()
-    clock, entropy, network, filesystem = SystemClock(), SystemEntropy(), TrioNetwork(), LinuxFilesystem()
-    keys = DeviceKeys.from_seed(identity.device_seed)
 
     def signed_in(session: SignedIn) -> None:
         try:
@@ -38,37 +72,44 @@ async def run_device(home: Home, *, task_status: trio.TaskStatus[None] = trio.TA
     client = CoordinatorClient(
         addresses=identity.addresses,
         identity=identity.coordinator,
-        keys=keys,
-        network=network,
-        clock=clock,
-        entropy=entropy,
+        keys=DeviceKeys.from_seed(identity.device_seed),
+        network=parts.network,
+        clock=parts.clock,
+        entropy=parts.entropy,
         signed_in=signed_in,
+        allow_plain=parts.allow_plain,
     )
-    disk_work = ThreadOffload(2)
+    machine = Machine(
+        clock=parts.clock,
+        entropy=parts.entropy,
+        database_work=parts.database_work,
+        disk_work=parts.disk_work,
+        compute=parts.compute,
+        watching=parts.watching,
+        client=client,
+        database=database,
+        counters=TransferCounters(),
+        limiting=Limiting(home, parts.clock),
+    )
+    device = DeviceEngine(machine, home, identity, parts.filesystem, parts.network)
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(device.run)
+            nursery.start_soon(machine.limiting.run)
+            yield device
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
+            await client.aclose()
+
+
+async def run_device(home: Home, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Be the device of this home until asked to stop or cancelled; started once the control socket answers."""
     with open_database(home.database) as database:
-        machine = Machine(
-            clock=clock,
-            entropy=entropy,
-            database_work=ThreadOffload(1),
-            disk_work=disk_work,
-            compute=ThreadOffload(COMPUTE_THREADS),
-            watching=InotifyWatching(filesystem, disk_work),
-            client=client,
-            database=database,
-            counters=TransferCounters(),
-            limiting=Limiting(home, clock),
-        )
-        device = DeviceEngine(machine, home, identity, filesystem, network)
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(device.run)
-                nursery.start_soon(machine.limiting.run)
-                answers = Answers(device, nursery.cancel_scope.cancel)
-                await nursery.start(serve_control, home.socket, answers)
-                task_status.started()
-        finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 2):
-                await client.aclose()
+        async with open_device(home, real_parts(), database) as device, trio.open_nursery() as nursery:
+            answers = Answers(device, nursery.cancel_scope.cancel)
+            await nursery.start(serve_control, home.socket, answers)
+            task_status.started()
 
 
 def _keep_addresses(home: Home, session: SignedIn) -> None:

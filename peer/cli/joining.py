@@ -13,10 +13,11 @@ from typing import Final
 import click
 import trio
 
-from crypto.invitation import BadCode, Code, CodeKind, InvitationKeys, decode_code
+from crypto.invitation import BadCode, Code, CodeKind, decode_code
+from peer.becoming import become
 from peer.cli.command import CommandFailed, Exit, Session, example, with_session
 from peer.cli.printing import print_json, say
-from peer.home import Home, Identity, Seeds, open_lock, pack_bundled, pack_links
+from peer.home import Home, Identity, open_lock
 from peer.link import joining
 from peer.link.errors import BadReply, LinkError, Unreachable, WrongIdentity
 from peer.link.network import TrioNetwork
@@ -103,42 +104,17 @@ def _machine_name() -> str:
 
 
 def _join(home: Home, code: Code, device: str) -> Identity:
-    """The new identity, kept. The seeds are on the disk first, so that an answer that got lost costs nothing."""
-    entropy = SystemEntropy()
-    mark = InvitationKeys.of(code.secret).lookup_id + code.identity_hash
-    kept = home.read_seeds(mark)
-    drawn = joining.Seeds(kept.device, kept.recovery) if kept else joining.Seeds.draw(entropy)
-    if kept is None:
-        home.write_seeds(Seeds(code=mark, device=drawn.device, recovery=drawn.recovery))
-    doors = joining.Doors(TrioNetwork(), SystemClock(), entropy)
-    asked = joining.join if code.kind is CodeKind.JOIN else joining.pair
+    """The new identity, kept."""
+    doors = joining.Doors(TrioNetwork(), SystemClock(), SystemEntropy())
 
-    async def conversation() -> joining.JoinedIdentity | Refusal:
+    async def conversation() -> Identity | Refusal:
         with trio.fail_after(JOIN_S):
-            return await asked(code, device, drawn, doors)
+            return await become(home, code, device, doors)
 
-    joined = _settle(conversation, code)
-    identity = Identity(
-        device_seed=drawn.device,
-        recovery_seed=drawn.recovery if code.kind is CodeKind.JOIN else b"",
-        device_id=joined.device,
-        device_name=joined.device_name,
-        user_id=joined.user,
-        user_name=joined.user_name,
-        coordinator=joined.identity,
-        addresses=tuple(joined.addresses),
-        chain=pack_links(joined.chain.links),
-        bundle=pack_bundled(joined.workspaces),
-        pairing_seed=InvitationKeys.of(code.secret).box.secret if code.kind is CodeKind.PAIR else b"",
-    )
-    home.write_identity(identity)
-    home.drop_seeds()
-    return identity
+    return _settle(conversation, code)
 
 
-def _settle(
-    conversation: Callable[[], Awaitable[joining.JoinedIdentity | Refusal]], code: Code
-) -> joining.JoinedIdentity:
+def _settle(conversation: Callable[[], Awaitable[Identity | Refusal]], code: Code) -> Identity:
     """Hold the conversation. Raises `CommandFailed` with what to do about whatever came of it."""
     where = ", ".join(code.addresses) or "(no address in the code)"
     try:

@@ -20,11 +20,11 @@ from crypto.invitation import InvitationKeys, decode_code
 from crypto.keyring import WorkspaceKeyring
 from crypto.recovery import RecoveryKeys
 from peer.home import Home
+from simulations.noise import noise
 from tests.acceptance.settling import demand_peace, settle
 from tests.acceptance.telling import demand, mib, tell
 from tests.acceptance.tree_facts import differences, facts_of
 from tests.common.devices import Device, Host
-from tests.common.noise import noise
 from tests.common.processes import start_program, work_directory
 from tests.common.wire import Wire, open_wire
 

@@ -20,10 +20,10 @@ from peer.transfer.ingest import Ingested
 from protocol.frames import FrameKind, FrameReader
 from protocol.ids import WorkspaceId
 from protocol.messages import Refusal
+from simulations.noise import noise
 from tests.acceptance.telling import demand, mib, tell
 from tests.common.blocks import new_device
 from tests.common.coordinators import Member, open_member, served
-from tests.common.noise import noise
 from tests.common.processes import work_directory
 from tests.common.wire import Wire, open_wire
 

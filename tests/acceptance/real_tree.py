@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from simulations.noise import noise
 from tests.acceptance.rsync import open_rsync_daemon, timed_rsync_s
 from tests.acceptance.settling import demand_peace, settle
 from tests.acceptance.telling import demand, mib, tell
 from tests.acceptance.tree_facts import Fact, differences, facts_of
 from tests.common.devices import Device, open_host
-from tests.common.noise import noise
 from tests.common.processes import Program, work_directory
 
 FILES = 15_000

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from simulations.ledger import Content, Ledger
 from tests.common.fleet import Peer
-from tests.common.ledger import Content, Ledger
 
 SHARED = "shared"
 MANY = 60

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from peer.control.client import NoDaemon
+from simulations.ledger import Kept, Ledger
 from tests.common.editing import SHARED, Person
 from tests.common.fleet import Fleet, Host, Peer, Tree, read_contents, read_tree
-from tests.common.ledger import Kept, Ledger
 from tests.common.witness import open_witness
 
 SIZES = (120, 700, 3_000, 3_000, 40_000, 200_000, 2_000_000)

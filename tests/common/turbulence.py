@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from simulations.ledger import Kept, Ledger
 from tests.common.editing import SHARED, Person
 from tests.common.fleet import Fleet, Host, Peer
 from tests.common.killing import check_rest
-from tests.common.ledger import Kept, Ledger
 from tests.common.vitals import Lifetimes
 from tests.common.wire import Wire
 from tests.common.witness import open_witness

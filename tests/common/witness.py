@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from simulations.ledger import Ledger, shown, strange_names
 from tests.common.editing import Person
-from tests.common.ledger import Ledger, shown, strange_names
 
 PAUSE_S = 0.01
 FRESH_NS = 50_000_000

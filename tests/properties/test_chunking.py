@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from chunking.cutter import Cutter, cut
 from chunking.params import ChunkerParams
 from chunking.reuse import plan_reuse
-from tests.common.noise import noise
+from simulations.noise import noise
 
 PARAMS = st.builds(
     ChunkerParams,

@@ -11,7 +11,7 @@ from crypto.invitation import BadCode, Code, CodeKind, decode_code, encode_code
 from crypto.keyring import BadKeyring, WorkspaceKeyring
 from crypto.padding import padded_size
 from crypto.sealing import BadSeal, seal, unseal
-from tests.common.noise import noise
+from simulations.noise import noise
 
 KEYS = WorkspaceKeyring(b"s" * 16, b"f" * 32, {1: b"1" * 32})
 DATA = st.one_of(

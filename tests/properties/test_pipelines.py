@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from peer.transfer.download import Fetched
 from peer.transfer.ingest import Ingested
+from simulations.noise import noise
 from tests.common.blocks import Held, MemoryBlocks, new_device, wanted
-from tests.common.noise import noise
 
 PIECE = st.one_of(
     st.binary(max_size=300),

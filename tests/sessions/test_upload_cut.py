@@ -20,6 +20,7 @@ from peer.transfer.ingest import Ingested
 from protocol import codec, messages
 from protocol.frames import FrameKind, FrameReader, absent_frame, block_head, end_frame
 from protocol.ids import WorkspaceId
+from simulations.noise import noise
 from tests.common.blocks import new_device, wanted
 from tests.common.link_server import (
     ScriptedCoordinator,
@@ -29,7 +30,6 @@ from tests.common.link_server import (
     open_http_server,
     write_certificate,
 )
-from tests.common.noise import noise
 
 IDENTITY = identity_of(1)
 KEYS = DeviceKeys.from_seed(bytes(32))

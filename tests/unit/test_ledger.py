@@ -1,6 +1,6 @@
 """The ledger of what people wrote finds what it is there to find."""
 
-from tests.common.ledger import Ledger, line_of, strange_names
+from simulations.ledger import Ledger, line_of, strange_names
 
 
 def test_what_nobody_replaced_is_there_once() -> None:

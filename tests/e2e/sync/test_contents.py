@@ -3,8 +3,8 @@
 import os
 import shutil
 
+from simulations.noise import noise
 from tests.common.fleet import read_contents
-from tests.common.noise import noise
 from tests.e2e.sync.conftest import Duo
 
 MIB = 1024 * 1024

@@ -2,8 +2,8 @@
 
 import sqlite3
 
+from simulations.noise import noise
 from tests.common.fleet import Fleet, Peer, as_ourselves
-from tests.common.noise import noise
 
 
 def codes(peer: Peer) -> set[str]:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from peer.control import messages
+from simulations.noise import noise
 from tests.common.fleet import Fleet, read_contents
-from tests.common.noise import noise
 from tests.e2e.sync.test_folders import has
 from tests.faults.mounts import enlarge, in_own_mounts, mount_small
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from simulations.noise import noise
 from tests.common.fleet import Peer, read_contents
-from tests.common.noise import noise
 from tests.e2e.sync.conftest import Duo
 
 PIECE = 64 * 1024

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from peer.control import messages
+from simulations.noise import noise
 from tests.common.fleet import WAIT_S, Fleet, Peer, copy_name
-from tests.common.noise import noise
 
 SIZE = 300_000
 DAY_S = 1_614_816_000

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from simulations.noise import noise
 from tests.common.clocks import hurried
 from tests.common.fleet import Fleet, Peer, as_their_user, open_fleet
-from tests.common.noise import noise
 from tests.common.wire import Wire, open_wire
 
 TIMES = 4

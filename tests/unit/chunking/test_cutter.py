@@ -6,7 +6,7 @@ from pyfastcdc.py import FastCDC as PurePythonFastCDC
 
 from chunking.cutter import NORMALISATION, Cutter, cut
 from chunking.params import DEFAULT_PARAMS, BadChunkerParams, ChunkerParams
-from tests.common.noise import noise
+from simulations.noise import noise
 
 KNOWN_LENGTHS = [
     367236,

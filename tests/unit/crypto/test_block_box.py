@@ -21,7 +21,7 @@ from crypto.block_box import (
 )
 from crypto.digest import block_id
 from crypto.keyring import WorkspaceKeyring
-from tests.common.noise import noise
+from simulations.noise import noise
 
 SALT, FIXED = b"s" * 16, b"f" * 32
 KEYS = WorkspaceKeyring(SALT, FIXED, {1: b"1" * 32, 2: b"2" * 32})

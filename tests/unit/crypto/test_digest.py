@@ -18,7 +18,7 @@ from crypto.digest import (
     name_key,
 )
 from crypto.labels import Label
-from tests.common.noise import noise
+from simulations.noise import noise
 
 KEYS = FixedKeys.of(b"f" * 32, b"s" * 16)
 OTHER = FixedKeys.of(b"f" * 32, b"t" * 16)

@@ -18,9 +18,9 @@ from protocol.frames import HEAD_BYTES
 from protocol.ids import BlockId
 from protocol.messages import Refusal, RefusalCode, Stored
 from protocol.model import FlatManifest
+from simulations.noise import noise
 from tests.common.blocks import SMALL, Device, Held, MemoryBlocks, TestKeys, new_device, wanted
 from tests.common.disks import fingerprint, hooked, new_root
-from tests.common.noise import noise
 
 DENIED = Refusal(RefusalCode.DENIED, "no")
 BUSY = Refusal(RefusalCode.RATE_LIMITED, "slower", 1_500)

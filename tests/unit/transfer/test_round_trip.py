@@ -8,8 +8,8 @@ from peer.transfer.counters import Progress
 from peer.transfer.download import Fetched
 from peer.transfer.ingest import Ingested
 from peer.transfer.reading import BATCH_BYTES
+from simulations.noise import noise
 from tests.common.blocks import Held, MemoryBlocks, new_device, wanted
-from tests.common.noise import noise
 
 SIZES = [0, 1, 100, 1023, 1024, 1025, 40_000, 300_000]
 

@@ -22,7 +22,7 @@ from peer.store.database import open_database
 from protocol.codec import decode_exact
 from protocol.limits import SEALED_BYTES
 from protocol.model import Body
-from tests.common.noise import noise
+from simulations.noise import noise
 
 _HEAD = re.compile(rb"ledger (\d+) of (\d+) by ([a-z]+), (\d+) bytes\n")
 NAMES = re.compile(r"[a-z]+-\d+(\.[a-z]+)?( \([a-z]+'s conflicted copy \d{4}-\d\d-\d\d\)(-\d+)?)?(\.[a-z]+)?")

@@ -1,0 +1,98 @@
+"""The coordinator as a program of a world: the real application over the real storage, on a simulated network.
+
+Owns how it is put together there, as `coordinator.app` does for a real machine. Its data lie in a scratch directory.
+"""
+
+from pathlib import Path
+from random import Random  # noqa: TID251 - drawn from the world's seed
+from typing import Final
+
+import trio
+
+from coordinator.app import open_coordinator
+from coordinator.identity import IDENTITY_FILE, CoordinatorIdentity, open_identity
+from coordinator.machine import DirectoryFiles
+from coordinator.ports import MetadataStore
+from coordinator.service import admin
+from coordinator.service.belonging import MARK_FILE, check_blocks
+from coordinator.service.continuity import open_continuity
+from coordinator.serving import serve
+from coordinator.storage.metadata_sql import METADATA_FILE, open_metadata
+from coordinator.storage.segments import open_segments
+from coordinator.web.limits import RequestLimits
+from crypto.identity import coordinator_hash
+from crypto.invitation import Code, CodeKind
+from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
+from simulations.network.net import Net
+from simulations.programs import Program
+from simulations.trace import Trace
+
+PORT: Final = 8440
+_WEEK_MS: Final = 7 * 24 * 3600 * 1000
+
+
+class SimCoordinator(Program):
+    """The coordinator of a world. Raises what `coordinator.app.run` does."""
+
+    def __init__(
+        self, host: Host, net: Net, trace: Trace, nursery: trio.Nursery, place: Path, draw: Random, seed: str
+    ) -> None:
+        super().__init__(host, net, trace, nursery)
+        self._data = place
+        self._draw = draw
+        self._clock = SimClock(host)
+        self._entropy = SimEntropy(seed)
+        self.metadata: MetadataStore | None = None
+        self._identity: CoordinatorIdentity | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it can be reached."""
+        return f"http://{self.name}:{PORT}"
+
+    async def be(self, life: Life) -> None:
+        """Serve."""
+        clock, entropy, files = self._clock, self._entropy, DirectoryFiles()
+        blocks, database = self._data / "blocks", self._data / METADATA_FILE
+        blocks.mkdir(parents=True, exist_ok=True)
+        self._identity = identity = open_identity(self._data, entropy)
+        disk, cores = InlineOffload(life, 1, self._draw), InlineOffload(life, 4, self._draw)
+        async with (
+            open_metadata(
+                database, writer=InlineOffload(life, 1, self._draw), readers=InlineOffload(life, 4, self._draw)
+            ) as metadata,
+        ):
+            self.metadata = metadata
+            await check_blocks(metadata, files, entropy, blocks)
+            continuity = await open_continuity(
+                metadata, files, clock, database=database, identity=self._data / IDENTITY_FILE
+            )
+            async with (
+                open_segments(blocks, writer=disk, readers=cores, mark=MARK_FILE) as store,
+                open_coordinator(
+                    metadata=metadata,
+                    store=store,
+                    offload=cores,
+                    clock=clock,
+                    entropy=entropy,
+                    identity=identity,
+                    continuity=continuity,
+                    addresses=lambda: (self.url,),
+                    bounds=RequestLimits(),
+                ) as coordinator,
+            ):
+                with self.net.listening(life, PORT) as listener:
+                    self.ready.set()
+                    await serve(coordinator.application, [listener], stop=trio.Event())
+
+    def sever(self, *, power: bool) -> None:
+        """Its database is durable at each commit and its segments at each flush; nothing else is kept."""
+        self.metadata = None
+
+    async def invite(self, user: str) -> Code:
+        """A join code for a person."""
+        assert self.metadata is not None
+        assert self._identity is not None
+        made = await admin.invite(self.metadata, self._clock, self._entropy, user, admin=False, lifetime_ms=_WEEK_MS)
+        assert not isinstance(made, str), made
+        return Code(CodeKind.JOIN, made.secret, coordinator_hash(self._identity.public), (self.url,))

@@ -1,0 +1,127 @@
+"""A device as a program of a world: the real engine on a simulated machine.
+
+Owns how it is put together there, as `peer.app` does for a real one, and what people ask of it.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from random import Random  # noqa: TID251 - drawn from the world's seed
+
+import trio
+
+from crypto.invitation import Code, decode_code
+from peer.app import Parts, open_device
+from peer.becoming import become
+from peer.control.answers import Answers
+from peer.control.base import Reply
+from peer.control.messages import AnyRequest, Failure, Status, StatusRequest, Wait, Waited
+from peer.engine.device import DeviceEngine
+from peer.home import Home
+from peer.link.joining import Doors
+from peer.store.database import Database, open_database
+from protocol.messages import Refusal
+from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
+from simulations.network.net import Net
+from simulations.points import GuardedDatabase, Points, guarded
+from simulations.programs import Program
+from simulations.realdisk import RealDisk
+from simulations.trace import Trace
+
+
+class NotRunning(Exception):
+    """The device's program has no life just now."""
+
+
+class SimDevice(Program):
+    """A device of a world. Its home lies in a scratch directory, its folder on its disk."""
+
+    def __init__(
+        self,
+        host: Host,
+        net: Net,
+        trace: Trace,
+        nursery: trio.Nursery,
+        place: Path,
+        disk: RealDisk,
+        draw: Random,
+        seed: str,
+    ) -> None:
+        super().__init__(host, net, trace, nursery)
+        self.disk = disk
+        self.home = Home(place)
+        self.engine: DeviceEngine | None = None
+        self.points = Points(self.life)
+        self._draw = draw
+        self._clock = SimClock(host)
+        self._entropy = SimEntropy(seed)
+        self._database: Database | None = None
+
+    async def join(self, code: Code | str, name: str | None = None) -> None:
+        """Become a device by a code; the program does not run yet."""
+        meant = decode_code(code) if isinstance(code, str) else code
+        self.home.prepare()
+        life = Life(self.host)
+        doors = Doors(self.net.door(life), self._clock, self._entropy, allow_plain=True)
+        identity = await become(self.home, meant, name or self.name, doors)
+        assert not isinstance(identity, Refusal), identity
+        self.net.end(life, silently=False)
+
+    async def be(self, life: Life) -> None:
+        """Keep the folders in step."""
+        self.points = points = Points(life)
+        points.on_kill = self.end_now
+        disk_work = InlineOffload(life, 2, self._draw)
+        filesystem = guarded(self.disk.filesystem(), points)
+        parts = Parts(
+            clock=self._clock,
+            entropy=self._entropy,
+            network=self.net.door(life),
+            filesystem=filesystem,
+            watching=self.disk.watching(filesystem, disk_work),
+            database_work=InlineOffload(life, 1, self._draw),
+            disk_work=disk_work,
+            compute=InlineOffload(life, 3, self._draw),
+            allow_plain=True,
+        )
+        try:
+            with open_database(self.home.database) as opened:
+                self._database = opened
+                async with open_device(self.home, parts, GuardedDatabase(opened, points)) as engine:
+                    self.engine = engine
+                    self.ready.set()
+                    await trio.sleep_forever()
+        finally:
+            self.engine = self._database = None
+
+    def sever(self, *, power: bool) -> None:
+        """What its database has not committed is undone; the disk loses what power keeps."""
+        if self._database is not None:
+            with suppress(Exception):
+                self._database.sever()
+        self.disk.crash(power=power)
+
+    # --- what people ask ----------------------------------------------------------------------------------
+
+    async def ask(self, request: AnyRequest) -> Reply:
+        """The program's last answer to a command. Raises `NotRunning`."""
+        engine = self.engine
+        if engine is None:
+            raise NotRunning(self.name)
+        answer: Reply | None = None
+        async for reply in Answers(engine, lambda: None)(request):
+            answer = reply
+        assert answer is not None
+        assert not isinstance(answer, Failure), answer.message
+        return answer
+
+    async def status(self) -> Status:
+        """Its status document."""
+        answer = await self.ask(StatusRequest())
+        assert isinstance(answer, Status)
+        return answer
+
+    async def wait(self, timeout_s: float) -> Waited:
+        """What `shoal wait` says."""
+        answer = await self.ask(Wait(timeout_s=timeout_s))
+        assert isinstance(answer, Waited)
+        return answer

@@ -1,0 +1,232 @@
+"""Which hosts there are on the network and how they reach each other. Owns sites, listeners and connections.
+
+A host is at a site; a site has a LAN and an uplink. Between hosts of one site bytes take the LAN, otherwise both
+uplinks. All names resolve, everywhere, to the host of that name.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from random import Random  # noqa: TID251 - drawn from the world's seed
+from typing import Final
+
+import trio
+from trio.abc import Listener, Stream
+
+from simulations.machine import Host, Life
+from simulations.network.line import Line, Quality
+from simulations.network.stream import Pipe, SimStream
+from simulations.trace import Trace
+
+CONNECT_S: Final = 60.0
+"""How long a connection is tried for where nothing comes back."""
+
+
+@dataclass
+class Site:
+    """A place on the network. Its lines are pairs: outwards and inwards, and the LAN for both."""
+
+    name: str
+    up: Line
+    down: Line
+    lan: Line
+
+    def cut(self, *, up: bool = True, down: bool = True) -> None:
+        """The uplink is dead, in one direction or both."""
+        if up:
+            self.up.cut()
+        if down:
+            self.down.cut()
+
+    def mend(self) -> None:
+        """It is as before."""
+        self.up.mend()
+        self.down.mend()
+
+
+@dataclass
+class _Station:
+    """A host on the network."""
+
+    host: Host
+    site: Site
+    listeners: dict[int, "SimListener"] = field(default_factory=dict)
+    streams: dict[Life, list[SimStream]] = field(default_factory=dict)
+    lost: list[SimStream] = field(default_factory=list)
+    is_up: bool = True
+    refuses: bool = False
+
+
+class SimListener(Listener[SimStream]):
+    """Where a program waits for connections."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self._offer, self._offered = trio.open_memory_channel[SimStream](1_024)  # a backlog, as of a real listener
+
+    def offer(self, stream: SimStream) -> None:
+        """Somebody has connected. Raises `trio.WouldBlock` or `trio.BrokenResourceError`."""
+        self._offer.send_nowait(stream)
+
+    async def accept(self) -> SimStream:
+        """See trio."""
+        await self.life.host.gate()
+        return await self._offered.receive()
+
+    async def aclose(self) -> None:
+        """See trio."""
+        self._offered.close()
+        await trio.lowlevel.checkpoint()
+
+
+class Net:
+    """The network. `run` while it is used."""
+
+    def __init__(self, draw: Random, trace: Trace) -> None:
+        self._draw = draw
+        self._trace = trace
+        self._nursery: trio.Nursery | None = None
+        self._stations: dict[str, _Station] = {}
+        self._count = 0
+        self.sites: dict[str, Site] = {}
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Carry what is sent, until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            task_status.started()
+            await trio.sleep_forever()
+
+    # --- what there is ------------------------------------------------------------------------------------
+
+    def add_site(self, name: str, uplink: Quality, lan: Quality, down: Quality | None = None) -> Site:
+        """A new site; `down` where its uplink is not the same in both directions."""
+        site = Site(
+            name,
+            Line(f"{name}:up", uplink, self._draw),
+            Line(f"{name}:down", down or replace(uplink), self._draw),
+            Line(f"{name}:lan", lan, self._draw),
+        )
+        self.sites[name] = site
+        return site
+
+    def add_host(self, host: Host, site: Site) -> None:
+        """A host, with its network cable in."""
+        self._stations[host.name] = _Station(host, site)
+
+    def move_host(self, host: Host, site: Site) -> None:
+        """It is somewhere else from now on; connections from before break."""
+        station = self._stations[host.name]
+        station.site = site
+        for streams in station.streams.values():
+            for stream in streams:
+                stream.reset()
+
+    def carried_bytes(self) -> dict[str, int]:
+        """Bytes by line."""
+        lines = [line for site in self.sites.values() for line in (site.up, site.down, site.lan)]
+        return {line.name: line.carried_bytes for line in lines if line.carried_bytes}
+
+    def site_of(self, host: Host) -> Site:
+        """Where a host is."""
+        return self._stations[host.name].site
+
+    # --- what hosts do ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def listening(self, life: Life, port: int) -> Iterator[SimListener]:
+        """Accept connections to a host's port while the context lasts."""
+        station = self._stations[life.host.name]
+        listener = station.listeners[port] = SimListener(life)
+        try:
+            yield listener
+        finally:
+            if station.listeners.get(port) is listener:
+                del station.listeners[port]
+
+    def door(self, life: Life) -> "Door":
+        """The `Network` port of a program."""
+        return Door(self, life)
+
+    def end(self, life: Life, *, silently: bool) -> None:
+        """A program has ended; `silently` where its machine lost power and nobody is told."""
+        station = self._stations[life.host.name]
+        for stream in station.streams.pop(life, []):
+            if silently:
+                stream.vanish()
+                station.lost.append(stream)
+            else:
+                stream.close()
+        if silently:
+            station.is_up = False
+        station.listeners.clear()
+
+    def begin(self, host: Host) -> None:
+        """A machine has power again."""
+        station = self._stations[host.name]
+        station.is_up = True
+        for stream in station.lost:
+            stream.reset()
+        station.lost.clear()
+
+    async def connect(self, life: Life, name: str, port: int) -> Stream:
+        """See the `Network` port."""
+        here, there = self._stations[life.host.name], self._stations.get(name)
+        await life.host.gate()
+        await trio.lowlevel.checkpoint()
+        if there is None:
+            raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        out, back = self._lines(here.site, there.site), self._lines(there.site, here.site)
+        if not await self._round_trip(there, out, back):
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        listener = there.listeners.get(port)
+        if listener is None or there.refuses:
+            raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        self._count += 1
+        label = f"{here.host.name}>{name}#{self._count}"
+        forth, answer = Pipe(label, out, self._trace), Pipe(f"{label} back", back, self._trace)
+        forth.answer, answer.answer = answer, forth
+        near, far = SimStream(here.host, forth, answer), SimStream(there.host, answer, forth)
+        try:
+            listener.offer(far)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)) from None
+        assert self._nursery is not None
+        self._nursery.start_soon(forth.run)
+        self._nursery.start_soon(answer.run)
+        life.check()
+        here.streams.setdefault(life, []).append(near)
+        there.streams.setdefault(listener.life, []).append(far)
+        return near
+
+    async def _round_trip(self, there: _Station, out: list[Line], back: list[Line]) -> bool:
+        """Knock, and hear back; False where nothing comes for long."""
+        with trio.move_on_after(CONNECT_S):
+            while True:
+                for line in (*out, *back):
+                    await line.wait_whole()
+                if there.is_up:
+                    break
+                await trio.sleep(1.0)
+            at_s = trio.current_time()
+            for line in (*out, *back):
+                at_s = line.pass_at(60, at_s)
+            await trio.sleep_until(at_s)
+            return True
+        return False
+
+    def _lines(self, source: Site, target: Site) -> list[Line]:
+        return [source.lan] if source is target else [source.up, target.down]
+
+
+class Door:
+    """The `Network` port of one program's life."""
+
+    def __init__(self, net: Net, life: Life) -> None:
+        self._net = net
+        self._life = life
+
+    async def connect(self, host: str, port: int) -> Stream:
+        """See the port."""
+        return await self._net.connect(self._life, host, port)

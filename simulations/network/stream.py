@@ -1,0 +1,248 @@
+"""Connections between simulated hosts. Owns the two ends of one, in the terms of trio's streams.
+
+A sender is held up once `WINDOW_BYTES` of what it sent have not been read at the other end, as by a socket's buffers.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+from trio.abc import HalfCloseableStream
+
+from simulations.machine import Host
+from simulations.network.line import Line
+from simulations.trace import Trace
+
+WINDOW_BYTES: Final = 192 * 1024
+PIECE_BYTES: Final = 16 * 1024
+
+
+class Pipe:
+    """One direction of a connection. `run` carries what is sent along the lines, in order."""
+
+    def __init__(self, name: str, lines: Sequence[Line], trace: Trace) -> None:
+        self.name = name
+        self._lines = lines
+        self._trace = trace
+        self._unsent: deque[bytes] = deque()
+        self._under_way: deque[tuple[float, bytes]] = deque()
+        self._size = 0
+        self._ended = False
+        self._end_at_s: float | None = None
+        self._broken = False
+        self._reader_gone = False
+        self._void = False
+        self.answer: Pipe | None = None
+        """The other direction."""
+        self._news = trio.Event()
+        self._room = trio.Event()
+
+    # --- what the ends do ---------------------------------------------------------------------------------
+
+    async def send(self, data: bytes) -> None:
+        """Hand over everything; raises `BrokenResourceError` where the connection is gone."""
+        for at in range(0, len(data), PIECE_BYTES):
+            while self._size >= WINDOW_BYTES and not self._broken:
+                await self._room.wait()
+            if self._broken:
+                raise trio.BrokenResourceError("the connection is gone")
+            piece = data[at : at + PIECE_BYTES]
+            self._size += len(piece)
+            self._unsent.append(piece)
+            self._wake()
+
+    async def wait_room(self) -> None:
+        """Until something could be sent."""
+        while self._size >= WINDOW_BYTES and not self._broken:
+            await self._room.wait()
+
+    def end(self) -> None:
+        """Nothing more will be sent."""
+        self._ended = True
+        self._wake()
+
+    def break_off(self) -> None:
+        """Both ends find the connection gone."""
+        self._broken = True
+        self._unsent.clear()
+        self._under_way.clear()
+        self._wake()
+
+    async def wait_readable(self) -> None:
+        """Until `take` has something to say."""
+        while not self._broken and not self._reader_gone:
+            due = self._under_way[0][0] if self._under_way else self._end_at_s
+            if due is not None and due <= trio.current_time():
+                return
+            news = self._news
+            with trio.move_on_at(float("inf") if due is None else due):
+                await news.wait()
+
+    def take(self, most: int) -> bytes | None:
+        """What has arrived; `b""` at the end, None where nothing has. Raises `BrokenResourceError`, and
+        `ClosedResourceError` where this end was closed."""
+        if self._reader_gone:
+            raise trio.ClosedResourceError("the connection was closed here")
+        if self._broken:
+            raise trio.BrokenResourceError("the connection was reset")
+        now = trio.current_time()
+        if self._under_way and self._under_way[0][0] <= now:
+            return self._take(most)
+        at_end = not self._under_way and self._end_at_s is not None and self._end_at_s <= now
+        return b"" if at_end else None
+
+    def leave(self) -> None:
+        """Nobody reads any more: what still arrives is answered with a reset."""
+        self._reader_gone = True
+        self._wake()
+
+    def lose(self) -> None:
+        """The machine that sends is gone without a word: what it had not sent never comes, and no end either."""
+        self._void = True
+        self._unsent.clear()
+        self._under_way.clear()
+        self._wake()
+
+    def _take(self, most: int) -> bytes:
+        at_s, data = self._under_way.popleft()
+        if len(data) > most:
+            self._under_way.appendleft((at_s, data[most:]))
+            data = data[:most]
+        self._size -= len(data)
+        self._room.set()
+        self._room = trio.Event()
+        return data
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = trio.Event()
+        self._room.set()
+        self._room = trio.Event()
+
+    # --- on the way ---------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Carry everything; ends with the connection."""
+        arrives_s = 0.0
+        while not self._broken:
+            if not self._unsent and not self._ended:
+                await self._news.wait()
+                continue
+            for line in self._lines:
+                await line.wait_whole()
+            if self._broken:
+                return
+            if not self._unsent:
+                if self._void:
+                    return
+                self._end_at_s = max(arrives_s, self._through_at_s(0))
+                self._wake()
+                return
+            piece = self._unsent.popleft()
+            if self._void:
+                continue
+            if self._reader_gone:
+                await trio.sleep(max(0.0, self._through_at_s(0) - trio.current_time()))
+                self.break_off()
+                assert self.answer is not None
+                self.answer.break_off()
+                return
+            if any(line.breaks() for line in self._lines):
+                self._trace.note("network", f"{self.name} was reset")
+                self.break_off()
+                assert self.answer is not None
+                self.answer.break_off()
+                return
+            arrives_s = max(arrives_s, self._through_at_s(len(piece)))
+            self._trace.note("network", f"{self.name} {len(piece)} bytes, there at {arrives_s:.6f}", shown=False)
+            self._under_way.append((arrives_s, piece))
+            self._wake()
+            await self._wait_turn()
+
+    def _through_at_s(self, size: int) -> float:
+        at_s = trio.current_time()
+        for line in self._lines:
+            at_s = line.pass_at(size, at_s)
+        return at_s
+
+    async def _wait_turn(self) -> None:
+        """A sender does not run ahead of the first line by more than a moment: others use it too."""
+        ahead_s = max((line.busy_for_s() for line in self._lines), default=0.0)
+        if ahead_s > 0.05:
+            await trio.sleep(ahead_s - 0.05)
+
+
+class SimStream(HalfCloseableStream):
+    """One end of a connection, as the program at it has it."""
+
+    def __init__(self, host: Host, out: Pipe, into: Pipe) -> None:
+        self.host = host
+        self._out = out
+        self._into = into
+        self._closed = False
+        self._sending = False
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """See trio."""
+        await self.host.gate()
+        await trio.lowlevel.checkpoint()
+        self._check()
+        if self._sending:
+            raise trio.BusyResourceError("another task is sending")
+        self._sending = True
+        try:
+            await self._out.send(bytes(data))
+        finally:
+            self._sending = False
+        await self.host.gate()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """See trio."""
+        self._check()
+        await self._out.wait_room()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """See trio."""
+        await self.host.gate()
+        await trio.lowlevel.checkpoint()
+        self._check()
+        while True:
+            await self._into.wait_readable()
+            await self.host.gate()
+            data = self._into.take(max_bytes or WINDOW_BYTES)
+            if data is not None:
+                return data
+
+    async def send_eof(self) -> None:
+        """See trio."""
+        self._check()
+        self._out.end()
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        """See trio. What was sent still arrives."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        """The same at once."""
+        if not self._closed:
+            self._closed = True
+            self._into.leave()
+            self._out.end()
+
+    def vanish(self) -> None:
+        """Its machine is without power: the other end hears nothing, until `reset`."""
+        self._closed = True
+        self._out.lose()
+        self._into.lose()
+
+    def reset(self) -> None:
+        """Its machine is back and knows nothing of this connection."""
+        self._out.break_off()
+        self._into.break_off()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("the connection was closed here")

@@ -1,0 +1,246 @@
+"""A person at a device who works at random, all of it in the ledger.
+
+Below a directory with the device's name only this person writes; `shared` is everybody's. In `shared` files are
+replaced by an exchange and deleted by a move out of the folder, so that what was replaced or deleted is known for
+sure, whatever the engine does in the same instant. No name is ever used twice.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from random import Random  # noqa: TID251 - drawn from the world's seed
+from typing import Final
+
+import trio
+
+from peer.fingerprint import DiskKind
+from simulations.folder import Folder
+from simulations.ledger import Content, Ledger
+from simulations.trace import Trace
+
+SHARED: Final = "shared"
+MANY: Final = 25
+"""With so many files in a place, people begin to delete."""
+SLOW_S: Final = 0.5
+"""The longest that writing in place takes."""
+
+Deed = Callable[[], Awaitable[None]]
+
+
+class Person:
+    """Works at one device."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: Folder,
+        drafts: Folder,
+        ledger: Ledger,
+        draw: Random,
+        trace: Trace,
+        sizes: Sequence[int],
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.actions = 0
+        self._drafts = drafts
+        self._ledger = ledger
+        self._draw = draw
+        self._trace = trace
+        self._sizes = sizes
+        self._count = 0
+
+    def begin(self) -> None:
+        """Make the directory that is only this person's."""
+        self.folder.make_directory(self.name)
+
+    async def act(self) -> None:
+        """Do one thing; nothing where what it was about has just gone."""
+        self.actions += 1
+        top = self.name if self._draw.random() < 0.5 else SHARED
+        try:
+            files, directories = self._listed(top)
+        except OSError:
+            return  # the directory has not come yet
+        await self._try(self._choose(top, files, directories))
+
+    def act_now(self) -> None:
+        """Do one thing that takes no time, in the middle of whatever somebody else does."""
+        try:
+            files, directories = self._listed(SHARED)
+        except OSError:
+            return
+        place = self._draw.choice([SHARED, *directories])
+        deeds: list[Callable[[], None]] = [lambda: self._make(place)]
+        if files:
+            file = self._draw.choice(files)
+            deeds += [
+                lambda: self._save(file),
+                lambda: self._save(file),
+                lambda: self._move_file(file, place),
+                lambda: self._delete_file(file),
+            ]
+        self.actions += 1
+        try:
+            self._draw.choice(deeds)()
+        except OSError:
+            return
+
+    def delete_copies(self) -> int:
+        """Delete the conflicted copies that are shared; how many."""
+        copies = [path for path in self._listed(SHARED)[0] if "conflicted copy" in path]
+        for path in copies:
+            self._delete_file(path)
+        return len(copies)
+
+    # --- choosing -----------------------------------------------------------------------------------------
+
+    def _choose(self, top: str, files: list[str], directories: list[str]) -> Deed:
+        delete = 6.0 if len(files) > MANY else 1.0
+        place = self._draw.choice([top, *directories])
+        deeds: list[tuple[float, Deed]] = [
+            (5.0, _at_once(lambda: self._make(place))),
+            (1.0, _at_once(lambda: self._make_directory(place))),
+        ]
+        if files:
+            file = self._draw.choice(files)
+            deeds += [
+                (6.0, _at_once(lambda: self._save(file))),
+                (2.0, _at_once(lambda: self._move_file(file, place))),
+                (delete, _at_once(lambda: self._delete_file(file))),
+                (1.0, _at_once(lambda: self._set_executable(file))),
+            ]
+            if top != SHARED:
+                deeds.append((2.0, lambda: self._write_in_place(file)))
+        if directories:
+            directory = self._draw.choice(directories)
+            deeds += [
+                (1.0, _at_once(lambda: self._move_directory(directory, top))),
+                (delete / 3, _at_once(lambda: self._delete_directory(directory))),
+            ]
+        (deed,) = self._draw.choices([deed for _, deed in deeds], [weight for weight, _ in deeds])
+        return deed
+
+    async def _try(self, deed: Deed) -> None:
+        try:
+            await deed()
+        except (FileNotFoundError, FileExistsError, NotADirectoryError):
+            return  # the engine was faster
+
+    def _listed(self, top: str) -> tuple[list[str], list[str]]:
+        found = self.folder.walk(top)
+        files = [path for path, status in found if status.kind is DiskKind.FILE]
+        return files, [path for path, status in found if status.kind is DiskKind.DIRECTORY]
+
+    # --- deeds --------------------------------------------------------------------------------------------
+
+    def _fresh(self, kind: str, suffix: str = "") -> str:
+        self._count += 1
+        return f"{kind}{self.name}-{self._count}{suffix}"
+
+    def _tell(self, what: str) -> None:
+        self._trace.note(f"{self.name}'s person", what)
+
+    def _draft(self, line: int | None = None) -> tuple[str, bytes]:
+        draft = self._fresh("draft")
+        data = self._ledger.new(self.name, self._draw.choice(self._sizes), line)
+        self._drafts.create(draft, data)
+        return draft, data
+
+    def _read(self, path: str, folder: Folder | None = None) -> Content:
+        content = self._ledger.whole((folder or self.folder).read(path))
+        assert content is not None, f"not a whole content: {path}"
+        return content
+
+    def _throw_away(self, draft: str, directories: frozenset[int] = frozenset()) -> None:
+        self._ledger.gone(self._read(draft, self._drafts), self.name, directories)
+        self._drafts.delete(draft)
+
+    def _make(self, directory: str) -> None:
+        draft, data = self._draft()
+        path = f"{directory}/{self._fresh('file', self._draw.choice(('', '.txt')))}"
+        try:
+            self._drafts.move(draft, path, to=self.folder)
+        except OSError:
+            self._throw_away(draft)
+            raise
+        self._tell(f"makes {path}: {self._shown(data)}")
+
+    def _shown(self, data: bytes) -> str:
+        content = self._ledger.whole(data)
+        assert content is not None
+        return f"content {content.serial} of {content.line}, {content.size} bytes"
+
+    def _make_directory(self, directory: str) -> None:
+        path = f"{directory}/{self._fresh('directory')}"
+        self.folder.make_directory(path)
+        self._tell(f"makes the directory {path}")
+
+    def _save(self, path: str) -> None:
+        old = self._read(path)
+        draft, data = self._draft(old.line)
+        try:
+            if self.folder.status(path).fingerprint.executable:
+                self._drafts.flip_executable(draft)
+            self._drafts.exchange(draft, path, in_folder=self.folder)
+        except OSError:
+            self._throw_away(draft)
+            raise
+        was = self._read(draft, self._drafts)
+        self._tell(f"saves {path}: {self._shown(data)} over {was.serial}")
+        self._throw_away(draft)
+
+    async def _write_in_place(self, path: str) -> None:
+        old = self._read(path)
+        data = self._ledger.new(self.name, self._draw.choice(self._sizes), old.line)
+        half = len(data) // 2
+        self._tell(f"writes in place {path}: {self._shown(data)} over {old.serial}")
+        self.folder.overwrite(path, data[:half], 0, cut=False)
+        with trio.CancelScope(shield=True):  # a person finishes what they write
+            await trio.sleep(self._draw.random() * SLOW_S)
+        self.folder.overwrite(path, data[half:], half, cut=True)
+        self._ledger.gone(old, self.name)
+
+    def _move_file(self, path: str, directory: str) -> None:
+        content = self._read(path)
+        new = f"{directory}/{self._fresh('file', '.txt' if path.endswith('.txt') else '')}"
+        self.folder.move(path, new)
+        self._ledger.moved(content, self.name)
+        self._tell(f"moves {path} to {new}")
+
+    def _set_executable(self, path: str) -> None:
+        self.folder.flip_executable(path)
+        self._tell(f"changes the executable bit of {path}")
+
+    def _delete_file(self, path: str) -> None:
+        names = path.split("/")[:-1]
+        above = ["/".join(names[:count]) for count in range(1, len(names) + 1)]
+        directories = frozenset(self.folder.status(one).fingerprint.inode for one in above)
+        taken = self._fresh("taken")
+        self.folder.move(path, taken, to=self._drafts)
+        self._tell(f"deletes {path}: content {self._read(taken, self._drafts).serial}")
+        self._throw_away(taken, directories)
+
+    def _move_directory(self, directory: str, top: str) -> None:
+        new = f"{top}/{self._fresh('directory')}"
+        self.folder.move(directory, new)
+        for path in self._listed(new)[0]:
+            self._ledger.moved(self._read(path), self.name)
+        self._tell(f"moves the directory {directory} to {new}")
+
+    def _delete_directory(self, directory: str) -> None:
+        files, directories = self._listed(directory)
+        for path in files:
+            self._delete_file(path)
+        for path in [*sorted(directories, reverse=True), directory]:
+            self._ledger.directory_gone(self.folder.status(path).fingerprint.inode, self.name)
+            try:
+                self.folder.delete_directory(path)
+            except OSError:
+                return  # something has just arrived in it
+            self._tell(f"deletes the directory {path}")
+
+
+def _at_once(deed: Callable[[], None]) -> Deed:
+    async def do() -> None:
+        deed()
+
+    return do

@@ -1,0 +1,45 @@
+"""What happened in a world, in order. Owns the running hash by which two runs of a seed are compared.
+
+Only what a seed determines may be noted: no bytes that come out of encryption, no addresses, no real time.
+"""
+
+from collections import deque
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import trio
+
+KEPT: Final = 4_000
+"""So many of the last notes are kept to be shown."""
+
+
+class Note(NamedTuple):
+    """One thing that happened, at a virtual time in seconds."""
+
+    at_s: float
+    who: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.at_s:10.3f}  {self.who:<12} {self.what}"
+
+
+class Trace:
+    """The notes of one run."""
+
+    def __init__(self, *, keep_all: bool = False) -> None:
+        self._hash = blake2b(digest_size=16)
+        self.count = 0
+        self.notes: deque[Note] = deque(maxlen=None if keep_all else KEPT)
+
+    def note(self, who: str, what: str, *, shown: bool = True) -> None:
+        """This happened now; `shown` is false for what is too small to be read by a person, but counts."""
+        note = Note(trio.current_time(), who, what)
+        self._hash.update(f"{note.at_s:.6f}|{who}|{what}\n".encode())
+        self.count += 1
+        if shown:
+            self.notes.append(note)
+
+    def digest(self) -> str:
+        """A hash of all notes so far."""
+        return self._hash.hexdigest()

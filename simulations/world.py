@@ -1,0 +1,262 @@
+"""One world: virtual time, a network, a coordinator, devices and what happened. Owns making and ending it.
+
+All chance comes from the seed, by purpose, so that a further draw for one purpose changes nothing of the others.
+"""
+
+import logging
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random  # noqa: TID251 - drawn from the world's seed
+from typing import Any, Final
+
+import trio
+import trio.testing
+
+from peer.control.messages import Add, Mount, PairReply
+from peer.control.messages import Pair as PairRequest
+from simulations.coordinating import SimCoordinator
+from simulations.devices import NotRunning, SimDevice
+from simulations.folder import Folder
+from simulations.guard import Guard
+from simulations.machine import Host
+from simulations.network.line import Quality
+from simulations.network.net import Net, Site
+from simulations.realdisk import RealDisk
+from simulations.trace import Trace
+
+SHARE: Final = "folder"
+"""What the workspace of a world is called."""
+_SCRATCH: Final = "/dev/shm"  # noqa: S108 - a directory of its own is made there
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    seed: str
+    digest: str = ""
+    virtual_s: float = 0.0
+    notes: int = 0
+    failures: list[str] = field(default_factory=list)
+    figures: dict[str, int] = field(default_factory=dict)
+
+
+class World:
+    """A world at work."""
+
+    def __init__(self, seed: str, place: Path, nursery: trio.Nursery, trace: Trace) -> None:
+        self.seed = seed
+        self.trace = trace
+        self.nursery = nursery
+        self.place = place
+        self.net = Net(self.draw("network"), trace)
+        self.devices: dict[str, SimDevice] = {}
+        self.failures: list[str] = []
+        backbone = self.net.add_site("server", Quality(latency_s=0.005), Quality(latency_s=0.0005))
+        host = Host("coordinator")
+        self.net.add_host(host, backbone)
+        self.coordinator = SimCoordinator(
+            host, self.net, trace, nursery, place / "coordinator", self.draw("coordinator"), f"{seed}/coordinator keys"
+        )
+
+    def draw(self, purpose: str) -> Random:
+        """Chance for one purpose."""
+        return Random(f"{self.seed}/{purpose}")
+
+    def site(self, name: str, uplink: Quality, lan: Quality | None = None) -> Site:
+        """A further place on the network."""
+        return self.net.add_site(name, uplink, lan or Quality(latency_s=0.0005))
+
+    def device(self, name: str, at: Site) -> SimDevice:
+        """A machine for a device that nobody has yet; see `found` and `pair`."""
+        host = Host(name)
+        self.net.add_host(host, at)
+        place = self.place / name
+        device = self.devices[name] = SimDevice(
+            host,
+            self.net,
+            self.trace,
+            self.nursery,
+            place / "home",
+            RealDisk(place),
+            self.draw(name),
+            f"{self.seed}/{name} keys",
+        )
+        return device
+
+    # --- beginnings ---------------------------------------------------------------------------------------
+
+    async def found(self, device: SimDevice, user: str) -> None:
+        """A person's first device, with a workspace."""
+        await device.join(await self.coordinator.invite(user))
+        await device.start()
+        await device.ask(Add(folder=device.disk.folder, name=SHARE))
+
+    async def pair(self, device: SimDevice, by: SimDevice) -> None:
+        """One more device of the same person, with the same workspace."""
+        offered = await by.ask(PairRequest())
+        assert isinstance(offered, PairReply)
+        await device.join(offered.code)
+        await device.start()
+        await device.ask(Mount(workspace=SHARE, folder=device.disk.folder))
+
+    # --- looking ------------------------------------------------------------------------------------------
+
+    def folder(self, device: SimDevice) -> Folder:
+        """The device's folder as people see it."""
+        return Folder(device.disk.people, device.disk.folder)
+
+    def fail(self, what: str) -> None:
+        """A promise was broken."""
+        self.trace.note("checker", what)
+        self.failures.append(what)
+
+    async def converged(self, within_s: float) -> dict[str, bytes | None] | None:
+        """Wait until all devices are in step and their folders are equal; the tree, None where that does not happen."""
+        trees: dict[str, dict[str, bytes | None]] = {}
+        with trio.move_on_after(within_s):
+            while True:
+                try:
+                    for device in self.devices.values():
+                        await device.wait(within_s)
+                    states = [(await device.status()).workspaces[0] for device in self.devices.values()]
+                except NotRunning as error:
+                    self.fail(f"{error} does not run")
+                    return None
+                if len({state.cursor for state in states}) == 1 and all(one.cursor == one.head for one in states):
+                    trees = {name: self.folder(device).tree() for name, device in self.devices.items()}
+                    first = next(iter(trees.values()))
+                    if all(tree == first for tree in trees.values()):
+                        return first
+                await trio.sleep(1.0)
+        await self._tell_not_converged()
+        return None
+
+    async def _tell_not_converged(self) -> None:
+        self.fail("no convergence")
+        for name, device in self.devices.items():
+            try:
+                self.failures.append(f"{name}: {(await device.status()).workspaces}")
+            except NotRunning:
+                self.failures.append(f"{name} does not run")
+        trees = {name: self.folder(device).tree() for name, device in self.devices.items()}
+        for path in sorted(set().union(*trees.values())):
+            if len({tree.get(path, b"absent") for tree in trees.values()}) > 1:
+                shown = {name: _shown(tree, path) for name, tree in trees.items()}
+                self.failures.append(f"{path}: {shown}")
+
+    def check_programs(self) -> None:
+        """No program ended by a bug."""
+        for program in (self.coordinator, *self.devices.values()):
+            for bug in program.bugs:
+                self.fail(f"{program.name} ended by itself: {_leaf(bug)!r}")
+            program.bugs.clear()
+
+
+def _shown(tree: dict[str, bytes | None], path: str) -> str:
+    if path not in tree:
+        return "absent"
+    data = tree[path]
+    return "a directory" if data is None else f"{len(data)} bytes {data[:40]!r}"
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class _Errors(logging.Handler):
+    """Takes what programs log as errors: none is expected."""
+
+    def __init__(self, told: Callable[[str], None]) -> None:
+        super().__init__(logging.ERROR)
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith("sqlalchemy.pool"):
+            return  # whose connection was closed under it, in a program that was killed
+        text = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            text += f": {_leaf(record.exc_info[1])!r}"
+        self._told(text)
+
+
+@asynccontextmanager
+async def open_world(seed: str, trace: Trace) -> AsyncGenerator[World, None]:
+    """A world with a running coordinator and no devices."""
+    place = _make_scratch()
+    try:
+        async with trio.open_nursery() as nursery:
+            world = World(seed, place, nursery, trace)
+            with _errors_told(world.fail):
+                await nursery.start(world.net.run)
+                await world.coordinator.start()
+                yield world
+                world.check_programs()
+                for program in (*world.devices.values(), world.coordinator):
+                    await program.kill()
+            nursery.cancel_scope.cancel()
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _errors_told(told: Callable[[str], None]) -> Iterator[None]:
+    handler = _Errors(lambda text: told(f"logged as an error: {text}"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def _make_scratch() -> Path:
+    scratch = _SCRATCH if Path(_SCRATCH).is_dir() else None
+    return Path(tempfile.mkdtemp(prefix="shoal-sim-", dir=scratch))
+
+
+Story = Callable[[World], Awaitable[None]]
+
+
+def run_world(seed: str, story: Story, *, trace: Trace | None = None, wall_s: float = 120.0) -> Outcome:
+    """Let a story happen in a world of its own, to its end. Never raises for what happens in it.
+
+    `wall_s`: after so much real time it is given up, and the failure says what every task was waiting for.
+    """
+    trace = trace or Trace()
+    outcome = Outcome(seed)
+
+    async def run() -> None:
+        with Guard(wall_s) as guard:
+            try:
+                async with open_world(seed, trace) as world:
+                    outcome.failures = world.failures
+                    await story(world)
+            finally:
+                outcome.virtual_s = trio.current_time()
+                outcome.digest, outcome.notes = trace.digest(), trace.count
+                if guard.tripped:
+                    outcome.failures.append(guard.tripped)
+
+    _make_deterministic(seed)
+    try:
+        trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+    except Exception as error:  # noqa: BLE001 - whatever a world comes to is its outcome
+        outcome.failures.append(f"the world ended: {_leaf(error)!r}")
+        outcome.failures.append("".join(traceback.format_exception(_leaf(error))))
+    return outcome
+
+
+def _make_deterministic(seed: str) -> None:
+    """Have trio schedule tasks by their age and a seeded draw. Its switch is private, so its version is pinned."""
+    runner: Any = sys.modules["trio._core._run"]
+    assert trio.__version__ == "0.35.0", "check that trio still schedules deterministically, then change this line"
+    runner._ALLOW_DETERMINISTIC_SCHEDULING = True
+    runner._r.seed(seed)
