@@ -83,12 +83,18 @@ class Settling(Generic[Key]):
                 assert_never(never)
 
     def unstable(self, key: Key, now_s: float) -> None:
-        """Note that a file changed while it was read; it is due again, later each time."""
+        """Note that a file changed while it was read; it is due again, later each time.
+
+        One that waits already stays due when it is: somebody who asks again and again would put it off for ever.
+        """
         state = self._state(key, now_s)
         if now_s - state.last_s > RESTED_S:
             state.failures = 0
         state.failures += 1
-        state.since_s = state.last_s = now_s
+        state.last_s = now_s
+        if state.waiting:
+            return
+        state.since_s = now_s
         self._wait(key, state, now_s, WRITING_S * _doubled(state.failures - 1), LONGEST_S)
 
     def failures(self, key: Key) -> int:
