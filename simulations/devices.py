@@ -3,7 +3,7 @@
 Owns how it is put together there, as `peer.app` does for a real one, and what people ask of it.
 """
 
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from random import Random  # noqa: TID251 - drawn from the world's seed
 
@@ -18,7 +18,7 @@ from peer.control.messages import AnyRequest, Failure, Status, StatusRequest, Wa
 from peer.engine.device import DeviceEngine
 from peer.home import Home
 from peer.link.joining import Doors
-from peer.store.database import Database, open_database
+from peer.store.database import open_database
 from protocol.messages import Refusal
 from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
 from simulations.network.net import Net
@@ -51,10 +51,11 @@ class SimDevice(Program):
         self.home = Home(place)
         self.engine: DeviceEngine | None = None
         self.points = Points(self.life)
+        self.disturb: Callable[[], None] | None = None
+        """What happens, perhaps, between two calls that any life of the program makes to its disk or database."""
         self._draw = draw
         self._clock = SimClock(host)
         self._entropy = SimEntropy(seed)
-        self._database: Database | None = None
 
     async def join(self, code: Code | str, name: str | None = None) -> None:
         """Become a device by a code; the program does not run yet."""
@@ -69,7 +70,7 @@ class SimDevice(Program):
     async def be(self, life: Life) -> None:
         """Keep the folders in step."""
         self.points = points = Points(life)
-        points.on_kill = self.end_now
+        points.on_kill, points.disturb = self.end_now, self.disturb
         disk_work = InlineOffload(life, 2, self._draw)
         filesystem = guarded(self.disk.filesystem(), points)
         parts = Parts(
@@ -85,19 +86,15 @@ class SimDevice(Program):
         )
         try:
             with open_database(self.home.database) as opened:
-                self._database = opened
                 async with open_device(self.home, parts, GuardedDatabase(opened, points)) as engine:
                     self.engine = engine
                     self.ready.set()
                     await trio.sleep_forever()
         finally:
-            self.engine = self._database = None
+            self.engine = None
 
     def sever(self, *, power: bool) -> None:
-        """What its database has not committed is undone; the disk loses what power keeps."""
-        if self._database is not None:
-            with suppress(Exception):
-                self._database.sever()
+        """What its database has not committed is undone by the guard; the disk loses what only power keeps."""
         self.disk.crash(power=power)
 
     # --- what people ask ----------------------------------------------------------------------------------

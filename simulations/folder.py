@@ -54,8 +54,12 @@ class Folder:
 
     def tree(self) -> dict[str, bytes | None]:
         """The bytes of all files by path; None for a directory, `-> TARGET` for a link."""
+        return self.tree_below("")
+
+    def tree_below(self, top: str) -> dict[str, bytes | None]:
+        """The same of a directory alone."""
         found: dict[str, bytes | None] = {}
-        for path, status in self.walk():
+        for path, status in self.walk(top):
             if status.kind is DiskKind.DIRECTORY:
                 found[path] = None
             elif status.kind is DiskKind.SYMLINK:

@@ -53,9 +53,7 @@ class Guard:
 
 def told_tasks(task: trio.lowlevel.Task, depth: int = 0) -> list[str]:
     """A line for a task and each of its children: where it stands."""
-    at = " < ".join(
-        f"{frame.f_code.co_name}:{line}" for frame, line in reversed(list(task.iter_await_frames())[-4:])
-    )
+    at = " < ".join(f"{frame.f_code.co_name}:{line}" for frame, line in reversed(list(task.iter_await_frames())[-4:]))
     found = [f"{'  ' * depth}{task.name}: {at}"]
     for nursery in task.child_nurseries:
         for child in sorted(nursery.child_tasks, key=lambda each: each.name):

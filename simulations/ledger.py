@@ -8,7 +8,6 @@ back or be kept as a conflicted copy without need either.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +57,11 @@ class Ledger:
     """In which directories a deleted content was, by the numbers of their inodes, and on which device."""
     _directories_gone: set[tuple[str, int]] = field(default_factory=set)
     _moved: set[tuple[int, str]] = field(default_factory=set)
+    _deleted_below: dict[int, frozenset[str]] = field(default_factory=dict)
+    """Below which directories a deleted content was, by the first names of these."""
+    _directories_moved: set[tuple[str, str]] = field(default_factory=set)
+    _first_names: dict[str, str] = field(default_factory=dict)
+    """What a directory was called when it was made, by its later names."""
     _serial: int = 0
 
     # --- what people do -----------------------------------------------------------------------------------
@@ -71,11 +75,15 @@ class Ledger:
         self.contents[content.serial] = content
         return data
 
-    def gone(self, content: Content, device: str, directories: frozenset[int] = frozenset()) -> None:
-        """On that device's disk a person replaced it, or deleted it from below these directories (their inodes)."""
+    def gone(
+        self, content: Content, device: str, directories: frozenset[int] = frozenset(), above: Iterable[str] = ()
+    ) -> None:
+        """On that device's disk a person replaced it, or deleted it from below these directories (their inodes, and
+        their names)."""
         self._gone.setdefault(content.serial, device)
         if directories:
             self._deleted_in[content.serial] = (device, directories)
+            self._deleted_below[content.serial] = frozenset(self._first_name(name) for name in above)
 
     def directory_gone(self, inode: int, device: str) -> None:
         """On that device's disk a person deleted a directory, maybe after what was in it."""
@@ -84,6 +92,15 @@ class Ledger:
     def moved(self, content: Content, device: str) -> None:
         """On that device's disk a person moved it, or a directory that it is in."""
         self._moved.add((content.line, device))
+
+    def directory_moved(self, name: str, new_name: str, device: str) -> None:
+        """On that device's disk a person moved a directory, with whatever others may have put there meanwhile."""
+        self._first_names[new_name] = self._first_name(name)
+        self._directories_moved.add((self._first_names[new_name], device))
+
+    def _first_name(self, name: str) -> str:
+        plain = name.partition(" (")[0]
+        return self._first_names.get(plain, plain)
 
     def whole(self, data: bytes) -> Content | None:
         """The content that these bytes are, if they are a whole one."""
@@ -94,29 +111,40 @@ class Ledger:
     def at_rest(self, alive: Mapping[str, bytes]) -> list[str]:
         """What is wrong with the files (path: bytes) that all devices agree on, a line each. Ends a phase."""
         wrong: list[str] = []
-        found: Counter[int] = Counter()
+        found: dict[int, list[str]] = {}
         for path, data in alive.items():
             content = self.whole(data)
             if content is None:
                 wrong.append(f"{path}: not a whole content: {shown(data)}")
             else:
-                found[content.serial] += 1
+                found.setdefault(content.serial, []).append(path)
         for serial, content in self.contents.items():
-            is_gone, count = serial in self._gone, found[serial]
-            if is_gone and count and not self._moved_out(content):
-                wrong.append(f"came back, or was kept needlessly: {content}; gone on {self._gone[serial]}")
-            elif not is_gone and count != 1:
-                wrong.append(f"is there {count} times: {content}")
+            is_gone, paths = serial in self._gone, found.get(serial, [])
+            if is_gone and paths and not self._moved_out(content):
+                others = [
+                    path for path, data in alive.items() if (one := self.whole(data)) and one.line == content.line
+                ]
+                wrong.append(
+                    f"came back, or was kept needlessly: {content}; gone on {self._gone[serial]}; at {paths}; "
+                    f"of that file there are {others}"
+                )
+            elif not is_gone and len(paths) != 1:
+                wrong.append(f"is there {len(paths)} times: {content}; at {paths}")
         self._deleted_in.clear()
+        self._deleted_below.clear()
         self._directories_gone.clear()
+        self._directories_moved.clear()
         self._moved.clear()
         return wrong
 
     def _moved_out(self, content: Content) -> bool:
         """Whether a directory was deleted with it on one device while another one may have moved it out of there."""
         deleter, directories = self._deleted_in.get(content.serial, ("", frozenset()))
-        return any((deleter, inode) in self._directories_gone for inode in directories) and any(
-            line == content.line and device != deleter for line, device in self._moved
+        if not any((deleter, inode) in self._directories_gone for inode in directories):
+            return False
+        below = self._deleted_below.get(content.serial, frozenset())
+        return any(line == content.line and device != deleter for line, device in self._moved) or any(
+            name in below and device != deleter for name, device in self._directories_moved
         )
 
     def revived(self, alive: Mapping[str, bytes]) -> None:

@@ -150,8 +150,8 @@ class Person:
         assert content is not None, f"not a whole content: {path}"
         return content
 
-    def _throw_away(self, draft: str, directories: frozenset[int] = frozenset()) -> None:
-        self._ledger.gone(self._read(draft, self._drafts), self.name, directories)
+    def _throw_away(self, draft: str, directories: frozenset[int] = frozenset(), names: Sequence[str] = ()) -> None:
+        self._ledger.gone(self._read(draft, self._drafts), self.name, directories, names)
         self._drafts.delete(draft)
 
     def _make(self, directory: str) -> None:
@@ -217,11 +217,12 @@ class Person:
         taken = self._fresh("taken")
         self.folder.move(path, taken, to=self._drafts)
         self._tell(f"deletes {path}: content {self._read(taken, self._drafts).serial}")
-        self._throw_away(taken, directories)
+        self._throw_away(taken, directories, names)
 
     def _move_directory(self, directory: str, top: str) -> None:
         new = f"{top}/{self._fresh('directory')}"
         self.folder.move(directory, new)
+        self._ledger.directory_moved(directory.rpartition("/")[2], new.rpartition("/")[2], self.name)
         for path in self._listed(new)[0]:
             self._ledger.moved(self._read(path), self.name)
         self._tell(f"moves the directory {directory} to {new}")

@@ -4,8 +4,10 @@ Owns the two doors through which a simulated device's engine reaches them. Never
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
+
+import sqlalchemy as sa
 
 from peer.ports import Filesystem
 from peer.store.database import Database, Row
@@ -86,7 +88,22 @@ class GuardedDatabase(Database):
         self._points.life.check()
         return super().one(sql, parameters)
 
+    def all(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """See `Database`."""
+        self._points.life.check()
+        return super().all(sql, parameters)
+
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """See `Database`."""
         self._points.pass_one("run")
         return super().run(sql, parameters)
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """See `Database`."""
+        self._points.pass_one("run")
+        super().run_many(sql, rows)
+
+    def insert(self, table: sa.Table, rows: Iterable[Sequence[object]]) -> None:
+        """See `Database`."""
+        self._points.pass_one("run")
+        super().insert(table, rows)

@@ -23,7 +23,7 @@ from peer.control.messages import Pair as PairRequest
 from simulations.coordinating import SimCoordinator
 from simulations.devices import NotRunning, SimDevice
 from simulations.folder import Folder
-from simulations.guard import Guard
+from simulations.guard import Guard, told_tasks
 from simulations.machine import Host
 from simulations.network.line import Quality
 from simulations.network.net import Net, Site
@@ -124,6 +124,7 @@ class World:
             while True:
                 try:
                     for device in self.devices.values():
+                        await device.wait_ready()
                         await device.wait(within_s)
                     states = [(await device.status()).workspaces[0] for device in self.devices.values()]
                 except NotRunning as error:
@@ -145,6 +146,9 @@ class World:
                 self.failures.append(f"{name}: {(await device.status()).workspaces}")
             except NotRunning:
                 self.failures.append(f"{name} does not run")
+        root = trio.lowlevel.current_root_task()
+        assert root is not None
+        self.failures.append("every task waits for:\n" + "\n".join(told_tasks(root)))
         trees = {name: self.folder(device).tree() for name, device in self.devices.items()}
         for path in sorted(set().union(*trees.values())):
             if len({tree.get(path, b"absent") for tree in trees.values()}) > 1:
@@ -180,8 +184,6 @@ class _Errors(logging.Handler):
         self._told = told
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.startswith("sqlalchemy.pool"):
-            return  # whose connection was closed under it, in a program that was killed
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text += f": {_leaf(record.exc_info[1])!r}"

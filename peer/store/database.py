@@ -39,10 +39,6 @@ class Database:
             self._driver.rollback()
             raise
 
-    def sever(self) -> None:
-        """Let go of the file as a killed process does: what is under way is undone, and every later call fails."""
-        self._driver.close()
-
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""
         row = self._driver.execute(sql, parameters).fetchone()

@@ -27,7 +27,7 @@ class Quality:
     """The share of pieces at which the connection breaks."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Line:
     """One direction. `name` is what its bytes are counted under."""
 

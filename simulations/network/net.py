@@ -24,7 +24,7 @@ CONNECT_S: Final = 60.0
 """How long a connection is tried for where nothing comes back."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Site:
     """A place on the network. Its lines are pairs: outwards and inwards, and the LAN for both."""
 
@@ -46,7 +46,7 @@ class Site:
         self.down.mend()
 
 
-@dataclass
+@dataclass(eq=False)
 class _Station:
     """A host on the network."""
 
@@ -117,9 +117,12 @@ class Net:
 
     def move_host(self, host: Host, site: Site) -> None:
         """It is somewhere else from now on; connections from before break."""
-        station = self._stations[host.name]
-        station.site = site
-        for streams in station.streams.values():
+        self._stations[host.name].site = site
+        self.reset(host)
+
+    def reset(self, host: Host) -> None:
+        """All of a host's connections break."""
+        for streams in self._stations[host.name].streams.values():
             for stream in streams:
                 stream.reset()
 

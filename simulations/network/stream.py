@@ -131,10 +131,8 @@ class Pipe:
                 continue
             for line in self._lines:
                 await line.wait_whole()
-            if self._broken:
-                return
             if not self._unsent:
-                if self._void:
+                if self._void or self._broken:
                     return
                 self._end_at_s = max(arrives_s, self._through_at_s(0))
                 self._wake()

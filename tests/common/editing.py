@@ -126,8 +126,9 @@ class Person:
         assert content is not None, f"not a whole content: {path}"
         return content
 
-    def _throw_away(self, path: Path, directories: frozenset[int] = frozenset()) -> None:
-        self._ledger.gone(self._read(path), self.peer.name, directories)
+    def _throw_away(self, path: Path, directories: frozenset[int] = frozenset(), above: Sequence[Path] = ()) -> None:
+        names = [one.name for one in above if one.name]
+        self._ledger.gone(self._read(path), self.peer.name, directories, names)
         path.unlink()
 
     def _make(self, directory: Path) -> None:
@@ -176,11 +177,12 @@ class Person:
         directories = frozenset((self.peer.folder / one).stat().st_ino for one in above)
         taken = self._drafts / self._fresh("taken")
         path.rename(taken)
-        self._throw_away(taken, directories)
+        self._throw_away(taken, directories, above)
 
     def _move_directory(self, directory: Path, top: Path) -> None:
         new = top / self._fresh("directory")
         rename(directory, new, _NOREPLACE)
+        self._ledger.directory_moved(directory.name, new.name, self.peer.name)
         for path in _listed(new)[0]:
             self._ledger.moved(self._read(path), self.peer.name)
 

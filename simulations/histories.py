@@ -1,0 +1,204 @@
+"""Random histories: people at several devices, and faults, drawn from a seed; what must have come of it is checked.
+
+A history has phases. In each there is first turmoil, then calm, in which all must come to rest and be as the ledger
+says. Each seed draws which kinds of deeds and faults it has at all, so that not every history is the same mixture.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from random import Random  # noqa: TID251 - drawn from the world's seed
+from typing import Final
+
+import trio
+
+from simulations.devices import SimDevice
+from simulations.faults import KINDS, Faults
+from simulations.folder import Folder
+from simulations.ledger import Ledger, strange_names
+from simulations.network.line import Quality
+from simulations.people import SHARED, Person
+from simulations.trace import Trace
+from simulations.world import Outcome, World, run_world
+
+CALM_S: Final = 900.0
+"""In so much virtual time all must have come to rest."""
+SIZES: Final = (120,) * 6 + (700,) * 6 + (3_000,) * 6 + (40_000,) * 3 + (300_000,)
+NAMES: Final = ("red", "blue", "green", "amber", "violet")
+"""What devices are called."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a seed makes of a history."""
+
+    devices: int
+    phases: int
+    deeds: int
+    """In a phase, of all people together."""
+    pause_s: float
+    """The longest between two deeds of a person."""
+    faults: tuple[str, ...]
+    fault_s: float
+    """The longest between two faults."""
+    disturbed: float
+    """How likely somebody acts between two calls of an engine to its disk."""
+    line: Quality
+
+    @classmethod
+    def draw(cls, draw: Random) -> "Shape":
+        """A shape."""
+        kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
+        return cls(
+            devices=draw.choice((2, 2, 2, 3)),
+            phases=draw.choice((1, 2, 3)),
+            deeds=draw.choice((20, 40, 60)),
+            pause_s=draw.choice((0.5, 2.0, 6.0)),
+            faults=kinds if draw.random() < 0.9 else (),
+            fault_s=draw.choice((2.0, 6.0, 15.0)),
+            disturbed=draw.choice((0.0, 0.0, 0.002, 0.01)),
+            line=Quality(
+                latency_s=draw.choice((0.001, 0.02, 0.15)),
+                jitter_s=draw.choice((0.0, 0.05)),
+                rate=draw.choice((None, 1_000_000.0, 200_000.0)),
+                loss=draw.choice((0.0, 0.0, 0.02)),
+                resets=draw.choice((0.0, 0.0, 0.002)),
+            ),
+        )
+
+
+class History:
+    """One history in one world. After `run`, `figures` says what there was in it."""
+
+    def __init__(self, world: World, shape: Shape) -> None:
+        self._world = world
+        self.shape = shape
+        self.figures: Counter[str] = Counter()
+        self._ledger = Ledger()
+        self._people: list[Person] = []
+        self._draw = world.draw("history")
+
+    async def run(self) -> None:
+        """Let it happen. Failures are the world's."""
+        await self._begin()
+        for _ in range(self.shape.phases):
+            await self._turmoil()
+            if not await self._calm():
+                break
+            self._draw.choice(self._people).delete_copies()
+        else:
+            await self._end()
+        self.figures["deeds"] = sum(person.actions for person in self._people)
+        self.figures["contents"] = len(self._ledger.contents)
+        self.figures["phases"] += self.shape.phases
+
+    async def _begin(self) -> None:
+        world, shape = self._world, self.shape
+        devices: list[SimDevice] = []
+        for name in NAMES[: shape.devices]:
+            device = world.device(name, world.site(f"{name}'s home", Quality(latency_s=0.001)))
+            devices.append(device)
+        world.folder(devices[0]).make_directory(SHARED)
+        await world.found(devices[0], "ana")
+        for device in devices[1:]:
+            await world.pair(device, devices[0])
+        for device in devices:
+            site = world.net.site_of(device.host)
+            site.up.quality = site.down.quality = shape.line
+        for device in devices:
+            folder = world.folder(device)
+            drafts = Folder(device.disk.people, device.disk.drafts)
+            draw = world.draw(f"{device.name}'s person")
+            self._people.append(Person(device.name, folder, drafts, self._ledger, draw, world.trace, SIZES))
+            self._people[-1].begin()
+
+    # --- turmoil ------------------------------------------------------------------------------------------
+
+    async def _turmoil(self) -> None:
+        shape = self.shape
+        self._disturb()
+        faults = Faults(self._world, shape.faults, shape.fault_s, self.figures)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(faults.run)
+            async with trio.open_nursery() as working:
+                for person in self._people:
+                    working.start_soon(self._work, person, shape.deeds // shape.devices)
+            nursery.cancel_scope.cancel()
+        await faults.put_right()
+        for device in self._world.devices.values():
+            device.disturb = device.points.disturb = None
+
+    async def _work(self, person: Person, deeds: int) -> None:
+        draw = self._world.draw(f"{person.name} at work {person.actions}")
+        for _ in range(deeds):
+            await trio.sleep(draw.random() ** 2 * self.shape.pause_s)
+            await person.act()
+
+    def _disturb(self) -> None:
+        share = self.shape.disturbed
+        if not share:
+            return
+        for person, device in zip(self._people, self._world.devices.values(), strict=True):
+            draw = self._world.draw(f"{person.name} in between")
+
+            def perhaps(person: Person = person, draw: Random = draw) -> None:
+                if draw.random() < share and person.actions < 400:
+                    self.figures["in between"] += 1
+                    person.act_now()
+
+            device.disturb = device.points.disturb = perhaps
+
+    # --- calm ---------------------------------------------------------------------------------------------
+
+    async def _calm(self) -> bool:
+        """Whether all came to rest as it must."""
+        world = self._world
+        own = {person.name: person.folder.tree_below(person.name) for person in self._people}
+        began_s = trio.current_time()
+        tree = await world.converged(CALM_S)
+        self.figures["calm_s"] += int(trio.current_time() - began_s)
+        if tree is None:
+            return False
+        for name, before in own.items():
+            after = {path: data for path, data in tree.items() if path.startswith(f"{name}/")}
+            for path in sorted(before.keys() | after.keys()):
+                if before.get(path, b"absent") != after.get(path, b"absent"):
+                    world.fail(f"{path}, which only {name} writes to, is not as it was left")
+        alive = {path: data for path, data in tree.items() if data is not None}
+        for wrong in self._ledger.at_rest(alive):
+            world.fail(wrong)
+        below = {path.partition("/")[2] for path in tree} - {""}
+        for path in strange_names(below):
+            world.fail(f"nobody called anything {path}")
+        self.figures["copies"] += sum(1 for path in alive if "conflicted copy" in path)
+        self._ledger.revived(alive)
+        world.check_programs()
+        return not world.failures
+
+    async def _end(self) -> None:
+        """Look into the journal as the first device has it."""
+        if await self._world.converged(CALM_S) is None:
+            return
+        first = next(iter(self._world.devices.values()))
+        await first.stop()
+        kept = self._ledger.kept(first.home.path)
+        for content in kept.lost:
+            self._world.fail(f"lost: {content}")
+        if kept.doubled_versions:
+            self._world.fail(f"{kept.doubled_versions} versions are there twice")
+        self.figures["versions"] += kept.versions
+
+
+def run_history(seed: int | str, *, trace: Trace | None = None) -> Outcome:
+    """The history of a seed, whole."""
+    figures: Counter[str] = Counter()
+
+    async def story(world: World) -> None:
+        history = History(world, Shape.draw(world.draw("shape")))
+        try:
+            await history.run()
+        finally:
+            figures.update(history.figures)
+
+    outcome = run_world(str(seed), story, trace=trace)
+    outcome.figures = dict(figures)
+    return outcome

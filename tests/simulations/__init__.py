@@ -1,0 +1,1 @@
+"""Whole worlds: the real programs under virtual time."""

@@ -1,0 +1,81 @@
+"""Random histories in a simulated world: they hold, they are repeatable, and what is wrong in one is found."""
+
+import logging
+
+import pytest
+import trio
+
+from simulations.histories import run_history
+from simulations.machine import Host
+from simulations.network.line import Quality
+from simulations.world import World, run_world
+
+
+@pytest.mark.parametrize("seed", [2, 10])
+def test_a_history_with_faults_holds_and_is_the_same_in_a_second_run(seed: int) -> None:
+    first, second = run_history(seed), run_history(seed)
+    assert not first.failures
+    assert first.figures["deeds"] > 20
+    assert first.figures["coordinator killed"] > 0
+    assert (first.digest, first.virtual_s, first.figures) == (second.digest, second.virtual_s, second.figures)
+
+
+def test_a_device_that_was_killed_goes_on_where_it_was() -> None:
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.01))
+        red, blue = world.device("red", home), world.device("blue", home)
+        await world.found(red, "ana")
+        await world.pair(blue, red)
+        await blue.kill()
+        world.folder(red).create("plan.txt", b"by red")
+        world.folder(blue).create("other.txt", b"by blue")
+        await blue.start()
+        tree = await world.converged(60)
+        assert tree == {"other.txt": b"by blue", "plan.txt": b"by red"}
+
+    assert not run_world("killed", story).failures
+
+
+def test_a_world_in_which_devices_cannot_meet_says_so() -> None:
+    async def story(world: World) -> None:
+        home, train = world.site("home", Quality()), world.site("train", Quality())
+        red, blue = world.device("red", home), world.device("blue", train)
+        await world.found(red, "ana")
+        await world.pair(blue, red)
+        train.cut()
+        world.folder(red).create("plan.txt", b"by red")
+        assert await world.converged(300) is None
+
+    outcome = run_world("cut", story)
+    assert outcome.failures[0] == "no convergence"
+    assert any("plan.txt" in failure and "absent" in failure for failure in outcome.failures)
+    assert outcome.virtual_s >= 300
+
+
+def test_a_world_that_never_waits_is_given_up_and_says_what_it_was_doing() -> None:
+    async def story(world: World) -> None:
+        while True:
+            await trio.lowlevel.checkpoint()
+
+    outcome = run_world("spinning", story, wall_s=1.0)
+    assert any("every task waits for" in failure and "checkpoint" in failure for failure in outcome.failures)
+
+
+def test_an_error_in_the_log_is_a_failure(no_unexpected_errors: list[logging.LogRecord]) -> None:
+    async def story(world: World) -> None:
+        logging.getLogger("coordinator.app").error("something broke")
+
+    assert run_world("error", story).failures == ["logged as an error: something broke"]
+    no_unexpected_errors.clear()
+
+
+def test_names_resolve_to_hosts_and_to_nothing_else() -> None:
+    async def story(world: World) -> None:
+        host = Host("lonely")
+        world.net.add_host(host, world.site("hill", Quality()))
+        with pytest.raises(OSError, match="No route to host"):
+            await world.net.connect(world.coordinator.life, "nowhere", 1)
+        with pytest.raises(OSError, match="refused"):
+            await world.net.connect(world.coordinator.life, "lonely", 1)
+
+    assert not run_world("names", story).failures
