@@ -218,7 +218,10 @@ def _raise_file_limit(settings: Settings) -> None:
 
 
 def _tune_collector() -> None:
-    """Everything made so far lives on; thousands of sockets are not looked through for garbage all the time."""
+    """Everything made so far lives on; thousands of sockets are not looked through for garbage all the time.
+
+    So garbage in cycles stays for long: nothing large may hang on a cycle (`connection` unties its own).
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -202,24 +202,28 @@ class Connection:
             except (trio.BrokenResourceError, trio.TooSlowError):
                 return
         client, server = _addresses(stream)
-        async with trio.open_nursery() as self._nursery:
-            state = ConnectionState({PROVE: self.prove})
-            self._protocol = _Protocol(
-                self._server.application,
-                self._server.config,
-                self._server.context,
-                self,  # type: ignore[arg-type]  # what hypercorn calls its task group
-                state,
-                secure,
-                client,
-                server,
-                self._protocol_send,
-            )
-            await self._read()
-            self._gone = True
-            await trio.aclose_forcefully(self._stream)
-            await self._protocol.handle(Closed())
-            self._scope.deadline = trio.current_time() + (self._limits.app_s if self._running else 0)
+        self._protocol = _Protocol(
+            self._server.application,
+            self._server.config,
+            self._server.context,
+            self,  # type: ignore[arg-type]  # what hypercorn calls its task group
+            ConnectionState({PROVE: self.prove}),
+            secure,
+            client,
+            server,
+            self._protocol_send,
+        )
+        try:
+            async with trio.open_nursery() as self._nursery:
+                await self._read()
+                self._gone = True
+                await trio.aclose_forcefully(self._stream)
+                await self._protocol.handle(Closed())
+                self._scope.deadline = trio.current_time() + (self._limits.app_s if self._running else 0)
+        finally:
+            # They know each other; left so, they and the TLS buffers would wait for the collector, which is rare.
+            self._protocol.stream = None
+            del self._protocol
 
     # --- reading -----------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 About once a minute all faults end, all come to rest, and everything is compared: the folders with each other, and with
 the ledger of what people did. Memory, descriptors, threads and tasks of each process are looked at then, and may not
-grow: of one device and, in the second half, the coordinator the process stays the same.
+grow: of one device and, in the second half, the coordinator the process stays the same. Shorter times of work between
+rests and a coordinator that is never ended (`--phase 15 --keep-coordinator`) make a long life of its in less time.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 
 from tests.acceptance.telling import NotShown, demand, tell
 from tests.common.fleet import open_fleet
-from tests.common.turbulence import Figures, live
+from tests.common.turbulence import PHASE_S, Figures, live
 from tests.common.vitals import growth
 from tests.common.wire import open_wire
 
@@ -24,11 +25,21 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--minutes", type=float, default=MINUTES, help="how long people work, rests included")
     parser.add_argument("--seed", type=int, default=time.monotonic_ns() % 1_000_000, help="what all is drawn from")
+    parser.add_argument("--phase", type=float, default=PHASE_S, metavar="SECONDS", help="from one rest to the next")
+    parser.add_argument("--keep-coordinator", action="store_true", help="never end it, only stop it and its lines")
     options = parser.parse_args(arguments)
     tell("seed", options.seed)
     try:
         with open_wire(forgets=True) as wire, open_fleet(wire) as fleet:
-            figures = live(fleet, wire, options.seed, options.minutes * 60, _tell_phase)
+            figures = live(
+                fleet,
+                wire,
+                options.seed,
+                options.minutes * 60,
+                _tell_phase,
+                phase_s=options.phase,
+                ends_coordinator=not options.keep_coordinator,
+            )
     except AssertionError as failure:
         raise NotShown(f"with seed {options.seed}: {failure}") from failure
     _tell(figures)
@@ -67,6 +78,7 @@ def _tell_vitals(figures: Figures) -> list[str]:
         tell(f"{name}, process of {len(looks)} rests: at the first", looks[0])
         tell("  when warm", warm[0])
         tell("  at the last", looks[-1])
+        tell("  its memory grew by", f"{(looks[-1].rss_bytes - warm[0].rss_bytes) / 2**20:+.1f} MiB")
         tell("  most of any of its processes", figures.lifetimes.most(name))
         if len(warm) >= LONG_LOOKS:
             grown += [f"{name}: {each}" for each in growth(warm)]

@@ -1,7 +1,7 @@
 """Hours of people's work and faults on three devices, with rests at which everything is compared.
 
-`green` is never ended and the coordinator not in the second half, so that what grows in a long life shows. Everything
-is drawn from a seed; what a moment meets depends on the machine.
+`green` is never ended and the coordinator not in the second half, or not at all, so that what grows in a long life
+shows. Everything is drawn from a seed; what a moment meets depends on the machine.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ SIZES = (120,) * 8 + (700,) * 8 + (3_000,) * 12 + (40_000,) * 6 + (200_000,) * 4
 BIG_BYTES = 30_000_000
 BIG_EVERY_S = 90.0
 PHASE_S = 50.0
-"""How long a time of work and faults is. Each is followed by a rest."""
+"""How long a time of work and faults is, where nothing else is said. Each is followed by a rest."""
 ACTION_S = 0.3
 """The longest that nobody does anything."""
 FAULT_S = 4.0
@@ -110,7 +110,14 @@ class Faults:
 
 
 def live(
-    fleet: Fleet, wire: Wire, seed: int, duration_s: float, tell: Callable[[Figures], None] = lambda _: None
+    fleet: Fleet,
+    wire: Wire,
+    seed: int,
+    duration_s: float,
+    tell: Callable[[Figures], None] = lambda _: None,
+    *,
+    phase_s: float = PHASE_S,
+    ends_coordinator: bool = True,
 ) -> Figures:
     """Let people work and things fail for so long. Fails where a promise is broken at a rest."""
     draw, ledger, figures = random.Random(seed), Ledger(), Figures()
@@ -122,8 +129,8 @@ def live(
     began = time.monotonic()
     with open_witness(people, ledger) as witness:
         while time.monotonic() < began + duration_s:
-            faults.coordinator_too = time.monotonic() < began + duration_s / 2
-            _turbulent(people, faults, draw)
+            faults.coordinator_too = ends_coordinator and time.monotonic() < began + duration_s / 2
+            _turbulent(people, faults, draw, phase_s)
             rested = time.monotonic()
             witness.check()
             figures.copies += check_rest(fleet, people, ledger)
@@ -144,9 +151,9 @@ def live(
     return figures
 
 
-def _turbulent(people: list[Person], faults: Faults, draw: random.Random) -> None:
+def _turbulent(people: list[Person], faults: Faults, draw: random.Random, phase_s: float) -> None:
     """Work and faults, one phase long; all is right again at the end."""
-    ends = time.monotonic() + PHASE_S
+    ends = time.monotonic() + phase_s
     big = time.monotonic() + draw.random() * BIG_EVERY_S
     fault = time.monotonic() + draw.random() * FAULT_S
     with _put_right(faults):

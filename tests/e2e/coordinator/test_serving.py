@@ -1,16 +1,22 @@
 """Connections that misbehave hurt nobody else, and do not hold up the stop. Real sockets, the real protocol stack."""
 
+import gc
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from coordinator.connection import PROVE, ServingLimits
+from coordinator.connection import PROVE, Connection, ServingLimits
 from coordinator.serving import serve
+from coordinator.tls import TlsListener, TlsStream, given_context
+from peer.link.tls import open_client_tls, pinned_context
+from tests.common.link_server import identity_of, write_certificate
 
 QUICK = ServingLimits(send_s=0.5, head_s=0.5, body_idle_s=0.5, linger_s=0.2, grace_s=0.5, app_s=2, unproven=20)
 UPGRADE = (
@@ -117,12 +123,13 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 @asynccontextmanager
-async def serving(limits: ServingLimits = QUICK) -> AsyncIterator[Running]:
+async def serving(limits: ServingLimits = QUICK, tls: ssl.SSLContext | None = None) -> AsyncIterator[Running]:
     site, stop, done = Site(), trio.Event(), trio.Event()
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    listeners: list[trio.abc.Listener[Any]] = [TlsListener(listener, tls) if tls else listener]
 
     async def run(task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        await serve(site, [listener], stop=stop, limits=limits, task_status=task_status)
+        await serve(site, listeners, stop=stop, limits=limits, task_status=task_status)
         done.set()
 
     async with trio.open_nursery() as nursery:
@@ -296,3 +303,48 @@ async def test_a_bug_in_the_application_is_logged_and_answered_without_details(
         assert b"bug" not in answer
     assert [record.getMessage() for record in no_unexpected_errors] == ["the application failed"]
     no_unexpected_errors.clear()
+
+
+UPLOAD = b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+
+
+@pytest.mark.parametrize("stops_first", [False, True], ids=["before the server", "with the server"])
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(
+    "sent",
+    [GET, GET[:-2], UPLOAD + b"12345", b"GET /flood HTTP/1.1\r\nHost: x\r\n\r\n", UPGRADE + b"\r\n", b"X" * 40_000],
+    ids=["asked", "cut in a head", "cut in a body", "cut in a reply", "socket", "malformed"],
+)
+async def test_nothing_of_a_connection_that_has_ended_waits_for_the_collector(
+    tmp_path: Path, sent: bytes, secure: bool, stops_first: bool
+) -> None:
+    tls = given_context(*[write_certificate(tmp_path, identity_of(1))] * 2) if secure else None
+    with collector_off():
+        async with serving(tls=tls) as running:
+            transport = await running.connect()
+            stream: trio.abc.Stream = transport
+            if secure:
+                stream = await open_client_tls(transport, pinned_context(), None, lambda _: True)
+            await stream.send_all(sent)
+            if sent not in (GET[:-2], UPLOAD + b"12345"):
+                await stream.receive_some(1)
+            if stops_first:
+                running.stop.set()
+                with trio.fail_after(30):
+                    await running.done.wait()
+            await trio.aclose_forcefully(transport)
+        assert living(Connection, TlsStream) == 0
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def living(*kinds: type) -> int:
+    return sum(type(each) in kinds for each in gc.get_objects())
