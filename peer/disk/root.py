@@ -126,7 +126,7 @@ class Directories:
         """Make the names in all touched directories survive a power loss."""
         if not self._touched:
             return
-        open_ones = [path for path in self._touched if not path or path in self._open]
+        open_ones = [path for path in sorted(self._touched) if not path or path in self._open]
         if self._evicted_touched or len(open_ones) < len(self._touched) or len(open_ones) > few:
             self._fs.sync_all(self._root.handle)
         else:

@@ -10,7 +10,8 @@ from contextlib import suppress
 from peer.ports import Filesystem, Offload
 from simulations.disk.content import Content
 from simulations.disk.faults import Fault, Faults
-from simulations.disk.filesystem import Before, SimFilesystem
+from simulations.disk.filesystem import SimFilesystem
+from simulations.disk.handles import Before
 from simulations.disk.inodes import Draw, Time
 from simulations.disk.lasting import Loss
 from simulations.disk.volume import Kind, Volume
@@ -38,7 +39,7 @@ class SimDisk:
         self.watch_faults = WatchFaults()
         self.before_call: Before | None = None
         """Told of every call of a program but `close` before it does anything; what it raises comes out of the call,
-        and where that is no `Exception` the program's view is dead from then on."""
+        and where that is no `Exception` the program's view is dead: it comes out of all later ones as well."""
         self.calls = 0
         """Calls of programs so far, without `close`."""
         self.people = SimFilesystem(self.volume)

@@ -1,12 +1,10 @@
 """The `Filesystem` port on a simulated volume.
 
-Owns handles, permissions, and the moment before each call, where a program may be stopped or given an error. One
-object is one program's view: when the program dies its view does, and the volume stays.
+Owns what each call does. One object is one program's view: when the program dies its view does, and the volume stays.
 """
 
 import errno
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import cast
 
 from inotify_simple import flags
@@ -14,199 +12,14 @@ from inotify_simple import flags
 from peer.fingerprint import DiskKind, Status
 from peer.ports import Handle
 from simulations.disk.content import Content
-from simulations.disk.faults import Faults
+from simulations.disk.handles import WRITE, Handles, Open
 from simulations.disk.inodes import Entry, Inode, error
-from simulations.disk.volume import Volume
 
-_READ, _WRITE, _SEARCH = 4, 2, 1
-_LINKS = 40
-"""Symbolic links followed on the way to a root."""
 _TARGET_BYTES = 4095
 
-Before = Callable[[str, tuple[object, ...]], None]
-"""Told of each call before it does anything; whatever it raises comes out of the call."""
 
-
-@dataclass(slots=True)
-class _Open:
-    inode: Inode
-    entry: Entry
-    reads: bool
-    writes: bool
-
-
-class SimFilesystem:
+class SimFilesystem(Handles):
     """One program's view of a volume. Calls never wait; the order in which they come is all there is."""
-
-    def __init__(self, volume: Volume, before: Before | None = None, faults: Faults | None = None) -> None:
-        self.volume = volume
-        self._before = before
-        self._faults = faults
-        self._handles: dict[int, _Open] = {}
-        self._next = 3
-        self.is_severed = False
-        self.umask = 0o022
-
-    def sever(self) -> None:
-        """The program is dead: nothing it still calls has an effect, and its handles are closed."""
-        self.is_severed = True
-        self.close_all()
-
-    def close_all(self) -> None:
-        """Close every handle."""
-        for handle in list(self._handles):
-            self._release(handle)
-
-    # --- before and after ----------------------------------------------------------------------------------
-
-    def _begin(self, call: str, *arguments: object) -> None:
-        if self.is_severed:
-            raise error(errno.EIO)
-        try:
-            if self._before is not None:
-                self._before(call, arguments)
-            if self._faults is not None:
-                self._faults.check(call, arguments)
-        except Exception:
-            raise
-        except BaseException:
-            self.sever()
-            raise
-
-    def _change(self, call: str, *arguments: object) -> None:
-        self._begin(call, *arguments)
-        if self.volume.read_only:
-            raise error(errno.EROFS)
-
-    def _opened(self, inode: Inode, entry: Entry, *, writes: bool = False, reads: bool = True) -> Handle:
-        number, self._next = self._next, self._next + 1
-        self._handles[number] = _Open(inode, entry, reads, writes)
-        inode.opens += 1
-        inode.writers += writes
-        return Handle(number)
-
-    def _release(self, handle: int) -> None:
-        opened = self._handles.pop(handle)
-        opened.inode.opens -= 1
-        if opened.writes:
-            opened.inode.writers -= 1
-            self.volume.emit_of(opened.entry, flags.CLOSE_WRITE)
-        self.volume.settle(opened.inode)
-
-    def _of(self, handle: Handle) -> _Open:
-        found = self._handles.get(handle)
-        if found is None:
-            raise error(errno.EBADF)
-        return found
-
-    def inode_of(self, handle: Handle) -> Inode:
-        """What a handle leads to."""
-        return self._of(handle).inode
-
-    def _may(self, inode: Inode, wanted: int, name: str = "") -> None:
-        if not self.volume.kind.privileged and (inode.mode >> 6) & wanted != wanted:
-            raise error(errno.EACCES, name)
-
-    def _directory(self, handle: Handle, name: str) -> Inode:
-        """The directory in which `name` is to be looked up."""
-        inode = self._of(handle).inode
-        if not name:
-            raise error(errno.ENOENT)
-        if not inode.is_directory:
-            raise error(errno.ENOTDIR, name)
-        self._may(inode, _SEARCH, name)
-        return inode
-
-    def _find(self, parent: Handle, name: str) -> Entry:
-        return self.volume.find(self._directory(parent, name), name)
-
-    # --- opening -------------------------------------------------------------------------------------------
-
-    def open_root(self, path: str) -> Handle:
-        """See the port."""
-        self._begin("open_root", path)
-        entry = self._walk(path, _LINKS)
-        if not entry.inode.is_directory:
-            raise error(errno.ENOTDIR, path)
-        self._may(entry.inode, _READ, path)
-        return self._opened(entry.inode, entry)
-
-    def _walk(self, path: str, links: int) -> Entry:
-        """What is at an absolute path, links followed."""
-        if not path.startswith("/"):
-            raise error(errno.ENOENT, path)
-        entry = self.volume.root.entries[0]
-        names = [name for name in path.split("/") if name and name != "."]
-        for index, name in enumerate(names):
-            inode = entry.inode
-            if not inode.is_directory:
-                raise error(errno.ENOTDIR, path)
-            self._may(inode, _SEARCH, path)
-            if name == "..":
-                entry = (entry.parent or self.volume.root).entries[0]
-                continue
-            entry = self.volume.find(inode, name)
-            if entry.inode.kind is DiskKind.SYMLINK:
-                if links == 0:
-                    raise error(errno.ELOOP, path)
-                target = entry.inode.target
-                if not target.startswith("/"):
-                    target = f"{self.path_of(inode)}/{target}"
-                return self._walk("/".join([target, *names[index + 1 :]]), links - 1)
-        return entry
-
-    def path_of(self, inode: Inode) -> str:
-        """The absolute path of a directory."""
-        names: list[str] = []
-        entry = inode.entries[0]
-        while entry.parent is not None:
-            names.append(entry.name)
-            entry = entry.parent.entries[0]
-        return "/" + "/".join(reversed(names))
-
-    def open_dir(self, parent: Handle, name: str) -> Handle:
-        """See the port."""
-        self._begin("open_dir", parent, name)
-        entry = self._find(parent, name)
-        if not entry.inode.is_directory:
-            raise error(errno.ENOTDIR, name)
-        self._may(entry.inode, _READ, name)
-        return self._opened(entry.inode, entry)
-
-    def open_read(self, parent: Handle, name: str) -> Handle:
-        """See the port."""
-        self._begin("open_read", parent, name)
-        entry = self._find(parent, name)
-        if entry.inode.kind is DiskKind.SYMLINK:
-            raise error(errno.ELOOP, name)
-        self._may(entry.inode, _READ, name)
-        return self._opened(entry.inode, entry)
-
-    def open_write(self, parent: Handle, name: str) -> Handle:
-        """See the port."""
-        self._begin("open_write", parent, name)
-        entry = self._find(parent, name)
-        if entry.inode.kind is DiskKind.SYMLINK:
-            raise error(errno.ELOOP, name)
-        if entry.inode.is_directory:
-            raise error(errno.EISDIR, name)
-        self._may(entry.inode, _READ | _WRITE, name)
-        if self.volume.read_only:
-            raise error(errno.EROFS)
-        return self._opened(entry.inode, entry, writes=True)
-
-    def create(self, parent: Handle, name: str) -> Handle:
-        """See the port."""
-        self._change("create", parent, name)
-        inode, entry = self._make(parent, name, DiskKind.FILE, 0o666)
-        return self._opened(inode, entry, writes=True)
-
-    def close(self, handle: Handle) -> None:
-        """See the port."""
-        if self.is_severed:
-            return
-        self._of(handle)
-        self._release(handle)
 
     # --- looking -------------------------------------------------------------------------------------------
 
@@ -270,7 +83,7 @@ class SimFilesystem:
             raise error(errno.EBADF)
         return opened.inode
 
-    def _writable(self, handle: Handle) -> _Open:
+    def _writable(self, handle: Handle) -> Open:
         opened = self._of(handle)
         if not opened.writes:
             raise error(errno.EBADF)
@@ -306,7 +119,7 @@ class SimFilesystem:
         if self._put(self._writable(handle), offset, content) < content.size:
             raise error(errno.ENOSPC)
 
-    def _put(self, opened: _Open, offset: int, new: Content) -> int:
+    def _put(self, opened: Open, offset: int, new: Content) -> int:
         """Write as much as there is room for."""
         if new.size == 0:
             return 0
@@ -368,7 +181,7 @@ class SimFilesystem:
         opened.inode.mtime_ns = mtime_ns // step * step
         self._changed_attributes(opened)
 
-    def _changed_attributes(self, opened: _Open) -> None:
+    def _changed_attributes(self, opened: Open) -> None:
         self.volume.stamp(opened.inode)
         self.volume.emit_of(opened.entry, flags.ATTRIB)
         self.volume.emit(opened.inode, flags.ATTRIB)
@@ -400,9 +213,15 @@ class SimFilesystem:
         volume = self.volume
         directory = self._directory(parent, name)
         volume.check_free(directory, name)
-        self._may(directory, _WRITE, name)
+        self._may(directory, WRITE, name)
         inode = volume.make_inode(kind, mode if kind is DiskKind.SYMLINK else mode & ~self.umask)
         return inode, volume.add(directory, name, inode)
+
+    def create(self, parent: Handle, name: str) -> Handle:
+        """See the port."""
+        self._change("create", parent, name)
+        inode, entry = self._make(parent, name, DiskKind.FILE, 0o666)
+        return self._opened(inode, entry, writes=True)
 
     def make_dir(self, parent: Handle, name: str, mode: int) -> None:
         """See the port."""
@@ -430,7 +249,7 @@ class SimFilesystem:
         entry = self._find(parent, name)
         target = self._directory(new_parent, new_name)
         self.volume.check_free(target, new_name)
-        self._may(target, _WRITE, new_name)
+        self._may(target, WRITE, new_name)
         if entry.inode.is_directory:
             raise error(errno.EPERM, name)
         entry.inode.ctime_ns = self.volume.now()
@@ -466,10 +285,10 @@ class SimFilesystem:
         inode = entry.inode
         if inode.is_directory and self.volume.is_above(inode, target):
             raise error(errno.EINVAL, new_name)
-        self._may(source, _WRITE, entry.name)
-        self._may(target, _WRITE, new_name)
+        self._may(source, WRITE, entry.name)
+        self._may(target, WRITE, new_name)
         if inode.is_directory and source is not target:
-            self._may(inode, _WRITE, entry.name)
+            self._may(inode, WRITE, entry.name)
         self.volume.rename(entry, target, new_name)
 
     def exchange(self, parent: Handle, name: str, other: Handle, other_name: str) -> None:
@@ -485,17 +304,17 @@ class SimFilesystem:
         if one.inode is two.inode:
             return
         for directory in (source, target):
-            self._may(directory, _WRITE, name)
+            self._may(directory, WRITE, name)
         for moved in (one, two):
             if moved.inode.is_directory and source is not target:
-                self._may(moved.inode, _WRITE, moved.name)
+                self._may(moved.inode, WRITE, moved.name)
         self.volume.exchange(one, two)
 
     def unlink(self, parent: Handle, name: str) -> None:
         """See the port."""
         self._change("unlink", parent, name)
         entry = self._find(parent, name)
-        self._may(cast(Inode, entry.parent), _WRITE, name)
+        self._may(cast(Inode, entry.parent), WRITE, name)
         if entry.inode.is_directory:
             raise error(errno.EISDIR, name)
         self.volume.remove(entry)
@@ -504,7 +323,7 @@ class SimFilesystem:
         """See the port."""
         self._change("remove_dir", parent, name)
         entry = self._find(parent, name)
-        self._may(cast(Inode, entry.parent), _WRITE, name)
+        self._may(cast(Inode, entry.parent), WRITE, name)
         if not entry.inode.is_directory:
             raise error(errno.ENOTDIR, name)
         if entry.inode.children:
