@@ -210,12 +210,22 @@ class Filesystem(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """The events of one folder, in the order in which things happened. For one reader."""
+
+    def __aiter__(self) -> AsyncIterator[WatchEvent]: ...
+
+    async def __anext__(self) -> WatchEvent: ...
+
+    def is_behind(self) -> bool:
+        """Whether something has happened that the reader was not told yet; a change of this moment is one."""
+        ...
+
+
 class Watching(Protocol):
     """Somebody who tells what changed in a folder, at best effort; scans make up for the rest."""
 
-    def open_watch(
-        self, path: str, skips: Callable[[Path], bool]
-    ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
+    def open_watch(self, path: str, skips: Callable[[Path], bool]) -> AbstractAsyncContextManager[Watch]:
         """Watch the folder at `path` and everything below it, except directories that `skips`.
 
         Once entered, every later change leads to an event, or to one that asks for a rescan; so

@@ -60,7 +60,7 @@ class Arrivals:
                     stored += result.stored
                     if not self._scanner.stop_reading(job.file):
                         self._rests.rest(upload_of(job.file.entry), SOON_S)
-                    self._scanner.look_again(job.file.found.path)
+                    self._scanner.look_again_for(job.file)
                 case Failed(message=message):
                     if self._scanner.stop_reading(job.file):
                         self._scanner.cannot_read(job.file.found.path, message)

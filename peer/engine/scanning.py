@@ -5,7 +5,7 @@ Directories, symlinks, renames and disappearances are written at once; a file wh
 plan, never a byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -14,6 +14,7 @@ from crypto.digest import link_digest
 from peer.disk.private import check_root
 from peer.engine.context import Context
 from peer.engine.known import KINDS, KnownFiles
+from peer.engine.noticing import Looks, Notices
 from peer.engine.problems import path_text
 from peer.engine.sought import Sought
 from peer.engine.suspects import Suspects
@@ -21,17 +22,8 @@ from peer.engine.twins import rename_twins
 from peer.fingerprint import DiskKind, Path
 from peer.planner.operations import PARKED
 from peer.planner.trees import Attributes, Content, LocalNode, Node
-from peer.scan.findings import (
-    Changed,
-    Overflow,
-    RootGone,
-    Touch,
-    WatchEvent,
-    WatchLimit,
-)
+from peer.scan.findings import WatchEvent, WatchLimit
 from peer.scan.identity import Assigned, Identified, Twin
-from peer.scan.ignore import IGNORE_NAME
-from peer.scan.settle import Settling
 from peer.scan.stock import Stock, take_stock
 from peer.transfer.ingest import Ingested
 from protocol import names
@@ -40,10 +32,6 @@ from protocol.model import Kind
 
 _OF_NAMES = ("special_file", "name_not_allowed", "name_clash")
 """Problems that every look at a name finds again."""
-RESCAN_S = 30.0
-"""How often what cannot be watched is scanned again."""
-PATIENCE_LOOKS = 3
-"""So often a long file that is open for writing is left alone, for a longer time each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +55,9 @@ class Scanner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._settling: Settling[Path] = Settling()
-        self._rescan: set[Path] = {()}
-        self._moved: dict[Path, Path] = {}
-        self._held: dict[Path, list[Path]] = {}
-        self._unwatched: set[Path] = set()
-        self._rescan_at_s = 0.0
-        self._unreadable: dict[Path, str] = {}
+        self.notices = Notices()
+        self.is_behind: Callable[[], bool] = lambda: False
+        """Whether the watcher has something to tell that it has not told yet."""
         self.reading: dict[EntryId, Assigned] = {}
         """Files found whose content is not known yet, by entry."""
         self._renamed: dict[EntryId, EntryId] = {}
@@ -84,40 +68,30 @@ class Scanner:
 
     def notice(self, event: WatchEvent) -> None:
         """Take an event of the watcher."""
-        now_s = self._context.machine.clock.monotonic_s()
-        match event:
-            case Changed():
-                for path, touch in event.touched.items():
-                    self._settling.touched(path, touch, now_s)
-                    if path[-1] == IGNORE_NAME:
-                        self._rescan.add(path[:-1])
-                self._rescan |= event.rescan
-                for source, destination in event.moved:
-                    self._moved[destination] = source
-                    self._settling.touched(source, Touch.GONE, now_s)
-                    self._settling.touched(destination, Touch.SAVED, now_s)
-            case Overflow():
-                self._rescan.add(())
-            case WatchLimit():
-                self._unwatched.add(event.path)
-                self._rescan_at_s = now_s + RESCAN_S
-                self._context.problems.put(
-                    "",
-                    "watch_limit",
-                    "the system watches no more folders; raise fs.inotify.max_user_watches. Until "
-                    "then what it cannot watch is scanned every 30 seconds",
-                )
-            case RootGone():
-                self._rescan.add(())
+        self.notices.take(event, self._now_s)
+        if isinstance(event, WatchLimit):
+            self._context.problems.put(
+                "",
+                "watch_limit",
+                "the system watches no more folders; raise fs.inotify.max_user_watches. Until "
+                "then what it cannot watch is scanned every 30 seconds",
+            )
         self._context.signal.set()
 
     def look_again(self, path: Path) -> None:
         """Something turned out different from what the tree says: look at it after a while."""
-        self._settling.unstable(path, self._context.machine.clock.monotonic_s())
+        self.notices.look_again(path, self._now_s)
 
-    def is_restless(self, path: Path) -> bool:
-        """Whether a file changes, or is being written, whenever it is looked at: it is read all the same."""
-        return self._settling.failures(path) >= PATIENCE_LOOKS
+    def look_again_for(self, asked: Assigned) -> None:
+        """A file was not as it was found: look at it after a while, also where it is if a directory above it moved."""
+        self.look_again(asked.found.path)
+        above = self._context.trees.path(asked.parent)
+        if above is not None and (*above, asked.found.path[-1]) != asked.found.path:
+            self.look_again((*above, asked.found.path[-1]))
+
+    @property
+    def _now_s(self) -> float:
+        return self._context.machine.clock.monotonic_s()
 
     def stop_reading(self, asked: Assigned) -> bool:
         """Reading a file came to nothing; False where a later scan has it read anew, perhaps under another name."""
@@ -144,37 +118,28 @@ class Scanner:
             if id(asked) not in rest:
                 self.stop_reading(asked)
         for asked in again:
-            self.look_again(asked.found.path)
+            self.look_again_for(asked)
         return others
 
     def cannot_read(self, path: Path, why: str) -> None:
         """A file could not be read: nothing is concluded about it, and it is looked at again after a while."""
-        self._unreadable[path] = why
-        self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
+        self.notices.unreadable[path] = why
+        self.notices.rescan_later(self._now_s)
         self._say_unreadable()
 
     def rescan(self, path: Path = ()) -> None:
         """Scan a directory and all below it at the next turn."""
-        self._rescan.add(path)
-
-    def next_due_s(self) -> float | None:
-        """Monotonic time at which there is something to look at; None where nothing is noticed."""
-        due = [self._settling.next_due_s()]
-        if self._rescan:
-            due.append(0.0)
-        if self._unwatched or self._unreadable:
-            due.append(self._rescan_at_s)
-        return min((one for one in due if one is not None), default=None)
+        self.notices.rescan([path])
 
     @property
     def has_seen_all(self) -> bool:
         """Whether no scan of the whole folder is still to be done."""
-        return () not in self._rescan
+        return self.notices.has_seen_all
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is waiting to be looked at or read."""
-        return not self._rescan and not len(self._settling) and not self.reading
+        return self.notices.is_idle and not self.reading
 
     def adopted(self, old: EntryId, new: EntryId) -> None:
         """An entry found here turned out to be one of the journal's: what is being read of it, or in it, follows.
@@ -191,55 +156,49 @@ class Scanner:
 
     async def scan(self) -> "RootTrouble | Scanned":
         """Look at all that is due and write what it means."""
-        machine = self._context.machine
-        now_s = machine.clock.monotonic_s()
-        trees, self._rescan = self._rescan, set()
-        paths, moved = self._take_due(now_s, trees)
-        if (self._unwatched or self._unreadable) and now_s >= self._rescan_at_s:
-            trees |= self._unwatched | set(self._unreadable)
-            self._rescan_at_s = now_s + RESCAN_S
-        if not paths and not trees:
+        machine, notices, now_s = self._context.machine, self.notices, self._now_s
+        looks = notices.take_due(now_s)
+        if not looks.paths and not looks.trees:
             return Scanned([], False)
         trouble = await machine.disk_work.run(self._check_root)
         if trouble is not None:
-            self._rescan |= trees | {path[:-1] for path in paths}
+            notices.put_back(looks)
             return trouble
-        stock = await machine.database_work.run(self._take_stock, paths, trees, moved)
-        if stock.identified.look_at or stock.identified.unwalked:
-            self._rescan |= trees | {path[:-1] for path in paths}
+        stock = await machine.database_work.run(self._take_stock, looks)
+        identified = stock.identified
+        if identified.look_at or identified.unwalked:
+            notices.put_back(looks)
             return Scanned([], False)
-        if stock.identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
-            self._rescan.add(())
+        if identified.vanished and (trouble := await machine.disk_work.run(self._check_root)) is not None:
+            notices.rescan([()])
             return trouble
-        self._report(stock, trees, paths)
-        if () in trees:
+        self._report(stock, looks)
+        if () in looks.trees:
             await self._suspects.review()
-        if stock.identified.twins:
-            await self._part(stock.identified.twins)
-        return await machine.database_work.run(self._write, stock.identified)
+        if identified.twins:
+            await self._part(identified.twins)
+        notices.found(identified.unchanged)
+        notices.found(one.entry for one in identified.assigned)
+        missing = await machine.database_work.run(self._missing, identified)
+        gone = notices.believe(missing, looks, now_s, is_behind=bool(missing) and self.is_behind())
+        sought = [entry for entry in missing if entry not in gone]
+        scanned, paths = await machine.database_work.run(self._write, identified, sought)
+        for entry, path in paths.items():
+            notices.seek(entry, path, self._now_s)
+        return scanned
 
-    def _take_due(self, now_s: float, trees: set[Path]) -> tuple[list[Path], frozenset[Path]]:
-        """The paths that are at rest, and those among what is looked at to which something was renamed.
-
-        The old name of something renamed and then written to waits for the new one to come to rest, or it would be
-        taken for deleted.
-        """
-        paths = self._settling.take_due(now_s)
-        if not self._moved and not self._held:
-            return paths, frozenset()
-        due = set(paths)
-        went = {source: to for to, source in self._moved.items() if to not in due and self._settling.waits_for(to)}
-        for path in paths:
-            before = self._held.pop(path, [])
-            if path in went:
-                due.discard(path)
-                self._held.setdefault(went[path], []).extend((*before, path))
-            else:
-                due.update(before)
-        moved = {to for to in self._moved if to in due or any(to[: len(above)] == above for above in trees)}
-        for to in moved:
-            del self._moved[to]
-        return sorted(due), frozenset(moved)
+    def _missing(self, identified: Identified) -> dict[EntryId, Path]:
+        """What vanished, without what is below it, with its path; but for that whose place something else has now."""
+        trees = self._context.trees
+        vanished = {known.entry for known in identified.vanished}
+        taken = {(one.parent, one.name) for one in identified.assigned}
+        missing = {}
+        for known in identified.vanished:
+            if known.parent not in vanished and (known.parent, known.name) not in taken:
+                path = trees.path(known.entry)
+                if path is not None:
+                    missing[known.entry] = path
+        return missing
 
     def _check_root(self) -> RootTrouble | None:
         marker = self._context.record.marker
@@ -247,7 +206,7 @@ class Scanner:
         verdict = check_root(self._context.root, marker)
         return None if verdict is None else root_trouble(verdict, self._context.root.path)
 
-    def _take_stock(self, paths: list[Path], trees: set[Path], moved: frozenset[Path]) -> Stock:
+    def _take_stock(self, looks: Looks) -> Stock:
         context = self._context
         known = KnownFiles(context.trees, self.reading)
         entropy = context.machine.entropy
@@ -256,26 +215,22 @@ class Scanner:
             known,
             context.rules,
             lambda: EntryId(entropy.token(16)),
-            paths=paths,
-            subtrees=trees,
-            moved_to=moved,
+            paths=looks.paths,
+            subtrees=looks.trees,
+            moved_to=looks.moved,
         )
 
-    def _report(self, stock: Stock, trees: set[Path], paths: Sequence[Path]) -> None:
-        problems = self._context.problems
-
-        def rescanned(path: Path) -> bool:
-            return any(path[:depth] in trees for depth in range(len(path) + 1))
-
-        for path in [path for path in self._unreadable if rescanned(path)]:
-            del self._unreadable[path]
+    def _report(self, stock: Stock, looks: Looks) -> None:
+        problems, unreadable = self._context.problems, self.notices.unreadable
+        for path in [path for path in unreadable if looks.covers(path)]:
+            del unreadable[path]
         for finding in stock.unreadable:
-            self._unreadable[finding.path] = finding.reason
-            self._rescan_at_s = max(self._rescan_at_s, self._context.machine.clock.monotonic_s() + RESCAN_S)
+            unreadable[finding.path] = finding.reason
+            self.notices.rescan_later(self._now_s)
         self._say_unreadable()
-        looked_at = {path_text(path) for path in paths}
+        looked_at = {path_text(path) for path in looks.paths}
         for one in problems.all():
-            if one.code in _OF_NAMES and (one.path in looked_at or rescanned(tuple(one.path.split("/")))):
+            if one.code in _OF_NAMES and (one.path in looked_at or looks.covers(tuple(one.path.split("/")))):
                 problems.clear(one.path, one.code)
         for path in stock.special:
             problems.put(path_text(path), "special_file", "sockets, pipes and devices are not synced")
@@ -284,10 +239,10 @@ class Scanner:
 
     def _say_unreadable(self) -> None:
         problems = self._context.problems
-        for path, why in self._unreadable.items():
+        for path, why in self.notices.unreadable.items():
             message = f"cannot be read ({why}): nothing is concluded about it; check its permissions"
             problems.put(path_text(path), "unreadable", message)
-        problems.clear_code("unreadable", keep=[path_text(path) for path in self._unreadable])
+        problems.clear_code("unreadable", keep=[path_text(path) for path in self.notices.unreadable])
 
     async def _part(self, twins: Sequence[Twin]) -> None:
         """Give names that are equal after NFC to one thing each."""
@@ -295,12 +250,15 @@ class Scanner:
         for twin in together:
             message = f"its name equals {path_text(twin.stays)} in Unicode: rename one of them"
             self._context.problems.put(path_text(twin.other), "name_clash", message)
-        self._rescan |= {twin.other[:-1] for twin in twins if twin not in together}
+        self.notices.rescan([twin.other[:-1] for twin in twins if twin not in together])
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def _write(self, identified: Identified) -> Scanned:
-        """Write rows. What this device did itself is found as it was left, and changes nothing."""
+    def _write(self, identified: Identified, sought: Sequence[EntryId]) -> tuple[Scanned, dict[EntryId, Path]]:
+        """Write rows, and say where the missing entries in `sought` should be now: they, and what is below them, stay.
+
+        What this device did itself is found as it was left, and changes nothing.
+        """
         context = self._context
         trees = context.trees
         to_read: list[Assigned] = []
@@ -319,7 +277,11 @@ class Scanner:
             else:
                 rows.append(self._plain_row(before, one, targets))
         self._sought.take(identified)
-        gone = [known.entry for known in identified.vanished]
+        kept = set(sought)
+        for known in identified.vanished:
+            if known.parent in kept:
+                kept.add(known.entry)
+        gone = [known.entry for known in identified.vanished if known.entry not in kept]
         changed = bool(gone) or any(_differs(trees.local(row.node.entry), row) for row in rows)
         with context.machine.database.transaction():
             trees.put_local(rows)
@@ -331,12 +293,13 @@ class Scanner:
             for one in to_read:
                 self.reading[one.entry] = one
             changed = self._settle_unknown() or changed
-        return Scanned(to_read, changed)
+        places = {entry: path for entry in sought if (path := trees.path(entry)) is not None}
+        return Scanned(to_read, changed), places
 
     def _settle_unknown(self) -> bool:
         """Say again about which entries nothing is concluded; whether that changed."""
         trees = self._context.trees
-        self._sought.settle(self.reading)
+        self._sought.settle(self.reading, self.notices.is_missing)
         unknown = self._unknown_entries() | self._sought.held
         changed = unknown != trees.unknown_entries
         trees.unknown_entries = unknown
@@ -345,7 +308,7 @@ class Scanner:
     def _unknown_entries(self) -> set[EntryId]:
         known = KnownFiles(self._context.trees, self.reading)
         found: set[EntryId] = set()
-        for path in self._unreadable:
+        for path in self.notices.unreadable:
             entry: EntryId | None = EntryId(bytes(16))
             for name in path:
                 one = known.named(entry, names.nfc(name)) if entry is not None else None

@@ -4,7 +4,7 @@ Until the new files were read, both sides count as not looked at: nothing is con
 the others are not proposed. In the database's thread.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 
 from peer.engine.context import Context
@@ -48,11 +48,12 @@ class Sought:
         self._new.update(_sized(new, found))
         self.held |= self._new
 
-    def settle(self, reading: Container[EntryId]) -> bool:
-        """Where all that it could be has been read: give what was found again its entry. False where it has not."""
+    def settle(self, reading: Container[EntryId], is_missing: Callable[[EntryId], bool]) -> bool:
+        """Where all that it could be has been read, and what vanished is gone for good: give what was found again its
+        entry. False where it is not known yet."""
         if not self._new:
             return True
-        if any(entry in reading for entry in self._new):
+        if any(entry in reading for entry in self._new) or any(is_missing(entry) for entry in self.held):
             return False
         trees = self._context.trees
         new: dict[EntryId, bytes] = {}

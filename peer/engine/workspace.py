@@ -4,7 +4,7 @@ The loop alone writes the trees. Each turn: take what the transfers brought, rea
 changed on disk, plan if anything differs, carry the plan out as far as it goes, and wait for the next reason.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,7 +25,7 @@ from peer.engine.returning import Returning
 from peer.engine.scanning import RootTrouble, Scanner
 from peer.planner.operations import Plan, Policy, ProposeChange, WriteContent
 from peer.planner.plan import plan
-from peer.scan.findings import WatchEvent
+from peer.ports import Watch
 from peer.scan.identity import Assigned
 from protocol.ids import EntryId
 from protocol.messages import Poke
@@ -173,7 +173,8 @@ class WorkspaceEngine:
                 await self._turn()
                 await context.signal.wait(self._next_s())
 
-    async def _watch(self, events: AsyncIterator[WatchEvent]) -> None:
+    async def _watch(self, events: Watch) -> None:
+        self.scanner.is_behind = events.is_behind
         async for event in events:
             self.settled = False
             self.scanner.notice(event)
@@ -183,7 +184,7 @@ class WorkspaceEngine:
         if self._journal_is_due or self._plan_is_due:
             return 0.0
         now_s = self.context.machine.clock.monotonic_s()
-        due = [one for one in (self.scanner.next_due_s(), self.rests.next_s()) if one is not None]
+        due = [one for one in (self.scanner.notices.next_due_s(), self.rests.next_s()) if one is not None]
         return max(0.0, min(due) - now_s) if due else None
 
     async def _turn(self) -> None:
@@ -209,7 +210,7 @@ class WorkspaceEngine:
     @property
     def _may_act(self) -> bool:
         """Whether the journal can be believed, and enough is known, so that anything may be planned."""
-        if self._returning is not None and (self._due.journal or self.scanner.reading):
+        if self._returning is not None and (self._due.journal or self.scanner.reading or self.scanner.notices.misses):
             return False
         return not self.stopped and not self.context.problems.has("history_went_back")
 
@@ -275,7 +276,7 @@ class WorkspaceEngine:
 
     async def _scan(self) -> None:
         """Look at what is due. Raises `RootLost` where nothing may be concluded from the folder."""
-        due_s = self.scanner.next_due_s()
+        due_s = self.scanner.notices.next_due_s()
         if due_s is None or due_s > self.context.machine.clock.monotonic_s():
             return
         found = await self.scanner.scan()
@@ -300,7 +301,7 @@ class WorkspaceEngine:
                 content = None if remote is None else remote.node.content
                 adoptable = content is not None and content.size == one.found.fingerprint.size
             send = online and may_write and not adoptable
-            jobs.append(Up(one, send, self.scanner.is_restless(one.found.path)))
+            jobs.append(Up(one, send, self.scanner.notices.is_restless(one.found.path)))
         return jobs
 
     # --- planning ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Owns the plain values that leave `peer.scan`. Never looks at a disk.
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -79,19 +80,27 @@ class Touch(enum.Enum):
     """Removed or moved away."""
 
 
+class Renamed(NamedTuple):
+    """A file or directory has another name, both inside the folder."""
+
+    source: Path
+    destination: Path
+    is_directory: bool
+
+
 @dataclass(frozen=True)
 class Changed:
     """A batch of changes, in the order of the kernel's queue where order matters.
 
     `touched` names files and links; `rescan` names directories whose whole subtree must be
     scanned, since things may be in them that made no event; `moved` holds renames inside the
-    folder as (from, to), of files and directories, oldest first. Both ends of a moved file are in
-    `touched` too; a moved directory needs no rescan.
+    folder, oldest first. Both ends of a moved file are in `touched` too; a moved directory needs no
+    rescan, and what is in `touched` and `rescan` below it is named as it is called at the end.
     """
 
     touched: dict[Path, Touch]
     rescan: frozenset[Path] = frozenset()
-    moved: tuple[tuple[Path, Path], ...] = ()
+    moved: tuple[Renamed, ...] = ()
 
 
 @dataclass(frozen=True)

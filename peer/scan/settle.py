@@ -11,7 +11,7 @@ busy. One that changed while it was read waits longer each time.
 """
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
@@ -81,6 +81,22 @@ class Settling(Generic[Key]):
                     self._wait(key, state, now_s, SAVED_S, LONGEST_S)
             case _ as never:
                 assert_never(never)
+
+    def missing(self, key: Key, now_s: float, rest_s: float) -> None:
+        """Note that a file was not found; it is due again after `rest_s`."""
+        self._wait(key, self._state(key, now_s), now_s, rest_s, LONGEST_S)
+
+    def rename(self, new: Callable[[Key], Key]) -> None:
+        """Give files the names that `new` returns; what is known of them goes with them."""
+        for key, state in list(self._states.items()):
+            other = new(key)
+            if other == key:
+                continue
+            del self._states[key]
+            self._states[other] = state
+            if state.waiting:
+                self._count += 1
+                heapq.heappush(self._heap, (state.due_s, self._count, other))
 
     def unstable(self, key: Key, now_s: float) -> None:
         """Note that a file changed while it was read; it is due again, later each time.

@@ -11,7 +11,7 @@ from inotify_simple import Event, flags
 
 from peer.disk.root import PRIVATE_NAME
 from peer.fingerprint import Path
-from peer.scan.findings import Changed, Touch
+from peer.scan.findings import Changed, Renamed, Touch
 
 _DIRECTORY = int(flags.ISDIR)
 _ROOT_GONE = int(flags.DELETE_SELF | flags.MOVE_SELF | flags.UNMOUNT)
@@ -57,7 +57,7 @@ class WatchTree:
         self._departed: dict[int, _Departed] = {}
         self._touched: dict[Path, Touch] = {}
         self._rescan: set[Path] = set()
-        self._moved: list[tuple[Path, Path]] = []
+        self._moved: list[Renamed] = []
         self.to_add: list[Path] = []
         self.to_remove: list[int] = []
         self._before_reset: set[int] = set()
@@ -68,6 +68,11 @@ class WatchTree:
     def waits_for_pair(self) -> bool:
         """Whether a rename's second half is still to come, if it comes."""
         return bool(self._departed)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `finish` has something to return, now or when what is asked for was done."""
+        return bool(self._touched or self._rescan or self._moved or self._departed or self.has_overflowed)
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -188,7 +193,7 @@ class WatchTree:
         if departed is not None:
             self._touch(departed.path, Touch.GONE)
             if not self._skips(departed.path) and not self._skips(path):
-                self._moved.append((departed.path, path))
+                self._moved.append(Renamed(departed.path, path, is_directory))
         if self._skips(path):
             if departed is not None:
                 self._forget(departed.node)

@@ -7,6 +7,7 @@ first and asked to be scanned afterwards, and what the kernel could not tell lea
 """
 
 import errno
+import select
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ from inotify_simple import Event, INotify, flags
 
 from peer.disk.root import MAX_DEPTH, PRIVATE_NAME
 from peer.fingerprint import Path
-from peer.ports import Filesystem, Handle, Offload
+from peer.ports import Filesystem, Handle, Offload, Watch
 from peer.scan.findings import Overflow, RootGone, WatchEvent, WatchLimit
 from peer.scan.watch_tree import WatchTree
 
@@ -92,7 +93,7 @@ class InotifyWatching:
         self._offload = offload
 
     @asynccontextmanager
-    async def open_watch(self, path: str, skips: Callable[[Path], bool]) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+    async def open_watch(self, path: str, skips: Callable[[Path], bool]) -> AsyncIterator[Watch]:
         """See the port. What `skips` says must not change while the watch is open.
 
         Where the system gives no watches at all, the one event is a `WatchLimit` of the root.
@@ -127,6 +128,10 @@ class _NoWatch:
             await trio.sleep_forever()
         self._said = True
         return WatchLimit(())
+
+    def is_behind(self) -> bool:
+        """It never tells anything, so nothing more is to be waited for."""
+        return False
 
 
 class WatchStream:
@@ -182,6 +187,13 @@ class WatchStream:
             else:
                 await self._queue.wait()
             self._tree.take(self._queue.read())
+
+    def is_behind(self) -> bool:
+        """See the port."""
+        if self._has_ended:
+            return False
+        waits = self._ready or self._is_resetting or self._tree.has_news or select.select([self._inotify], [], [], 0)[0]
+        return bool(waits)
 
     async def _settle_watches(self) -> None:
         """Add and remove the watches that are asked for, then put the batch out."""

@@ -119,3 +119,20 @@ def test_memory_follows_the_files_that_wait_not_all_that_ever_changed() -> None:
         settling.touched(number, Touch.SAVED, number * 1.0)
         settling.take_due(number + 0.5)
     assert len(settling._states) < 3000
+
+
+def test_a_file_that_was_renamed_is_due_under_its_new_name_when_it_would_have_been() -> None:
+    settling = Settling[str]()
+    settling.touched("a", Touch.WRITING, 0)
+    due_s = settling.next_due_s()
+    assert due_s is not None
+    settling.rename(lambda key: {"a": "b"}.get(key, key))
+    assert settling.next_due_s() == due_s
+    assert settling.take_due(due_s) == ["b"]
+    assert len(settling) == 0
+
+
+def test_a_file_that_was_not_found_is_due_after_the_time_that_is_given() -> None:
+    settling = Settling[str]()
+    settling.missing("a", 1.0, 0.5)
+    assert settling.next_due_s() == 1.5

@@ -13,7 +13,8 @@ from inotify_simple import Event, INotify, flags
 
 from peer.disk.real import LinuxFilesystem
 from peer.fingerprint import Path
-from peer.scan.findings import Changed, Overflow, RootGone, Touch, WatchEvent, WatchLimit
+from peer.ports import Watch
+from peer.scan.findings import Changed, Overflow, Renamed, RootGone, Touch, WatchEvent, WatchLimit
 from peer.scan.watch_tree import WatchTree
 from peer.scan.watcher import InotifyWatching
 
@@ -31,9 +32,7 @@ def skips_nothing(path: Path) -> bool:
 
 
 @asynccontextmanager
-async def watching(
-    folder: pathlib.Path, skips: Callable[[Path], bool] = skips_nothing
-) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+async def watching(folder: pathlib.Path, skips: Callable[[Path], bool] = skips_nothing) -> AsyncIterator[Watch]:
     with trio.fail_after(20):
         async with InotifyWatching(LinuxFilesystem(), Threads()).open_watch(os.fspath(folder), skips) as events:
             yield events
@@ -43,7 +42,7 @@ async def collect(events: AsyncIterator[WatchEvent], until: Path) -> Changed:
     """Merge batches until `until` was touched."""
     touched: dict[Path, Touch] = {}
     rescan: set[Path] = set()
-    moved: list[tuple[Path, Path]] = []
+    moved: list[Renamed] = []
     while until not in touched:
         event = await anext(events)
         assert isinstance(event, Changed)
@@ -79,8 +78,21 @@ async def test_a_rename_is_one_pair_and_what_is_below_keeps_being_watched(
         (tmp_path / "d").rename(tmp_path / "n")
         (tmp_path / "n/e/f").write_bytes(b"x")
         changed = await collect(events, ("n", "e", "f"))
-    assert changed.moved == ((("a",), ("d", "b")), (("d",), ("n",)))
+    assert changed.moved == (Renamed(("a",), ("d", "b"), False), Renamed(("d",), ("n",), True))
     assert changed.rescan == frozenset()
+
+
+async def test_it_is_behind_until_all_that_happened_was_told(tmp_path: pathlib.Path) -> None:
+    async with watching(tmp_path) as events:
+        assert not events.is_behind()
+        (tmp_path / "a").write_bytes(b"x")
+        assert events.is_behind()
+        await collect(events, ("a",))
+        with trio.move_on_after(20):
+            while events.is_behind():
+                with trio.move_on_after(0.01):
+                    await anext(events)
+        assert not events.is_behind()
 
 
 async def test_a_new_directory_is_watched_before_it_is_to_be_scanned(
@@ -268,7 +280,7 @@ def forget(shadow: dict[Path, str | None], path: Path) -> None:
 
 def follow(folder: pathlib.Path, shadow: dict[Path, str | None], changed: Changed) -> None:
     """Do what an engine does with a batch: follow renames, look at paths, scan directories."""
-    for source, target in changed.moved:
+    for source, target, _ in changed.moved:
         below = {known: text for known, text in shadow.items() if known[: len(source)] == source}
         forget(shadow, source)
         forget(shadow, target)

@@ -1,0 +1,193 @@
+"""What is to be looked at on the disk, and when what was not found is believed to be gone.
+
+Owns the paths and directories that are waiting to be looked at, and what is known of renames on the way. Time is an
+argument: seconds of a clock that never goes back. Never looks itself.
+
+A look and the kernel's events run beside each other: what is renamed in between is seen at neither of its names, or at
+the old one only. So what a look does not find is missing at first. It is gone once it is still not there after the
+watcher has told all that had happened until then, and no rename of it leads to a name that still waits to be looked at.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from peer.fingerprint import Path
+from peer.scan.findings import Changed, Overflow, Renamed, RootGone, Touch, WatchEvent, WatchLimit
+from peer.scan.ignore import IGNORE_NAME
+from peer.scan.settle import Settling
+from protocol.ids import EntryId
+
+RESCAN_S = 30.0
+"""How often what cannot be watched, or read, is scanned again."""
+MISSING_S = 0.02
+"""After so long what was not found is looked for again."""
+PATIENCE_LOOKS = 3
+"""So often a long file that is open for writing is left alone, for a longer time each."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What to look at now: `paths` by themselves, `trees` with all below them. `moved`: to where something was renamed,
+    of what is looked at."""
+
+    paths: list[Path]
+    trees: set[Path]
+    moved: frozenset[Path]
+
+    def covers(self, path: Path) -> bool:
+        """Whether it is in one of the trees."""
+        return any(path[:depth] in self.trees for depth in range(len(path) + 1))
+
+
+class Notices:
+    """What was noticed and not looked at yet."""
+
+    def __init__(self) -> None:
+        self._settling: Settling[Path] = Settling()
+        self._rescan: set[Path] = {()}
+        self._moved: dict[Path, Path] = {}
+        self._missing: dict[EntryId, tuple[float, Path]] = {}
+        self._unwatched: set[Path] = set()
+        self._rescan_at_s = 0.0
+        self.unreadable: dict[Path, str] = {}
+        """What could not be read, and why; scanned again at times."""
+
+    # --- what is noticed -------------------------------------------------------------------------------
+
+    def take(self, event: WatchEvent, now_s: float) -> None:
+        """Take an event of the watcher."""
+        match event:
+            case Changed():
+                for renamed in event.moved:
+                    self._take_rename(renamed, now_s)
+                for path, touch in event.touched.items():
+                    self._settling.touched(path, touch, now_s)
+                    if path[-1] == IGNORE_NAME:
+                        self._rescan.add(path[:-1])
+                self._rescan |= event.rescan
+            case WatchLimit():
+                self._unwatched.add(event.path)
+                self._rescan_at_s = now_s + RESCAN_S
+            case Overflow() | RootGone():
+                self._rescan.add(())
+
+    def _take_rename(self, renamed: Renamed, now_s: float) -> None:
+        source, destination = renamed.source, renamed.destination
+        if renamed.is_directory:
+            self._follow(source, destination)
+        self._moved[destination] = self._moved.pop(source, source)
+        self._settling.touched(source, Touch.GONE, now_s)
+        self._settling.touched(destination, Touch.SAVED, now_s)
+
+    def _follow(self, source: Path, destination: Path) -> None:
+        """Let what was noticed below a directory follow its rename."""
+        depth = len(source)
+
+        def now_at(path: Path) -> Path:
+            return destination + path[depth:] if len(path) > depth and path[:depth] == source else path
+
+        self._settling.rename(now_at)
+        self._moved = {now_at(to): origin for to, origin in self._moved.items()}
+        self._rescan = {destination if path == source else now_at(path) for path in self._rescan}
+        self._unwatched = {destination if path == source else now_at(path) for path in self._unwatched}
+        self._missing = {entry: (since_s, now_at(path)) for entry, (since_s, path) in self._missing.items()}
+
+    def look_again(self, path: Path, now_s: float) -> None:
+        """Something turned out different from what the tree says: look at it after a while."""
+        self._settling.unstable(path, now_s)
+
+    def is_restless(self, path: Path) -> bool:
+        """Whether a file changes, or is being written, whenever it is looked at: it is read all the same."""
+        return self._settling.failures(path) >= PATIENCE_LOOKS
+
+    def rescan(self, paths: Iterable[Path]) -> None:
+        """Scan these directories and all below them at the next turn."""
+        self._rescan.update(paths)
+
+    def rescan_later(self, now_s: float) -> None:
+        """Scan what cannot be watched or read a while from now."""
+        self._rescan_at_s = max(self._rescan_at_s, now_s + RESCAN_S)
+
+    # --- what is due -----------------------------------------------------------------------------------
+
+    def next_due_s(self) -> float | None:
+        """When there is something to look at; None where nothing is noticed."""
+        due = [self._settling.next_due_s()]
+        if self._rescan:
+            due.append(0.0)
+        if self._unwatched or self.unreadable:
+            due.append(self._rescan_at_s)
+        return min((one for one in due if one is not None), default=None)
+
+    @property
+    def has_seen_all(self) -> bool:
+        """Whether no scan of the whole folder is still to be done."""
+        return () not in self._rescan
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is waiting to be looked at."""
+        return not self._rescan and not len(self._settling)
+
+    def take_due(self, now_s: float) -> Looks:
+        """What is due; it no longer waits."""
+        trees, self._rescan = self._rescan, set()
+        paths = self._settling.take_due(now_s)
+        if (self._unwatched or self.unreadable) and now_s >= self._rescan_at_s:
+            trees |= self._unwatched | set(self.unreadable)
+            self._rescan_at_s = now_s + RESCAN_S
+        due = set(paths)
+        looks = Looks(sorted(due), trees, frozenset())
+        moved = {to for to in self._moved if to in due or looks.covers(to)}
+        for to in moved:
+            del self._moved[to]
+        return replace(looks, moved=frozenset(moved))
+
+    def put_back(self, looks: Looks) -> None:
+        """These looks came to nothing: look again at the next turn."""
+        self._rescan |= looks.trees | {path[:-1] for path in looks.paths}
+
+    # --- what was not found ----------------------------------------------------------------------------
+
+    def is_missing(self, entry: EntryId) -> bool:
+        """Whether an entry was not found, and is still looked for."""
+        return entry in self._missing
+
+    @property
+    def misses(self) -> bool:
+        """Whether anything is still looked for."""
+        return bool(self._missing)
+
+    def believe(
+        self, missing: Mapping[EntryId, Path], looked_at: Looks, now_s: float, *, is_behind: bool
+    ) -> set[EntryId]:
+        """Which of these entries, not found where they were, are gone; say of the others where to `seek` them.
+
+        `missing` is all that this look missed; what is not in it was found. `is_behind`: whether the watcher has
+        something to tell that it has not told yet.
+        """
+        looked = set(looked_at.paths)
+        for entry, (_, path) in list(self._missing.items()):
+            if entry not in missing and (path in looked or looked_at.covers(path)):
+                del self._missing[entry]
+        origins = {origin for to, origin in self._moved.items() if self._settling.waits_for(to)}
+        gone = set()
+        for entry, path in missing.items():
+            since_s, _ = self._missing.setdefault(entry, (now_s, path))
+            # What was renamed, itself or with a directory above it, to where nobody has looked yet is on its way.
+            moves = any(path[:depth] in origins for depth in range(1, len(path) + 1))
+            if now_s - since_s >= MISSING_S and not is_behind and not moves:
+                gone.add(entry)
+                del self._missing[entry]
+        return gone
+
+    def found(self, entries: Iterable[EntryId]) -> None:
+        """These are there after all, under whatever name."""
+        if self._missing:
+            for entry in entries:
+                self._missing.pop(entry, None)
+
+    def seek(self, entry: EntryId, path: Path, now_s: float) -> None:
+        """Look for a missing entry again soon, at this path."""
+        self._missing[entry] = (self._missing[entry][0], path)
+        self._settling.missing(path, now_s, MISSING_S)

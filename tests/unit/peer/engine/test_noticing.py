@@ -1,0 +1,92 @@
+from peer.engine.noticing import MISSING_S, Notices
+from peer.fingerprint import Path
+from peer.scan.findings import Changed, Renamed, Touch
+from protocol.ids import EntryId
+
+ONE = EntryId(bytes(15) + b"\x01")
+
+
+def noticed(*events: Changed, now_s: float = 0.0) -> Notices:
+    notices = Notices()
+    notices.take_due(now_s)  # the scan of everything at the start
+    for event in events:
+        notices.take(event, now_s)
+    return notices
+
+
+def missed(notices: Notices, path: Path, now_s: float, *, is_behind: bool = False) -> bool:
+    """Look at all that is due, miss `ONE` at `path`; whether it is believed to be gone."""
+    gone = notices.believe({ONE: path}, notices.take_due(now_s), now_s, is_behind=is_behind)
+    if not gone:
+        notices.seek(ONE, path, now_s)
+    return bool(gone)
+
+
+def test_what_is_not_found_is_looked_for_again_before_it_is_believed_to_be_gone() -> None:
+    notices = noticed()
+    assert not missed(notices, ("a",), 1.0)
+    assert (notices.misses, notices.is_idle) == (True, False)
+    due_s = notices.next_due_s()
+    assert due_s is not None
+    assert due_s >= 1.0 + MISSING_S
+    assert missed(notices, ("a",), due_s)
+    assert (notices.misses, notices.is_idle) == (False, True)
+
+
+def test_nothing_is_believed_to_be_gone_while_the_watcher_has_not_told_all() -> None:
+    notices = noticed()
+    assert not missed(notices, ("a",), 1.0)
+    assert not missed(notices, ("a",), 2.0, is_behind=True)
+    assert missed(notices, ("a",), 3.0)
+
+
+def test_what_was_renamed_to_where_nobody_has_looked_yet_is_not_gone() -> None:
+    for path in (("a",), ("a", "below")):
+        notices = noticed(Changed({}, moved=(Renamed(("a",), ("b",), True), Renamed(("b",), ("c",), True))))
+        notices.take_due(0.1)
+        notices.take(Changed({("c",): Touch.WRITING}, moved=(Renamed(("x",), ("c",), False),)), 0.2)
+        notices.take(Changed({("c",): Touch.WRITING}), 0.2)
+        assert not missed(notices, ("x",), 0.21)
+        assert not missed(notices, ("x",), 0.21 + MISSING_S), "it is at c, which is being written to"
+        notices = noticed(
+            Changed({}, moved=(Renamed(("a",), ("b",), True), Renamed(("b",), ("c",), True))),
+            Changed({("c",): Touch.WRITING}),
+        )
+        looks = notices.take_due(0.1)
+        assert ("a",) in looks.paths
+        assert not missed(notices, path, 0.1)
+        assert not missed(notices, path, 0.1 + MISSING_S), "by way of b it is at c"
+        looks = notices.take_due(1.0)
+        assert looks.moved == {("c",)}
+        notices.found([ONE])
+        assert not notices.misses
+
+
+def test_what_was_noticed_below_a_directory_follows_its_rename() -> None:
+    notices = noticed(
+        Changed({("d", "saved"): Touch.SAVED, ("e", "saved"): Touch.SAVED}, frozenset({("d", "new")})),
+        Changed({("d", "another"): Touch.SAVED}, moved=(Renamed(("d",), ("n",), True),)),
+    )
+    looks = notices.take_due(1.0)
+    assert looks.trees == {("n", "new")}
+    assert set(looks.paths) == {("n", "saved"), ("e", "saved"), ("d",), ("n",), ("d", "another")}
+
+
+def test_a_file_that_is_sought_in_a_directory_is_sought_where_that_is_now() -> None:
+    notices = noticed()
+    assert not missed(notices, ("d", "a"), 1.0)
+    notices.take(Changed({}, moved=(Renamed(("d",), ("n",), True),)), 1.0)
+    assert ("n", "a") in notices.take_due(2.0).paths
+
+
+def test_what_was_neither_found_nor_missed_where_it_was_sought_is_not_sought_for_ever() -> None:
+    notices = noticed()
+    assert not missed(notices, ("a",), 1.0)
+    assert notices.believe({}, notices.take_due(2.0), 2.0, is_behind=False) == set()
+    assert not notices.misses
+
+
+def test_a_directory_that_is_put_back_is_looked_at_whole() -> None:
+    notices = noticed(Changed({("d", "a"): Touch.SAVED}))
+    notices.put_back(notices.take_due(1.0))
+    assert notices.take_due(1.0).trees == {("d",)}
