@@ -18,7 +18,7 @@ from peer.engine.limiting import Limiting
 from peer.home import Home, HomeError, Identity
 from peer.link.coordinator import CoordinatorClient, SignedIn
 from peer.link.network import TrioNetwork
-from peer.machine import SystemClock, SystemEntropy, ThreadOffload
+from peer.machine import SystemClock, SystemEntropy, ThreadOffload, boot_id
 from peer.ports import Clock, Entropy, Filesystem, Network, Offload, Watching
 from peer.scan.watcher import InotifyWatching
 from peer.store.database import Database, open_database
@@ -41,6 +41,8 @@ class Parts:
     compute: Offload
     allow_plain: bool = False
     """Whether the coordinator may be reached without TLS over a network; only a simulated one keeps nobody out."""
+    boot: str = ""
+    """Which run of the operating system this is; empty: unknown."""
 
 
 def real_parts() -> Parts:
@@ -55,6 +57,7 @@ def real_parts() -> Parts:
         database_work=ThreadOffload(1),
         disk_work=disk_work,
         compute=ThreadOffload(COMPUTE_THREADS),
+        boot=boot_id(),
     )
 
 
@@ -90,6 +93,7 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
         database=database,
         counters=TransferCounters(),
         limiting=Limiting(home, parts.clock),
+        boot=parts.boot,
     )
     device = DeviceEngine(machine, home, identity, parts.filesystem, parts.network)
     try:

@@ -150,6 +150,16 @@ def write_age(root: Root, age: int) -> None:
     root.fs.sync(root.private)
 
 
+def inodes_inside(root: Root) -> frozenset[tuple[int, int]]:
+    """Device and inode of all files on their way in or out, or kept aside: what is here is not in its place."""
+    found = set()
+    for directory in (root.tmp, root.swap, root.held, root.rescue):
+        for _, status in root.fs.list_dir(directory):
+            if not isinstance(status, OSError):
+                found.add((status.fingerprint.device, status.fingerprint.inode))
+    return frozenset(found)
+
+
 def recover(root: Root, keep: Collection[str] = ()) -> list[str]:
     """Clear up what an earlier run left behind; return the names put under `rescue`.
 

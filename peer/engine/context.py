@@ -39,6 +39,8 @@ class Machine:
     database: Database
     counters: TransferCounters
     limiting: Limiting
+    boot: str = ""
+    """Which run of the operating system this is: while it is the same, a disk has forgotten nothing. Empty: unknown."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ version that has not been fetched yet is set aside until its temporary file is t
 makes the plan stale; a step that the disk refuses holds up what builds on it. What was done stays done.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -117,6 +117,8 @@ class Executor:
         tasks = await machine.database_work.run(self._prepare, operations, temps)
         results = await machine.disk_work.run(self._apply, tasks)
         await machine.database_work.run(self._record, tasks, results)
+        if unused := _unused(operations, temps, tasks, results):
+            await machine.disk_work.run(self._discard, unused)
         self._context.changed()
 
     # --- before: in the database's thread ---------------------------------------------------------------
@@ -145,7 +147,7 @@ class Executor:
             # What a rename is for is recorded before it, so that a crash in between leaves no riddle.
             database, w = self._context.machine.database, self._context.record.w
             with database.transaction():
-                placing.note(database, w, self._context.root, placed)
+                placing.note(database, w, self._context.root, placed, self._context.machine.boot)
                 for operation in early:
                     if isinstance(operation, MoveEntry):
                         row = trees.local(operation.entry)
@@ -191,7 +193,7 @@ class Executor:
                     return None
                 if operation.kind is Kind.DIRECTORY:
                     return _Task(operation, steps.RemoveDirectory(path, rules.ignores), path)
-                if expected is None:
+                if expected is None or self._is_other(operation.entry, expected):
                     self.stale = True
                     return None
                 remove = steps.RemoveLink if operation.kind is Kind.SYMLINK else steps.RemoveFile
@@ -211,6 +213,9 @@ class Executor:
     def _write_task(self, operation: WriteContent, path: Path, ready: Ready | None) -> _Task | None:
         context = self._context
         expected = self._expected(operation.entry, operation.expected)
+        if expected is not None and self._is_other(operation.entry, expected):
+            self.stale = True
+            return None
         known = None if expected is None else self._acknowledged(operation.entry, expected)
         if ready is not None:
             its = operation.attributes or Attributes(False, 0)
@@ -231,6 +236,11 @@ class Executor:
     def _expected(self, entry: EntryId, planned: Fingerprint | None) -> Fingerprint | None:
         return self._touched.get(entry, planned)
 
+    def _is_other(self, entry: EntryId, expected: Fingerprint) -> bool:
+        """Whether a scan found something else there since the plan was made."""
+        row = self._context.trees.local(entry)
+        return row is None or row.fingerprint != expected
+
     def _acknowledged(self, entry: EntryId, expected: Fingerprint) -> bytes | None:
         """The digest of what is at the entry's path if that is a version in the journal; None if it may be nobody
         else's. The scan that found the content found this fingerprint, which the disk compares."""
@@ -250,11 +260,11 @@ class Executor:
     def _apply(self, tasks: Sequence[_Task]) -> list[steps.StepResult]:
         root = self._context.root
         todo = [task.step for task in tasks if task.step is not None]
-        results = apply(root, todo) if todo else []
-        for step, result in zip(todo, results, strict=True):
-            if isinstance(step, steps.PutFile) and not isinstance(result, steps.Applied):
-                discard_temp(root, step.temp)
-        return results
+        return apply(root, todo) if todo else []
+
+    def _discard(self, unused: Iterable[str]) -> None:
+        for temp in unused:
+            discard_temp(self._context.root, temp)
 
     # --- after: in the database's thread ----------------------------------------------------------------
 
@@ -349,6 +359,21 @@ class Executor:
                 scanner.look_again(task.path)
         if isinstance(task.step, steps.Move):
             scanner.look_again(task.step.source)
+
+
+def _unused(
+    operations: Sequence[Operation],
+    temps: dict[EntryId, Ready],
+    tasks: Sequence[_Task],
+    results: Sequence[steps.StepResult],
+) -> set[str]:
+    """The temporary files of these operations that were not put in place."""
+    unused = {temps[one.entry].temp for one in operations if one.entry in temps}
+    todo = [task.step for task in tasks if task.step is not None]
+    for step, result in zip(todo, results, strict=True):
+        if isinstance(step, steps.PutFile) and isinstance(result, steps.Applied):
+            unused.discard(step.temp)
+    return unused
 
 
 def step_of(entry: EntryId) -> tuple[str, EntryId]:

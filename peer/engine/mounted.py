@@ -14,8 +14,9 @@ from typing import Final
 
 import trio
 
-from peer.disk.private import open_root, recover
+from peer.disk.private import inodes_inside, open_root, recover
 from peer.disk.root import Root
+from peer.engine import placing
 from peer.engine.ages import Ages, Verdict
 from peer.engine.committing import Links
 from peer.engine.context import Context, Identity, Machine, Signal
@@ -178,9 +179,10 @@ class MountedWorkspace:
                 raise RootLost(root_trouble(root, record.folder))
             with lock_folder(Path(record.folder)):
                 await self._check_ages(root)
+                unplaced = await machine.disk_work.run(inodes_inside, root)
                 await machine.disk_work.run(recover, root)
                 self.problems.clear("", *HINDRANCES)
-                engine = await machine.database_work.run(self._make_engine, root)
+                engine = await machine.database_work.run(self._make_engine, root, unplaced)
                 self.engine = engine
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._tell_begun, engine)
@@ -220,7 +222,7 @@ class MountedWorkspace:
         await engine.begun.wait()
         self.begun.set()
 
-    def _make_engine(self, root: Root) -> WorkspaceEngine:
+    def _make_engine(self, root: Root, unplaced: frozenset[tuple[int, int]]) -> WorkspaceEngine:
         database, w = self._machine.database, self.record.w
         self.record = workspaces.reread(database, self.record)
         context = Context(
@@ -235,6 +237,7 @@ class MountedWorkspace:
             changed=self._changed,
             problems=self.problems,
         )
+        placing.make_good(database, w, root, context.trees, unplaced, self._machine.boot)
         return WorkspaceEngine(context, self._links)
 
 

@@ -2,15 +2,20 @@
 
 A new name on disk is there before its row, and a program may end in between. Then the file would be somebody's new
 file, or somebody's edit, as soon as the journal had gone on from that version. A note beforehand says what it is.
+
+Until the next start its person may have gone on from it: saved over it, moved it, deleted it. That it was in place is
+known from where it is not: a temporary file leaves the private directory for its place alone, as long as its note
+stands. Only a disk that was cut off from power may have lost it otherwise; so what it may have lost is never taken for
+deleted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from peer.disk.root import Directories, Root
-from peer.fingerprint import DiskKind, Fingerprint
+from peer.fingerprint import DiskKind, Fingerprint, Path, Status
 from peer.planner import effects
 from peer.planner.operations import MakeDirectory, WriteContent
 from peer.planner.trees import Attributes
@@ -23,17 +28,18 @@ Placed = MakeDirectory | WriteContent
 
 @dataclass(frozen=True)
 class _Note:
-    """An operation, and which file a `WriteContent` puts in place: its device and inode."""
+    """An operation; which file a `WriteContent` puts in place (device, inode); in which run of the system."""
 
     make: MakeDirectory | None
     write: WriteContent | None
     device: int
     inode: int
+    boot: str = ""
 
 
-def note(database: Database, w: int, root: Root, placed: Iterable[tuple[Placed, str | None]]) -> None:
+def note(database: Database, w: int, root: Root, placed: Iterable[tuple[Placed, str | None]], boot: str = "") -> None:
     """Note what is about to be put in place, with the name of its temporary file, and nothing else. Inside a
-    transaction."""
+    transaction. Until `forget`, no temporary file of these may be removed."""
     forget(database, w)
     rows = []
     for number, (operation, temp) in enumerate(placed):
@@ -44,7 +50,7 @@ def note(database: Database, w: int, root: Root, placed: Iterable[tuple[Placed, 
                 found = root.fs.stat(root.tmp, temp).fingerprint
             except OSError:
                 continue  # the step will say so
-            one = _Note(None, operation, found.device, found.inode)
+            one = _Note(None, operation, found.device, found.inode, boot)
         else:
             continue
         rows.append((w, number, msgspec.msgpack.encode(one)))
@@ -56,10 +62,18 @@ def forget(database: Database, w: int) -> None:
     database.run("DELETE FROM placing WHERE w = ?", (w,))
 
 
-def make_good(database: Database, w: int, root: Root, trees: TreeStore) -> int:
+def make_good(
+    database: Database,
+    w: int,
+    root: Root,
+    trees: TreeStore,
+    unplaced: Container[tuple[int, int]],
+    boot: str = "",
+) -> int:
     """After a start, before anything is scanned: give rows to what was put in place without; says to how many.
 
-    The rows do not vouch for the content: it is read once more by the scan. In the database's thread.
+    `unplaced`: device and inode of all that was in the private directory before it was cleared up. The rows do not
+    vouch for the content: it is read once more by the scan. In the database's thread.
     """
     packed = database.all("SELECT operation FROM placing WHERE w = ? ORDER BY number", (w,))
     if not packed:
@@ -70,7 +84,8 @@ def make_good(database: Database, w: int, root: Root, trees: TreeStore) -> int:
             one = msgspec.msgpack.decode(data, type=_Note)
             operation = one.make or one.write
             assert operation is not None
-            if _make_good(one, operation, root, trees, directories):
+            was_placed = bool(one.boot) and one.boot == boot and (one.device, one.inode) not in unplaced
+            if _make_good(one, operation, root, trees, directories, was_placed):
                 done.append(operation.entry)
         forget(database, w)
         trees.settle_agreed(done)
@@ -78,27 +93,25 @@ def make_good(database: Database, w: int, root: Root, trees: TreeStore) -> int:
     return len(done)
 
 
-def _make_good(one: _Note, operation: Placed, root: Root, trees: TreeStore, directories: Directories) -> bool:
+def _make_good(
+    one: _Note, operation: Placed, root: Root, trees: TreeStore, directories: Directories, was_placed: bool
+) -> bool:
     in_place = isinstance(operation, WriteContent) and operation.expected is not None
     above = trees.path(operation.parent)
     path = trees.path(operation.entry) if in_place else None if above is None else (*above, operation.name)
     if path is None:
         return False
-    try:
-        parent, name = directories.parent(path)
-        status = root.fs.stat(parent, name)
-    except OSError:
-        return False
-    found = status.fingerprint
+    status = _look(root, directories, path)
     if isinstance(operation, MakeDirectory):
-        if status.kind is not DiskKind.DIRECTORY:
+        if status is None or status.kind is not DiskKind.DIRECTORY:
             return False
-        shown = found
+        shown = status.fingerprint
     else:
-        if (found.device, found.inode) != (one.device, one.inode):
+        there = None if status is None else (status.fingerprint.device, status.fingerprint.inode)
+        if there != (one.device, one.inode) and not was_placed:
             return False
         its = operation.attributes or Attributes(False, 0)
-        shown = Fingerprint(found.device, found.inode, operation.content.size, its.mtime_ns, 0, its.executable)
+        shown = Fingerprint(one.device, one.inode, operation.content.size, its.mtime_ns, 0, its.executable)
         row = trees.local(operation.entry)
         if in_place and row is not None:
             # It may have been moved since it was planned; that the disk put this file there says that all was well.
@@ -108,3 +121,11 @@ def _make_good(one: _Note, operation: Placed, root: Root, trees: TreeStore, dire
     except effects.Refuted:
         return False
     return True
+
+
+def _look(root: Root, directories: Directories, path: Path) -> Status | None:
+    try:
+        parent, name = directories.parent(path)
+        return root.fs.stat(parent, name)
+    except OSError:
+        return None

@@ -12,7 +12,6 @@ import trio
 
 from crypto.digest import derive
 from crypto.labels import Label
-from peer.engine import placing
 from peer.engine.arrivals import Arrivals, fetch_of
 from peer.engine.committing import Committer, Links
 from peer.engine.context import Context
@@ -160,8 +159,6 @@ class WorkspaceEngine:
     async def run(self) -> None:
         """Keep in step until cancelled."""
         context = self.context
-        database, trees = context.machine.database, context.trees
-        await context.machine.database_work.run(placing.make_good, database, context.record.w, context.root, trees)
         # The tasks end before the watch is closed under them.
         async with (
             context.machine.watching.open_watch(context.root.path, lambda path: False) as events,

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from crypto.keyring import WorkspaceKeyring
+from peer.disk.private import inodes_inside, recover
 from peer.disk.root import Root
 from peer.engine import placing
 from peer.fingerprint import Fingerprint
@@ -25,6 +26,7 @@ from tests.common.journals import TestJournal, TestUser, entry_id, seed
 KEYRING = WorkspaceKeyring(seed("salt")[:16], seed("fixed"), {1: seed("epoch 1")})
 DATA = b"as the journal has it"
 VERSION = ChangeId(seed("version"))
+BOOT = "a run of the system"
 
 
 @dataclass
@@ -38,10 +40,12 @@ class Device:
 
     def note(self, operation: placing.Placed, temp: str | None = None) -> None:
         with self.database.transaction():
-            placing.note(self.database, self.trees.w, self.root, [(operation, temp)])
+            placing.note(self.database, self.trees.w, self.root, [(operation, temp)], BOOT)
 
-    def start(self) -> int:
-        made_good = placing.make_good(self.database, self.trees.w, self.root, self.trees)
+    def start(self, boot: str = BOOT) -> int:
+        unplaced = inodes_inside(self.root)
+        recover(self.root)
+        made_good = placing.make_good(self.database, self.trees.w, self.root, self.trees, unplaced, boot)
         assert self.database.one("SELECT count(*) FROM placing") == (0,)
         return made_good
 
@@ -124,3 +128,48 @@ def test_a_directory_that_was_made_is_the_entry_that_it_was_to_be(device: Device
     assert device.trees.synced(operation.entry) is not None
     device.note(MakeDirectory(entry_id("e"), ROOT, "e", operation.agreed))
     assert device.start() == 0
+
+
+@pytest.mark.parametrize("by_then", ["saved over", "moved", "deleted"])
+def test_what_its_person_went_on_from_was_in_place(device: Device, by_then: str) -> None:
+    operation = write(entry_id("f"), "f")
+    name, temp = device.temp()
+    device.note(operation, name)
+    temp.rename(device.folder / "f")
+    match by_then:
+        case "saved over":
+            (device.folder / "draft").write_bytes(b"newer")
+            (device.folder / "draft").replace(device.folder / "f")
+        case "moved":
+            (device.folder / "f").rename(device.folder / "g")
+        case _:
+            (device.folder / "f").unlink()
+    assert device.start() == 1
+    local, synced = device.trees.local(operation.entry), device.trees.synced(operation.entry)
+    assert local is not None
+    assert synced is not None
+    assert synced.content_base == VERSION, (
+        "what the scan finds or misses is their edit, move or deletion of this version"
+    )
+
+
+@pytest.mark.parametrize("boot", ["another run of the system", ""])
+def test_what_a_power_loss_may_have_taken_is_not_taken_for_deleted(device: Device, boot: str) -> None:
+    operation = write(entry_id("f"), "f")
+    name, temp = device.temp()
+    device.note(operation, name)
+    temp.unlink()
+    assert device.start(boot) == 0
+    assert device.trees.local(operation.entry) is None
+    assert device.trees.synced(operation.entry) is None
+
+
+@pytest.mark.parametrize("where", ["tmp", "swap", "rescue"])
+def test_what_lies_in_the_private_directory_was_not_in_place(device: Device, where: str) -> None:
+    operation = write(entry_id("f"), "f")
+    name, temp = device.temp()
+    device.note(operation, name)
+    temp.rename(device.folder / ".shoal" / where / name)
+    (device.folder / "f").write_bytes(b"somebody's own")
+    assert device.start() == 0
+    assert device.trees.synced(operation.entry) is None
