@@ -9,7 +9,7 @@ from peer.planner.operations import Conflict
 from peer.planner.trees import Content, LocalNode
 from protocol.ids import EntryId
 from protocol.model import Kind
-from protocol.names import conflict_name, utc_date
+from protocol.names import conflict_name, conflicted_from, utc_date
 
 
 class Names:
@@ -78,6 +78,7 @@ class Names:
         if here is not None and here.node.attributes is not None:
             mtime_ns = here.node.attributes.mtime_ns
         date = policy.date if mtime_ns is None else utc_date(mtime_ns)
+        name = conflicted_from(name) or name  # a copy that conflicts again is another copy of the original
         n = 1
         while True:
             candidate = conflict_name(name, policy.device_name, date, n, directory=item.kind is Kind.DIRECTORY)

@@ -56,6 +56,10 @@ class EventQueue(Protocol):
         """Watch no longer. Raises OSError with EINVAL where the watch is gone."""
         ...
 
+    def has_events(self) -> bool:
+        """Whether something has happened that was not read; it need not be there to be read yet."""
+        ...
+
     async def wait(self) -> None:
         """Wait until there is something to read."""
         ...
@@ -77,6 +81,9 @@ class _KernelQueue:
 
     def remove(self, watch: int) -> None:
         self._inotify.rm_watch(watch)
+
+    def has_events(self) -> bool:
+        return bool(select.select([self._inotify], [], [], 0)[0])
 
     async def wait(self) -> None:
         await trio.lowlevel.wait_readable(self._inotify.fileno())
@@ -192,8 +199,7 @@ class WatchStream:
         """See the port."""
         if self._has_ended:
             return False
-        waits = self._ready or self._is_resetting or self._tree.has_news or select.select([self._inotify], [], [], 0)[0]
-        return bool(waits)
+        return bool(self._ready) or self._is_resetting or self._tree.has_news or self._queue.has_events()
 
     async def _settle_watches(self) -> None:
         """Add and remove the watches that are asked for, then put the batch out."""

@@ -15,8 +15,7 @@ import trio
 from inotify_simple import Event, flags
 
 from peer.fingerprint import Path
-from peer.ports import Handle, Offload
-from peer.scan.findings import WatchEvent
+from peer.ports import Handle, Offload, Watch
 from peer.scan.watcher import WATCHED, WatchStream
 from simulations.disk.filesystem import SimFilesystem
 from simulations.disk.inodes import Draw, Inode, error
@@ -81,6 +80,9 @@ class _SimQueue:
         del self._numbers[inode]
         self._put(Event(watch, int(flags.IGNORED), 0, ""))
 
+    def has_events(self) -> bool:
+        return bool(self._events)
+
     async def wait(self) -> None:
         await trio.lowlevel.checkpoint()
         while not self._events:
@@ -135,7 +137,7 @@ class SimWatching:
         self._draw = draw
 
     @asynccontextmanager
-    async def open_watch(self, path: str, skips: Callable[[Path], bool]) -> AsyncIterator[AsyncIterator[WatchEvent]]:
+    async def open_watch(self, path: str, skips: Callable[[Path], bool]) -> AsyncIterator[Watch]:
         """See the port."""
         root = self._fs.open_root(path)
         queue = _SimQueue(self._fs, self._faults, self._draw)

@@ -118,7 +118,7 @@ def test_a_copy_that_conflicts_again_is_another_copy_of_the_original() -> None:
     story.settle()
     story.there.edit("a" + COPY, 4)
     story.here.edit("a" + COPY, 5)
-    story.settle()
+    assert story.settle() == {"a": 2, "a" + COPY: 4, f"a{COPY}-2": 5}
     rows = story.trees.remote_rows.rows.values()
     assert [row.copy_of for row in rows if row.node.content and row.node.content.size == 5] == [original]
 
