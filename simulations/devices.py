@@ -55,6 +55,7 @@ class SimDevice(Program):
         """What happens, perhaps, between two calls that any life of the program makes to its disk or database."""
         self._draw = draw
         self._clock = SimClock(host)
+        self._boots = 0
         self._entropy = SimEntropy(seed)
 
     async def join(self, code: Code | str, name: str | None = None) -> None:
@@ -83,6 +84,7 @@ class SimDevice(Program):
             disk_work=disk_work,
             compute=InlineOffload(life, 3, self._draw),
             allow_plain=True,
+            boot=f"boot {self._boots}",
         )
         try:
             with open_database(self.home.database) as opened:
@@ -96,6 +98,7 @@ class SimDevice(Program):
     def sever(self, *, power: bool) -> None:
         """What its database has not committed is undone by the guard; the disk loses what only power keeps."""
         self.disk.crash(power=power)
+        self._boots += power
 
     # --- what people ask ----------------------------------------------------------------------------------
 
