@@ -14,6 +14,8 @@ from protocol.ids import BlockId, DeviceId, LogHash, UserId, WorkspaceId
 from protocol.model import JournalRow
 
 __all__ = [
+    "BlockFile",
+    "BlockFiles",
     "BlockPlace",
     "BlockStore",
     "ChainGrew",
@@ -91,6 +93,53 @@ class Files(Protocol):
 
     def write(self, path: Path, data: bytes, *, private: bool = False) -> None:
         """Replace the file as a whole and durably; mode 0600 where `private`."""
+
+
+class BlockFile(Protocol):
+    """An open file of a directory of blocks. Errors are `OSError`."""
+
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    def read(self, length: int, offset: int) -> bytes:
+        """At most `length` bytes from `offset` on; fewer at the end."""
+
+    def write(self, parts: Sequence[bytes | memoryview], offset: int) -> int:
+        """Write the parts one after the other, and return how many bytes were; possibly few."""
+
+    def truncate(self, size: int) -> None:
+        """Set the length."""
+
+    def flush(self) -> None:
+        """Make its bytes survive a power loss. After an error what was not flushed may be lost without another."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class BlockFiles(Protocol):
+    """One directory of large files. Names are plain ones. Errors are `OSError`."""
+
+    def prepare(self) -> None:
+        """Make the directory if it is not there."""
+
+    def names(self) -> list[str]:
+        """What is in it, in no order."""
+
+    def has(self, name: str) -> bool:
+        """Whether something has that name; no where the directory is gone."""
+
+    def free_bytes(self) -> int:
+        """How much may still be written."""
+
+    def make(self, name: str) -> BlockFile:
+        """Make a file, open for both; `FileExistsError`. Its name may not survive a power loss yet."""
+
+    def open(self, name: str, *, writes: bool) -> BlockFile:
+        """Open a file; `FileNotFoundError`. Never follows a link."""
+
+    def flush_names(self) -> None:
+        """Make what was made survive a power loss."""
 
 
 class Identity(Protocol):

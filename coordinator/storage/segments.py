@@ -22,8 +22,8 @@ from typing import Final, NamedTuple
 import trio
 from blake3 import blake3
 
-from coordinator.machine import flush_directory
-from coordinator.ports import BlockPlace, Offload, StorageUnavailable
+from coordinator.ports import BlockFile, BlockFiles, BlockPlace, Offload, StorageUnavailable
+from coordinator.storage.block_files import DirectoryBlockFiles
 from protocol import limits
 from protocol.frames import HEAD, HEAD_BYTES, FrameKind
 from protocol.ids import BlockId
@@ -52,15 +52,15 @@ class SegmentStore:
 
     def __init__(
         self,
-        directory: Path,
+        files: BlockFiles,
         writer: Offload,
         readers: Offload,
         segment_bytes: int,
         reserve_bytes: int,
         mark: str | None,
     ) -> None:
-        self._directory = directory
-        self._mark = None if mark is None else directory / mark
+        self._files = files
+        self._mark = mark
         self._writer = writer
         self._readers = readers
         self._segment_bytes = segment_bytes
@@ -126,15 +126,14 @@ class SegmentStore:
         self._flushed = covered
 
     def _check_there(self) -> None:
-        if self._mark is not None and not self._mark.exists():
-            raise FileNotFoundError(errno.ENOENT, "the directory of blocks is gone", str(self._directory))
+        if self._mark is not None and not self._files.has(self._mark):
+            raise FileNotFoundError(errno.ENOENT, "the directory of blocks is gone", self._mark)
 
     def _append(self, blocks: Sequence[tuple[BlockId, bytes]]) -> list[BlockPlace]:
         self._check_there()
         size = sum(HEAD_BYTES + len(data) for _, data in blocks)
-        free = os.statvfs(self._directory)
-        if free.f_bavail * free.f_frsize < size + self._reserve_bytes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._directory))
+        if self._files.free_bytes() < size + self._reserve_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         segment = self._segment_to_append()
         try:
             return segment.append(blocks)
@@ -158,11 +157,11 @@ class SegmentStore:
         names = self._names()
         begun, self._begun = self._begun, True
         if names and not begun:
-            last = _Segment.reopened(self._directory / names[-1], self._segment_bytes)
+            last = _Segment.reopened(self._files, names[-1], self._segment_bytes)
             if last is not None:
                 return last
         number = int(names[-1][:8]) + 1 if names else 1
-        return _Segment.made(self._directory / f"{number:08}.seg")
+        return _Segment.made(self._files, f"{number:08}.seg")
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -174,7 +173,7 @@ class SegmentStore:
                 self._check_there()
             except OSError as error:
                 raise StorageUnavailable(str(error)) from error
-            with _Opened(self._directory) as opened:
+            with _Opened(self._files) as opened:
                 return [_read(opened, block, place) for block, place in blocks]
 
         return await self._readers.run(read)
@@ -183,7 +182,7 @@ class SegmentStore:
         """Whether a head with this id and length is there, and enough bytes after it."""
 
         def look() -> list[bool]:
-            with _Opened(self._directory) as opened:
+            with _Opened(self._files) as opened:
                 return [_holds(opened, block, place) for block, place in blocks]
 
         return await self._readers.run(look)
@@ -207,12 +206,12 @@ class SegmentStore:
                 offset = found[-1].offset + found[-1].length
 
     def _heads(self, name: str, offset: int) -> list[_Block]:
-        with _Opened(self._directory) as opened:
-            descriptor = opened.get(name)
-            return [] if descriptor is None else list(itertools.islice(_walk(descriptor, offset), _SCAN))
+        with _Opened(self._files) as opened:
+            file = opened.get(name)
+            return [] if file is None else list(itertools.islice(_walk(file, offset), _SCAN))
 
     def _names(self) -> list[str]:
-        return sorted(name for name in os.listdir(self._directory) if _NAME.fullmatch(name))
+        return sorted(name for name in self._files.names() if _NAME.fullmatch(name))
 
     def close(self) -> None:
         """Let go of the files."""
@@ -224,37 +223,37 @@ class SegmentStore:
 class _Segment:
     """The one file that is appended to. `size` is where the next block goes."""
 
-    def __init__(self, name: str, descriptor: int, size: int) -> None:
+    def __init__(self, name: str, file: BlockFile, size: int) -> None:
         self.name = name
         self.size = size
         self.broken = False
-        self._descriptor = descriptor
+        self._file = file
 
     @classmethod
-    def made(cls, path: Path) -> "_Segment":
+    def made(cls, files: BlockFiles, name: str) -> "_Segment":
         """A new one, which is there after a crash."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        file = files.make(name)
         try:
-            _write_all(descriptor, [MAGIC], 0)
-            os.fsync(descriptor)
-            flush_directory(path.parent)
+            _write_all(file, [MAGIC], 0)
+            file.flush()
+            files.flush_names()
         except BaseException:
-            os.close(descriptor)
+            file.close()
             raise
-        return cls(path.name, descriptor, len(MAGIC))
+        return cls(name, file, len(MAGIC))
 
     @classmethod
-    def reopened(cls, path: Path, full: int) -> "_Segment | None":
+    def reopened(cls, files: BlockFiles, name: str, full: int) -> "_Segment | None":
         """One that ends where a block ends, and has room."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        size = os.fstat(descriptor).st_size
-        if size < full and os.pread(descriptor, len(MAGIC), 0) == MAGIC:
+        file = files.open(name, writes=True)
+        size = file.size()
+        if size < full and file.read(len(MAGIC), 0) == MAGIC:
             end = len(MAGIC)
-            for each in _walk(descriptor, end):
+            for each in _walk(file, end):
                 end = each.offset + each.length
             if end == size:
-                return cls(path.name, descriptor, size)
-        os.close(descriptor)
+                return cls(name, file, size)
+        file.close()
         return None
 
     def append(self, blocks: Sequence[tuple[BlockId, bytes]]) -> list[BlockPlace]:
@@ -263,58 +262,58 @@ class _Segment:
             parts += [HEAD.pack(FrameKind.BLOCK, len(data), block), data]
             places.append(BlockPlace(self.name, at + HEAD_BYTES, len(data)))
             at += HEAD_BYTES + len(data)
-        _write_all(self._descriptor, parts, self.size)
+        _write_all(self._file, parts, self.size)
         self.size = at
         return places
 
     def cut_back(self) -> None:
         """Takes away what a failed append left; where that fails too, nothing more goes here."""
         try:
-            os.ftruncate(self._descriptor, self.size)
+            self._file.truncate(self.size)
         except OSError:
             self.broken = True
 
     def flush(self) -> None:
-        os.fdatasync(self._descriptor)
+        self._file.flush()
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        self._file.close()
 
 
 class _Opened:
     """Segments opened for one call in one thread."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._descriptors: dict[str, int | None] = {}
+    def __init__(self, files: BlockFiles) -> None:
+        self._files = files
+        self._opened: dict[str, BlockFile | None] = {}
 
     def __enter__(self) -> "_Opened":
         return self
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        for descriptor in self._descriptors.values():
-            if descriptor is not None:
-                os.close(descriptor)
+        for file in self._opened.values():
+            if file is not None:
+                file.close()
 
-    def get(self, name: str) -> int | None:
-        """A descriptor, or None where there is no such segment."""
-        if name not in self._descriptors:
-            self._descriptors[name] = self._open(name) if _NAME.fullmatch(name) else None
-        return self._descriptors[name]
+    def get(self, name: str) -> BlockFile | None:
+        """The open file, or None where there is no such segment."""
+        if name not in self._opened:
+            self._opened[name] = self._open(name) if _NAME.fullmatch(name) else None
+        return self._opened[name]
 
-    def _open(self, name: str) -> int | None:
+    def _open(self, name: str) -> BlockFile | None:
         try:
-            return os.open(self._directory / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return self._files.open(name, writes=False)
         except FileNotFoundError:
             return None
 
 
 def _read(opened: _Opened, block: BlockId, place: BlockPlace) -> bytes | None:
-    descriptor = opened.get(place.segment)
-    if descriptor is None or place.offset < 0 or not 0 < place.length <= limits.BLOCK_BYTES:
+    file = opened.get(place.segment)
+    if file is None or place.offset < 0 or not 0 < place.length <= limits.BLOCK_BYTES:
         return None
     try:
-        data = os.pread(descriptor, place.length, place.offset)
+        data = file.read(place.length, place.offset)
     except OSError as error:
         logger.warning("reading %s failed: %s", place.segment, error)
         return None
@@ -322,22 +321,22 @@ def _read(opened: _Opened, block: BlockId, place: BlockPlace) -> bytes | None:
 
 
 def _holds(opened: _Opened, block: BlockId, place: BlockPlace) -> bool:
-    descriptor = opened.get(place.segment)
-    if descriptor is None or place.offset < HEAD_BYTES or not 0 < place.length <= limits.BLOCK_BYTES:
+    file = opened.get(place.segment)
+    if file is None or place.offset < HEAD_BYTES or not 0 < place.length <= limits.BLOCK_BYTES:
         return False
     try:
-        head = os.pread(descriptor, HEAD_BYTES, place.offset - HEAD_BYTES)
-        size = os.fstat(descriptor).st_size
+        head = file.read(HEAD_BYTES, place.offset - HEAD_BYTES)
+        size = file.size()
     except OSError:
         return False
     return head == HEAD.pack(FrameKind.BLOCK, place.length, block) and place.offset + place.length <= size
 
 
-def _write_all(descriptor: int, parts: Sequence[bytes], offset: int) -> None:
+def _write_all(file: BlockFile, parts: Sequence[bytes], offset: int) -> None:
     for first in range(0, len(parts), _PARTS):
         group: list[bytes | memoryview] = list(parts[first : first + _PARTS])
         while group:
-            written = os.pwritev(descriptor, group, offset)
+            written = file.write(group, offset)
             offset += written
             while group and written >= len(group[0]):
                 written -= len(group[0])
@@ -346,11 +345,11 @@ def _write_all(descriptor: int, parts: Sequence[bytes], offset: int) -> None:
                 group[0] = memoryview(group[0])[written:]
 
 
-def _walk(descriptor: int, offset: int) -> Iterator[_Block]:
+def _walk(file: BlockFile, offset: int) -> Iterator[_Block]:
     """The whole blocks from `offset` on, up to the first thing that is none."""
-    size = os.fstat(descriptor).st_size
+    size = file.size()
     while offset + HEAD_BYTES <= size:
-        head = os.pread(descriptor, HEAD_BYTES, offset)
+        head = file.read(HEAD_BYTES, offset)
         if len(head) < HEAD_BYTES:
             return
         kind, length, block = HEAD.unpack(head)
@@ -363,7 +362,7 @@ def _walk(descriptor: int, offset: int) -> Iterator[_Block]:
 
 @contextlib.asynccontextmanager
 async def open_segments(
-    directory: Path,
+    directory: Path | BlockFiles,
     *,
     writer: Offload,
     readers: Offload,
@@ -376,11 +375,9 @@ async def open_segments(
     Where `mark` is given, the directory counts as gone while it has no file of that name.
     """
 
-    def prepare() -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    await readers.run(prepare)
-    store = SegmentStore(directory, writer, readers, segment_bytes, reserve_bytes, mark)
+    files: BlockFiles = DirectoryBlockFiles(directory) if isinstance(directory, Path) else directory
+    await readers.run(files.prepare)
+    store = SegmentStore(files, writer, readers, segment_bytes, reserve_bytes, mark)
     try:
         yield store
     finally:

@@ -4,6 +4,7 @@
 of power takes, `Content` describes the bytes of files that are too large to hold.
 """
 
+from simulations.disk.block_files import SimBlockFiles
 from simulations.disk.content import Content
 from simulations.disk.disk import SimDisk
 from simulations.disk.faults import CHANGING, Fault
@@ -21,6 +22,7 @@ __all__ = [
     "Kind",
     "Loss",
     "NameRules",
+    "SimBlockFiles",
     "SimDisk",
     "SimFilesystem",
     "SimWatching",
