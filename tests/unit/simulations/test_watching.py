@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import MockClock
 
-from peer.scan.findings import Changed, Overflow, RootGone, Touch, WatchEvent, WatchLimit
+from peer.scan.findings import Changed, Overflow, Renamed, RootGone, Touch, WatchEvent, WatchLimit
 from simulations.disk import SimDisk
 from tests.common.simulated_disks import sim_disk
 
@@ -45,7 +45,7 @@ async def test_every_kind_of_change_is_told(autojump_clock: MockClock) -> None:
         assert touched[("e",)] is Touch.WRITING
         assert not any(path[0] == "skipped" for path in touched)
         assert any(("new",) in event.rescan for event in changes)
-        assert [event.moved for event in changes if event.moved] == [((("a",), ("e",)),)]
+        assert [event.moved for event in changes if event.moved] == [(Renamed(("a",), ("e",), False),)]
         disk.people.close(handle)
         [saved] = await all_of(events)
         assert saved == Changed({("e",): Touch.SAVED})
