@@ -14,12 +14,13 @@ from peer.control.server import serve_control
 from peer.disk.real import LinuxFilesystem
 from peer.engine.context import Machine
 from peer.engine.device import DeviceEngine
+from peer.engine.folders import SystemFolders
 from peer.engine.limiting import Limiting
 from peer.home import Home, HomeError, Identity
 from peer.link.coordinator import CoordinatorClient, SignedIn
 from peer.link.network import TrioNetwork
 from peer.machine import SystemClock, SystemEntropy, ThreadOffload, boot_id
-from peer.ports import Clock, Entropy, Filesystem, Network, Offload, Watching
+from peer.ports import Clock, Entropy, Filesystem, Folders, Network, Offload, Watching
 from peer.scan.watcher import InotifyWatching
 from peer.store.database import Database, open_database
 from peer.transfer.counters import TransferCounters
@@ -36,6 +37,7 @@ class Parts:
     network: Network
     filesystem: Filesystem
     watching: Watching
+    folders: Folders
     database_work: Offload
     disk_work: Offload
     compute: Offload
@@ -54,6 +56,7 @@ def real_parts() -> Parts:
         network=TrioNetwork(),
         filesystem=filesystem,
         watching=InotifyWatching(filesystem, disk_work),
+        folders=SystemFolders(),
         database_work=ThreadOffload(1),
         disk_work=disk_work,
         compute=ThreadOffload(COMPUTE_THREADS),
@@ -94,6 +97,7 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
         counters=TransferCounters(),
         limiting=Limiting(home, parts.clock),
         boot=parts.boot,
+        folders=parts.folders,
     )
     device = DeviceEngine(machine, home, identity, parts.filesystem, parts.network)
     try:

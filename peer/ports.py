@@ -5,13 +5,15 @@ only in `peer.app`, simulated ones only in `simulations`; everything else takes 
 Nothing here does anything.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+import pathlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import NewType, Protocol, TypeVar, TypeVarTuple
 
 from trio.abc import Stream
 
 from peer.fingerprint import Path, Status
+from peer.home import Home
 from peer.scan.findings import WatchEvent
 
 T = TypeVar("T")
@@ -219,6 +221,29 @@ class Watch(Protocol):
 
     def is_behind(self) -> bool:
         """Whether something has happened that the reader was not told yet; a change of this moment is one."""
+        ...
+
+
+class Folders(Protocol):
+    """Which of the machine's folders may be synced, and by which home each is."""
+
+    def check(self, folder: pathlib.Path, home: Home, taken: Sequence[pathlib.Path], *, make: bool) -> pathlib.Path:
+        """Return the folder's real path if it may become one of the home's, besides those `taken`; `make` it if needed.
+
+        Raises an error whose text says why it may not.
+        """
+        ...
+
+    def claim(self, folder: pathlib.Path, home: Home) -> None:
+        """Leave word in the folder that this home syncs it. Raises `OSError`."""
+        ...
+
+    def release(self, folder: pathlib.Path, home: Home) -> None:
+        """Take that word back, if it is this home's."""
+        ...
+
+    def lock(self, folder: pathlib.Path) -> AbstractContextManager[None]:
+        """Hold the folder for this program; raises `BlockingIOError` where another does, and `OSError`."""
         ...
 
 

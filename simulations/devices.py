@@ -3,7 +3,8 @@
 Owns how it is put together there, as `peer.app` does for a real one, and what people ask of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random  # noqa: TID251 - drawn from the world's seed
 
@@ -20,16 +21,36 @@ from peer.home import Home
 from peer.link.joining import Doors
 from peer.store.database import open_database
 from protocol.messages import Refusal
+from simulations.disk import SimDisk
 from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
 from simulations.network.net import Net
 from simulations.points import GuardedDatabase, Points, guarded
 from simulations.programs import Program
-from simulations.realdisk import RealDisk
 from simulations.trace import Trace
 
 
 class NotRunning(Exception):
     """The device's program has no life just now."""
+
+
+class SimFolders:
+    """The `Folders` port of a machine with one home: every folder is free."""
+
+    def check(self, folder: Path, home: Home, taken: Sequence[Path], *, make: bool) -> Path:
+        """See the port."""
+        del home, taken, make
+        return folder
+
+    def claim(self, folder: Path, home: Home) -> None:
+        """See the port."""
+
+    def release(self, folder: Path, home: Home) -> None:
+        """See the port."""
+
+    def lock(self, folder: Path) -> AbstractContextManager[None]:
+        """See the port."""
+        del folder
+        return nullcontext()
 
 
 class SimDevice(Program):
@@ -42,7 +63,7 @@ class SimDevice(Program):
         trace: Trace,
         nursery: trio.Nursery,
         place: Path,
-        disk: RealDisk,
+        disk: SimDisk,
         draw: Random,
         seed: str,
     ) -> None:
@@ -80,6 +101,7 @@ class SimDevice(Program):
             network=self.net.door(life),
             filesystem=filesystem,
             watching=self.disk.watching(filesystem, disk_work),
+            folders=SimFolders(),
             database_work=InlineOffload(life, 1, self._draw),
             disk_work=disk_work,
             compute=InlineOffload(life, 3, self._draw),

@@ -1,6 +1,7 @@
 """A folder as a person at the device sees it. Owns turning paths into calls of the `Filesystem` port.
 
-Paths are relative, with `/` between names. The engine's private directory is not shown. Errors are `OSError`.
+Paths are relative, with `/` between names. The engine's private directory is not shown. Errors are `OSError`. What is
+changed is durable at once: programs that people save with see to that, and what they lost would be nobody's fault.
 """
 
 from collections.abc import Iterator
@@ -79,8 +80,10 @@ class Folder:
                 self._write_all(handle, data, 0)
                 if executable:
                     self._fs.set_mode(handle, 0o755)
+                self._fs.sync(handle)
             finally:
                 self._fs.close(handle)
+            self._fs.sync(parent)
 
     def overwrite(self, path: str, data: bytes, offset: int, *, cut: bool) -> None:
         """Write into an existing file from an offset on; `cut` ends it there."""
@@ -90,6 +93,7 @@ class Folder:
                 self._write_all(handle, data, offset)
                 if cut:
                     self._fs.truncate(handle, offset + len(data))
+                self._fs.sync(handle)
             finally:
                 self._fs.close(handle)
 
@@ -97,26 +101,33 @@ class Folder:
         """A new directory."""
         with self._parent(path) as (parent, name):
             self._fs.make_dir(parent, name, 0o755)
+            self._fs.sync(parent)
 
     def move(self, path: str, new: str, *, to: "Folder | None" = None) -> None:
         """To a free name, here or in another folder of the same disk."""
         with self._parent(path) as (parent, name), (to or self)._parent(new) as (new_parent, new_name):
             self._fs.rename_new(parent, name, new_parent, new_name)
+            self._fs.sync(new_parent)
+            self._fs.sync(parent)
 
     def exchange(self, path: str, other: str, *, in_folder: "Folder") -> None:
         """Swap with what another folder of the same disk has."""
         with self._parent(path) as (parent, name), in_folder._parent(other) as (other_parent, other_name):
             self._fs.exchange(parent, name, other_parent, other_name)
+            self._fs.sync(parent)
+            self._fs.sync(other_parent)
 
     def delete(self, path: str) -> None:
         """A file or a link."""
         with self._parent(path) as (parent, name):
             self._fs.unlink(parent, name)
+            self._fs.sync(parent)
 
     def delete_directory(self, path: str) -> None:
         """An empty one."""
         with self._parent(path) as (parent, name):
             self._fs.remove_dir(parent, name)
+            self._fs.sync(parent)
 
     def flip_executable(self, path: str) -> None:
         """The other way round."""
@@ -125,6 +136,7 @@ class Folder:
             handle = self._fs.open_read(parent, name)
             try:
                 self._fs.set_mode(handle, mode ^ _EXECUTABLE)
+                self._fs.sync(handle)
             finally:
                 self._fs.close(handle)
 

@@ -22,12 +22,12 @@ from peer.control.messages import Add, Mount, PairReply
 from peer.control.messages import Pair as PairRequest
 from simulations.coordinating import SimCoordinator
 from simulations.devices import NotRunning, SimDevice
+from simulations.disk import SimDisk
 from simulations.folder import Folder
 from simulations.guard import Guard, told_tasks
-from simulations.machine import Host
+from simulations.machine import Host, SimClock
 from simulations.network.line import Quality
 from simulations.network.net import Net, Site
-from simulations.realdisk import RealDisk
 from simulations.trace import Trace
 
 SHARE: Final = "folder"
@@ -84,7 +84,7 @@ class World:
             self.trace,
             self.nursery,
             place / "home",
-            RealDisk(place),
+            SimDisk(SimClock(host), self.draw(f"{name}'s disk")),
             self.draw(name),
             f"{self.seed}/{name} keys",
         )

@@ -13,7 +13,7 @@ from peer.engine.limiting import Limiting
 from peer.engine.losses import Losses
 from peer.engine.problems import Problems
 from peer.link.coordinator import CoordinatorClient
-from peer.ports import Clock, Entropy, Offload, Watching
+from peer.ports import Clock, Entropy, Folders, Offload, Watching
 from peer.scan.ignore import IgnoreRules
 from peer.store.contents import ContentStore
 from peer.store.database import Database
@@ -39,6 +39,7 @@ class Machine:
     database: Database
     counters: TransferCounters
     limiting: Limiting
+    folders: Folders
     boot: str = ""
     """Which run of the operating system this is: while it is the same, a disk has forgotten nothing. Empty: unknown."""
 

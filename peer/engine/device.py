@@ -14,7 +14,7 @@ from crypto.keyring import BadKeyring, WorkspaceKeyring
 from peer.disk.private import open_new_root, read_marker
 from peer.engine import founding, people
 from peer.engine.context import Identity, Machine
-from peer.engine.folders import CannotDo, check_folder, claim, release
+from peer.engine.folders import CannotDo
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
@@ -297,7 +297,7 @@ class DeviceEngine:
             before = read_marker(self._filesystem, str(path))
             returning = before is not None and before.workspace == record.workspace
             with open_new_root(self._filesystem, self.machine.entropy, str(path), record.workspace) as (_, marker):
-                claim(path, self.home)
+                self.machine.folders.claim(path, self.home)
             workspaces.set_mounted(self.machine.database, record.w, str(path), marker, returning=returning)
             found = workspaces.record(self.machine.database, record.workspace)
             assert found is not None
@@ -326,7 +326,7 @@ class DeviceEngine:
                 workspaces.set_mounted, self.machine.database, one.record.w, None, None
             )
             assert one.record.folder is not None
-            await self.machine.disk_work.run(release, Path(one.record.folder), self.home)
+            await self.machine.disk_work.run(self.machine.folders.release, Path(one.record.folder), self.home)
             self.tell_changed()
 
     def at_folder(self, folder: str) -> MountedWorkspace:
@@ -371,7 +371,9 @@ class DeviceEngine:
 
     async def _check_folder(self, folder: str, *, make: bool = False) -> Path:
         taken = [Path(one.record.folder) for one in self.mounted.values() if one.record.folder]
-        return await self.machine.disk_work.run(partial(check_folder, Path(folder), self.home, taken, make=make))
+        return await self.machine.disk_work.run(
+            partial(self.machine.folders.check, Path(folder), self.home, taken, make=make)
+        )
 
     # --- devices ----------------------------------------------------------------------------------------
 

@@ -5,8 +5,9 @@ that file that it is taken. A home that is gone takes nothing. Never changes any
 """
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from peer.disk.root import PRIVATE_NAME
@@ -105,3 +106,34 @@ def release(folder: Path, home: Home) -> None:
     with contextlib.suppress(OSError):
         if claimed_by(folder) == home.path:
             (folder / PRIVATE_NAME / _CLAIM).unlink()
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process, until it ends if need be. Raises `BlockingIOError` where another does."""
+    handle = os.open(folder / PRIVATE_NAME / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
+class SystemFolders:
+    """The `Folders` port on this machine."""
+
+    def check(self, folder: Path, home: Home, taken: Sequence[Path], *, make: bool) -> Path:
+        """See the port. Raises `CannotDo`."""
+        return check_folder(folder, home, taken, make=make)
+
+    def claim(self, folder: Path, home: Home) -> None:
+        """See the port."""
+        claim(folder, home)
+
+    def release(self, folder: Path, home: Home) -> None:
+        """See the port."""
+        release(folder, home)
+
+    def lock(self, folder: Path) -> contextlib.AbstractContextManager[None]:
+        """See the port."""
+        return lock(folder)

@@ -2,12 +2,10 @@
 engine while it is there."""
 
 import errno
-import fcntl
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -177,7 +175,7 @@ class MountedWorkspace:
         with open_root(self._filesystem, machine.entropy, record.folder, record.marker) as root:
             if not isinstance(root, Root):
                 raise RootLost(root_trouble(root, record.folder))
-            with lock_folder(Path(record.folder)):
+            with self._locked(Path(record.folder)):
                 await self._check_ages(root)
                 unplaced = await machine.disk_work.run(inodes_inside, root)
                 await machine.disk_work.run(recover, root)
@@ -188,6 +186,18 @@ class MountedWorkspace:
                     nursery.start_soon(self._tell_begun, engine)
                     nursery.start_soon(self._grow_older, engine, root)
                     await engine.run()
+
+    @contextmanager
+    def _locked(self, folder: Path) -> Iterator[None]:
+        """Raises `RootLost` where another home has the folder."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._machine.folders.lock(folder))
+            except BlockingIOError:
+                raise RootLost(
+                    RootTrouble("unreadable", f"{folder} is being synced by another home: unmount it there")
+                ) from None
+            yield
 
     async def _check_ages(self, root: Root) -> None:
         """Raises `RootLost` where the folder is an older copy than this home knows; an older home begins anew."""
@@ -239,22 +249,6 @@ class MountedWorkspace:
         )
         placing.make_good(database, w, root, context.trees, unplaced, self._machine.boot)
         return WorkspaceEngine(context, self._links)
-
-
-@contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process. Raises `RootLost` where another does."""
-    handle = os.open(folder / ".shoal" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RootLost(
-                RootTrouble("unreadable", f"{folder} is being synced by another home: unmount it there")
-            ) from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def _first(group: BaseExceptionGroup[RootLost]) -> RootTrouble:

@@ -13,6 +13,7 @@ from peer.disk.real import LinuxFilesystem
 from peer.disk.root import Root
 from peer.engine.context import Context, Identity, Machine, Signal
 from peer.engine.feed import BeginAnew, Feed, Pulled
+from peer.engine.folders import SystemFolders
 from peer.engine.limiting import Limiting
 from peer.engine.mounted import FAILED_S, MountedWorkspace
 from peer.engine.problems import Problems
@@ -73,6 +74,7 @@ class Bench:
             client=client,
             database=database,
             counters=TransferCounters(),
+            folders=SystemFolders(),
             limiting=Limiting(Home(folder.parent / "home"), self.clock),
         )
         self._changed = trio.Event()
