@@ -4,6 +4,7 @@ A history has phases. In each there is first turmoil, then calm, in which all mu
 says. Each seed draws which kinds of deeds and faults it has at all, so that not every history is the same mixture.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from random import Random  # noqa: TID251 - drawn from the world's seed
@@ -14,6 +15,7 @@ import trio
 from simulations.devices import SimDevice
 from simulations.faults import KINDS, Faults
 from simulations.folder import Folder
+from simulations.journals import told_lives
 from simulations.ledger import Ledger, strange_names
 from simulations.network.line import Quality
 from simulations.people import SHARED, Person
@@ -167,12 +169,27 @@ class History:
         for wrong in self._ledger.at_rest(alive):
             world.fail(wrong)
         below = {path.partition("/")[2] for path in tree} - {""}
+        if world.failures:
+            self._tell_lives()
         for path in strange_names(below):
             world.fail(f"nobody called anything {path}")
         self.figures["copies"] += sum(1 for path in alive if "conflicted copy" in path)
         self._ledger.revived(alive)
         world.check_programs()
         return not world.failures
+
+    def _tell_lives(self) -> None:
+        """Add what the journal has of the contents that failures are about."""
+        serials = {int(number) for text in self._world.failures for number in re.findall(r"serial=(\d+)", text)}
+        lines = {self._ledger.contents[serial].line for serial in serials}
+        contents = [
+            (f"content {one.serial} of {one.line}", one.data())
+            for one in self._ledger.contents.values()
+            if one.line in lines
+        ]
+        devices = self._world.devices.values()
+        names = {bytes(device.home.read_identity().device): device.name for device in devices}
+        self._world.failures.append("\n".join(told_lives(next(iter(devices)).home, contents, names)))
 
     async def _end(self) -> None:
         """Look into the journal as the first device has it."""
