@@ -67,7 +67,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     "watch_limit": Meaning(
         "the system watches no more folders: some are only scanned every 30 seconds",
-        "raise fs.inotify.max_user_watches with sysctl",
+        "raise fs.inotify.max_user_watches with sysctl, and start Shoal again",
     ),
     "cloned_home": Meaning(
         "this home is in use twice, or an old copy of it was put back",

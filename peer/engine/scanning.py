@@ -73,7 +73,7 @@ class Scanner:
             self._context.problems.put(
                 "",
                 "watch_limit",
-                "the system watches no more folders; raise fs.inotify.max_user_watches. Until "
+                "the system watches no more folders: raise fs.inotify.max_user_watches and start Shoal again. Until "
                 "then what it cannot watch is scanned every 30 seconds",
             )
         self._context.signal.set()

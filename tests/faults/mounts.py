@@ -28,7 +28,7 @@ def in_own_mounts(test: Callable[[Fleet], None]) -> Callable[[pytest.FixtureRequ
             finally:
                 fleet.end()
                 while _mounted:
-                    unmount(_mounted.pop())
+                    unmount(_mounted[-1])
             return
         node = request.node
         command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{node.path}::{node.name}"]
@@ -62,3 +62,5 @@ def enlarge(path: Path, mib: int) -> None:
 def unmount(path: Path) -> None:
     """Gone, with all that is on it; open files stay open."""
     subprocess.run(["umount", "--lazy", str(path)], check=True)
+    if path in _mounted:
+        _mounted.remove(path)

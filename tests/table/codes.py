@@ -116,7 +116,8 @@ ROWS: Final = (
     Row(
         "watch_limit",
         "the system watches no more folders",
-        of("unit/peer/scan/test_watcher", "too_many_watches_are_said_and_the_rest_goes_on"),
+        of("e2e/sync/test_scarcity", "what_the_system_does_not_watch_is_scanned_and_that_is_said")
+        + of("unit/peer/scan/test_watcher", "too_many_watches_are_said_and_the_rest_goes_on"),
     ),
     Row(
         "cloned_home",

@@ -186,7 +186,12 @@ FOLDER: Final = (
         of(_FOLDERS, "an_empty_folder_in_the_place_of_the_right_one_deletes_nothing"),
     ),
     Row("F28", "the folder deleted or renamed", of(_FOLDERS, "a_folder_that_is_gone_is_waited_for")),
-    Row("F29", "a mount inside the folder goes", left="later: what lies on another file system is not entered"),
+    Row(
+        "F29",
+        "a mount inside the folder comes or goes",
+        of("e2e/sync/test_scarcity", "what_a_mount_hides_is_not_deleted"),
+        left="later: what lies on another file system is not entered",
+    ),
     Row(
         "F30",
         "a person deletes nearly all, at once or bit by bit",
@@ -205,7 +210,8 @@ FOLDER: Final = (
     Row(
         "F32",
         "no more watches",
-        of("unit/peer/scan/test_watcher", "too_many_watches_are_said_and_the_rest_goes_on"),
+        of("e2e/sync/test_scarcity", "what_the_system_does_not_watch_is_scanned_and_that_is_said")
+        + of("unit/peer/scan/test_watcher", "too_many_watches_are_said_and_the_rest_goes_on"),
     ),
     Row(
         "F33",
