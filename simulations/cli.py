@@ -3,13 +3,16 @@
 import json
 import os
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from simulations import stories
 from simulations.explore import Account, explore, totals, write_line
 from simulations.histories import run_history
+from simulations.scenario import run_scenario
 from simulations.trace import Trace
 from simulations.world import Outcome
 
@@ -81,6 +84,49 @@ def _tell(account: Account) -> None:
         click.echo(f"  {count:8}  {name}")
     if account.failed:
         click.echo("failed: " + " ".join(map(str, sorted(account.failed))))
+
+
+@main.command("list", epilog="Example: shoal-sim list")
+@_json_option
+def list_command(as_json: bool) -> None:
+    """List the stories of the library."""
+    found = {name: stories.load(name) for name in stories.names()}
+    if as_json:
+        click.echo(json.dumps({name: {"title": one.title, "expects": one.expects} for name, one in found.items()}))
+        return
+    for name, one in found.items():
+        click.echo(f"{name:26} {one.expects}")
+
+
+@main.command("run", epilog="Example: shoal-sim run week-offline")
+@click.argument("story")
+@click.option("--seed", default="1", show_default=True, help="For all chance in it.")
+@click.option("--quiet", is_flag=True, help="Only what came of it.")
+@_json_option
+def run_command(story: str, seed: str, quiet: bool, as_json: bool) -> None:
+    """Let a story happen: one of the library by its name, or your own in a Python file. Exits with 1 where something
+    in it is not as it was expected."""
+    try:
+        scenario = stories.load(story)
+    except LookupError as error:
+        raise click.ClickException(str(error)) from None
+    trace = Trace(keep_all=True)
+    began_s = time.monotonic()
+    outcome = run_scenario(scenario, seed, trace=trace)
+    real_s = time.monotonic() - began_s
+    lines = [str(note) for note in trace.notes]
+    if as_json:
+        click.echo(json.dumps(asdict(outcome) | {"title": scenario.title, "real_s": real_s, "happened": lines}))
+    else:
+        click.echo(f"{scenario.title}: {scenario.expects}")
+        for line in () if quiet else lines:
+            click.echo(line)
+        for failure in outcome.failures:
+            click.echo(f"FAILED: {failure}")
+        for name, count in outcome.figures.items():
+            click.echo(f"{count:14,}  {name}")
+        click.echo(f"{outcome.virtual_s:14,.0f}  virtual seconds, in {real_s:.1f} real ones")
+    sys.exit(1 if outcome.failures else 0)
 
 
 @main.command("replay", epilog="Example: shoal-sim replay 264")

@@ -5,6 +5,7 @@ Owns how it is put together there, as `peer.app` does for a real one, and what p
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random  # noqa: TID251 - drawn from the world's seed
 
@@ -51,6 +52,14 @@ class SimFolders:
         """See the port."""
         del folder
         return nullcontext()
+
+
+@dataclass(frozen=True)
+class Image:
+    """A machine's disk, and the small files and the database of its device's home."""
+
+    disk: SimDisk
+    home: dict[str, bytes]
 
 
 class SimDevice(Program):
@@ -121,6 +130,22 @@ class SimDevice(Program):
         """What its database has not committed is undone by the guard; the disk loses what only power keeps."""
         self.disk.crash(power=power)
         self._boots += power
+
+    def image(self) -> "Image":
+        """Its disk and its home, as they are while the program does not run."""
+        assert not self.runs
+        files = {path.name: path.read_bytes() for path in self.home.path.iterdir() if path.is_file()}
+        return Image(self.disk.image(), files)
+
+    def restore(self, image: "Image") -> None:
+        """Put an image back."""
+        assert not self.runs
+        self.disk.restore(image.disk)
+        for path in self.home.path.iterdir():
+            if path.is_file():
+                path.unlink()
+        for name, data in image.home.items():
+            (self.home.path / name).write_bytes(data)
 
     # --- what people ask ----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from peer.control.messages import Add, Mount, PairReply
 from peer.control.messages import Pair as PairRequest
 from simulations.coordinating import SimCoordinator
 from simulations.devices import NotRunning, SimDevice
-from simulations.disk import SimDisk
+from simulations.disk import Kind, SimDisk
 from simulations.folder import Folder
 from simulations.guard import Guard, told_tasks
 from simulations.machine import Host, SimClock
@@ -73,8 +73,8 @@ class World:
         """A further place on the network."""
         return self.net.add_site(name, uplink, lan or Quality(latency_s=0.0005))
 
-    def device(self, name: str, at: Site) -> SimDevice:
-        """A machine for a device that nobody has yet; see `found` and `pair`."""
+    def device(self, name: str, at: Site, kind: Kind | None = None) -> SimDevice:
+        """A machine for a device that nobody has yet; see `found` and `pair`. `kind` is its disk's."""
         host = Host(name)
         self.net.add_host(host, at)
         place = self.place / name
@@ -84,7 +84,7 @@ class World:
             self.trace,
             self.nursery,
             place / "home",
-            SimDisk(SimClock(host), self.draw(f"{name}'s disk")),
+            SimDisk(SimClock(host), self.draw(f"{name}'s disk"), kind),
             self.draw(name),
             f"{self.seed}/{name} keys",
         )

@@ -1,0 +1,70 @@
+"""The library's stories end as they say, and a story of one's own is told as the documentation does."""
+
+from pathlib import Path
+
+import pytest
+
+from simulations import MB, Scenario, Stage, mbit, minutes, run_scenario
+from simulations.stories import load, names
+
+LONG = {"many-devices", "phone-that-sleeps", "week-offline"}
+"""Not run with every change: `shoal-sim run NAME`."""
+
+
+@pytest.mark.parametrize("name", sorted(set(names()) - LONG))
+def test_a_story_of_the_library_ends_as_it_says(name: str) -> None:
+    assert not run_scenario(load(name)).failures
+
+
+def test_the_library_has_stories_that_say_what_they_expect() -> None:
+    assert len(names()) >= 15
+    assert all(load(name).expects for name in names())
+
+
+def test_a_story_is_the_same_in_a_second_run_and_another_one_with_another_seed() -> None:
+    scenario = load("train-with-bad-coverage")
+    digests = [run_scenario(scenario, seed).digest for seed in ("1", "1", "2")]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_what_a_story_expected_and_is_not_so_is_a_failure() -> None:
+    scenario = Scenario("a hope", "too much")
+    desk = scenario.device("desk", at=scenario.site("home"))
+
+    @scenario.story
+    async def story(world: Stage) -> None:
+        await world.share("Things", [desk])
+        await desk.write("Things/one.txt", "one")
+        await world.converged(within=minutes(1))
+        world.expect("two.txt" in desk.tree("Things"), "a second file")
+
+    assert run_scenario(scenario).failures == ["a second file"]
+
+
+def test_bytes_pass_as_fast_as_the_line_lets_them() -> None:
+    scenario = Scenario("a slow line")
+    home, far = scenario.site("home", uplink=mbit(800)), scenario.site("far", uplink=mbit(8), latency_ms=50)
+    desk, laptop = scenario.device("desk", at=home), scenario.device("laptop", at=far)
+    took_s: list[float] = []
+
+    @scenario.story
+    async def story(world: Stage) -> None:
+        await world.share("Films", [desk, laptop])
+        await desk.write("Films/film.mp4", size=10 * MB)
+        await world.converged(within=minutes(5))
+        took_s.append(world.waited_s)
+
+    outcome = run_scenario(scenario)
+    assert not outcome.failures
+    assert 10 <= took_s[0] < 20
+
+
+def test_a_story_can_be_in_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("from simulations import Scenario\n\nscenario = Scenario('mine', 'all is well')\n")
+    assert load(str(path)).title == "mine"
+    path.write_text("")
+    with pytest.raises(LookupError, match="has no `scenario`"):
+        load(str(path))
+    with pytest.raises(LookupError, match="shoal-sim list"):
+        load("no-such-story")
