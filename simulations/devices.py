@@ -23,7 +23,7 @@ from peer.link.joining import Doors
 from peer.store.database import open_database
 from protocol.messages import Refusal
 from simulations.disk import SimDisk
-from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
+from simulations.machine import Host, InlineOffload, Killed, Life, SimClock, SimEntropy
 from simulations.network.net import Net
 from simulations.points import GuardedDatabase, Points, guarded
 from simulations.programs import Program
@@ -155,8 +155,11 @@ class SimDevice(Program):
         if engine is None:
             raise NotRunning(self.name)
         answer: Reply | None = None
-        async for reply in Answers(engine, lambda: None)(request):
-            answer = reply
+        try:
+            async for reply in Answers(engine, lambda: None)(request):
+                answer = reply
+        except* Killed:
+            raise NotRunning(self.name) from None
         assert answer is not None
         assert not isinstance(answer, Failure), answer.message
         return answer

@@ -250,7 +250,7 @@ def run_world(seed: str, story: Story, *, trace: Trace | None = None, wall_s: fl
     _make_deterministic(seed)
     try:
         trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
-    except Exception as error:  # noqa: BLE001 - whatever a world comes to is its outcome
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever a world comes to is its outcome
         outcome.failures.append(f"the world ended: {_leaf(error)!r}")
         outcome.failures.append("".join(traceback.format_exception(_leaf(error))))
     return outcome
