@@ -1,5 +1,6 @@
 """The library's stories end as they say, and a story of one's own is told as the documentation does."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,13 @@ def test_a_story_can_be_in_a_file_of_ones_own(tmp_path: Path) -> None:
         load(str(path))
     with pytest.raises(LookupError, match="shoal-sim list"):
         load("no-such-story")
+
+
+def test_the_story_in_the_documentation_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "holiday.py"
+    path.write_text(code)
+    outcome = run_scenario(load(str(path)))
+    assert not outcome.failures
+    assert outcome.virtual_s > 420
