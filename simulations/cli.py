@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from simulations import stories
+from simulations.crashpoints_cli import crashpoints
 from simulations.explore import Account, explore, totals, write_line
 from simulations.histories import run_history
 from simulations.scenario import run_scenario
@@ -148,3 +149,6 @@ def replay(seed: str, everything: bool, find: tuple[str, ...], as_json: bool) ->
             click.echo(f"FAILED: {failure}")
         click.echo(f"{outcome.virtual_s:.3f} virtual seconds, trace {outcome.digest}")
     sys.exit(1 if outcome.failures else 0)
+
+
+main.add_command(crashpoints)

@@ -1,6 +1,7 @@
 """The coordinator as a program of a world: the real application over the real storage, on a simulated network.
 
-Owns how it is put together there, as `coordinator.app` does for a real machine. Its data lie in a scratch directory.
+Owns how it is put together there, as `coordinator.app` does for a real machine. Its database lies in a scratch
+directory, its blocks on a simulated disk.
 """
 
 from pathlib import Path
@@ -22,12 +23,15 @@ from coordinator.storage.segments import open_segments
 from coordinator.web.limits import RequestLimits
 from crypto.identity import coordinator_hash
 from crypto.invitation import Code, CodeKind
+from simulations.disk import SimBlockFiles, SimDisk, SimFiles
 from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
 from simulations.network.net import Net
+from simulations.points import GuardedOffload, Points, guarded
 from simulations.programs import Program
 from simulations.trace import Trace
 
 PORT: Final = 8440
+_BLOCKS: Final = "/blocks"
 _WEEK_MS: Final = 7 * 24 * 3600 * 1000
 
 
@@ -39,6 +43,9 @@ class SimCoordinator(Program):
     ) -> None:
         super().__init__(host, net, trace, nursery)
         self._data = place
+        self.disk = SimDisk(SimClock(host), draw, directories=())
+        """Where its blocks are."""
+        self.points = Points(self.life)
         self._draw = draw
         self._clock = SimClock(host)
         self._entropy = SimEntropy(seed)
@@ -53,17 +60,22 @@ class SimCoordinator(Program):
     async def be(self, life: Life) -> None:
         """Serve."""
         clock, entropy, files = self._clock, self._entropy, DirectoryFiles()
-        blocks, database = self._data / "blocks", self._data / METADATA_FILE
-        blocks.mkdir(parents=True, exist_ok=True)
+        database = self._data / METADATA_FILE
+        self._data.mkdir(parents=True, exist_ok=True)
+        self.points = points = Points(life)
+        points.on_kill = self.end_now
+        disk_files = guarded(self.disk.filesystem(), points)
+        blocks = SimBlockFiles(disk_files, _BLOCKS)
         self._identity = identity = open_identity(self._data, entropy)
         disk, cores = InlineOffload(life, 1, self._draw), InlineOffload(life, 4, self._draw)
+        await disk.run(blocks.prepare)
         async with (
             open_metadata(
-                database, writer=InlineOffload(life, 1, self._draw), readers=InlineOffload(life, 4, self._draw)
+                database, writer=GuardedOffload(points, 1, self._draw), readers=InlineOffload(life, 4, self._draw)
             ) as metadata,
         ):
             self.metadata = metadata
-            await check_blocks(metadata, files, entropy, blocks)
+            await check_blocks(metadata, SimFiles(disk_files), entropy, Path(_BLOCKS))
             continuity = await open_continuity(
                 metadata, files, clock, database=database, identity=self._data / IDENTITY_FILE
             )
@@ -86,7 +98,8 @@ class SimCoordinator(Program):
                     await serve(coordinator.application, [listener], stop=trio.Event())
 
     def sever(self, *, power: bool) -> None:
-        """Its database is durable at each commit and its segments at each flush; nothing else is kept."""
+        """Its database is durable at each commit; the disk with its segments loses what only power keeps."""
+        self.disk.crash(power=power)
         self.metadata = None
 
     async def invite(self, user: str) -> Code:

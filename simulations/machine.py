@@ -26,6 +26,8 @@ class Host:
     def __init__(self, name: str) -> None:
         self.name = name
         self.skew_s = 0.0
+        self.heard: Callable[[], None] | None = None
+        """Told of each piece that one of its programs has received, before the program sees it."""
         self._thawed: trio.Event | None = None
 
     def freeze(self) -> None:

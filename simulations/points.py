@@ -5,13 +5,17 @@ Owns the two doors through which a simulated device's engine reaches them. Never
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, cast
+from random import Random  # noqa: TID251 - drawn from the world's seed
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 import sqlalchemy as sa
 
 from peer.ports import Filesystem
 from peer.store.database import Database, Row
-from simulations.machine import Killed, Life
+from simulations.machine import InlineOffload, Killed, Life
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _ALWAYS = frozenset({"close"})
 """What also the clean-up of a killed program may do: it changes nothing."""
@@ -25,16 +29,18 @@ class Points:
         self.passed = 0
         self.kill_at: int | None = None
         """At which call the program is killed."""
+        self.told: Callable[[str], bool] | None = None
+        """Told of each call by its name; says whether the program is to be killed before it."""
         self.on_kill: Callable[[], None] = lambda: None
         self.disturb: Callable[[], None] | None = None
         """What happens between two calls, perhaps."""
 
     def pass_one(self, call: str) -> None:
         """Raises `Killed` where the program is, or is to be, dead."""
-        del call
         self.life.check()
         self.passed += 1
-        if self.kill_at is not None and self.passed >= self.kill_at:
+        asked = self.told is not None and self.told(call)
+        if asked or (self.kill_at is not None and self.passed >= self.kill_at):
             self.kill_at = None
             self.on_kill()
             raise Killed
@@ -65,6 +71,25 @@ class _GuardedFilesystem:
 def guarded(inner: Filesystem, points: Points) -> Filesystem:
     """The file system as this life of a program sees it."""
     return cast(Filesystem, _GuardedFilesystem(inner, points))
+
+
+class GuardedOffload(InlineOffload):
+    """Threads of a program that may be killed before and after anything that they are to do."""
+
+    def __init__(self, points: Points, threads: int, draw: Random) -> None:
+        super().__init__(points.life, threads, draw)
+        self._points = points
+
+    async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
+        """See the ports."""
+
+        def between(*args: *Ts) -> T:
+            self._points.pass_one("begin")
+            value = fn(*args)
+            self._points.pass_one("committed")
+            return value
+
+        return await super().run(between, *args)
 
 
 class GuardedDatabase(Database):

@@ -90,6 +90,7 @@ class _Batch:
         self.steps = steps
         self.links: dict[int, str] = {}
         self.displaced: list[tuple[int, Displaced]] = []
+        self.made: list[Path] = []
 
     def run(self) -> list[StepResult]:
         unprepared = self._prepare()
@@ -113,6 +114,7 @@ class _Batch:
                 self.fs.sync_all(self.root.handle)
         except OSError as error:
             failed = failure(error)
+            self._unmake_directories()
             return [failed if isinstance(result, Applied) else result for result in results]
         for index, displaced in self.displaced:
             result = results[index]
@@ -249,7 +251,21 @@ class _Batch:
         except FileExistsError:
             return self._occupied(step.path)
         self.directories.touch(step.path[:-1])
-        return Applied(self.fs.stat(parent, name).fingerprint)
+        try:
+            made = self.fs.stat(parent, name).fingerprint
+        except OSError:
+            self.fs.remove_dir(parent, name)
+            raise
+        self.made.append(step.path)
+        return Applied(made)
+
+    def _unmake_directories(self) -> None:
+        """Remove directories that are not to be told of: the next scan would take them for somebody's new ones."""
+        for path in reversed(self.made):
+            with suppress(OSError):
+                parent, name = self.directories.parent(path)
+                self.fs.remove_dir(parent, name)
+                self.directories.forget(path)
 
     def _move(self, step: Move) -> StepResult:
         source, name = self.directories.parent(step.source)

@@ -4,7 +4,7 @@
 of power takes, `Content` describes the bytes of files that are too large to hold.
 """
 
-from simulations.disk.block_files import SimBlockFiles
+from simulations.disk.block_files import SimBlockFiles, SimFiles
 from simulations.disk.content import Content
 from simulations.disk.disk import SimDisk
 from simulations.disk.faults import CHANGING, Fault
@@ -24,6 +24,7 @@ __all__ = [
     "NameRules",
     "SimBlockFiles",
     "SimDisk",
+    "SimFiles",
     "SimFilesystem",
     "SimWatching",
     "Volume",

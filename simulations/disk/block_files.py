@@ -1,16 +1,20 @@
-"""The coordinator's directory of blocks on a simulated disk: its `BlockFiles` port over one program's view."""
+"""The coordinator's files on a simulated disk: its `BlockFiles` and `Files` ports over one program's view."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
 
-from peer.ports import Handle
-from simulations.disk.filesystem import SimFilesystem
+from coordinator.ports import FileFacts
+from peer.ports import Filesystem, Handle
+
+_SMALL: Final = 1 << 20
 
 
 class _SimBlockFile:
     """The `BlockFile` port."""
 
-    def __init__(self, fs: SimFilesystem, handle: Handle) -> None:
+    def __init__(self, fs: Filesystem, handle: Handle) -> None:
         self._fs = fs
         self._handle = handle
 
@@ -37,7 +41,7 @@ class _SimBlockFile:
 class SimBlockFiles:
     """The `BlockFiles` port, for one life of a coordinator. `path` is absolute; what it is in has to be there."""
 
-    def __init__(self, fs: SimFilesystem, path: str) -> None:
+    def __init__(self, fs: Filesystem, path: str) -> None:
         self._fs = fs
         self._path = path
 
@@ -89,4 +93,59 @@ class SimBlockFiles:
     def flush_names(self) -> None:
         """See the port."""
         with self._directory() as directory:
+            self._fs.sync(directory)
+
+
+class SimFiles:
+    """The `Files` port, for one life of a coordinator."""
+
+    def __init__(self, fs: Filesystem) -> None:
+        self._fs = fs
+
+    @contextmanager
+    def _beside(self, path: Path) -> Iterator[Handle]:
+        handle = self._fs.open_root(str(path.parent))
+        try:
+            yield handle
+        finally:
+            self._fs.close(handle)
+
+    def facts(self, path: Path) -> FileFacts | None:
+        """See the port."""
+        try:
+            with self._beside(path) as directory:
+                found = self._fs.stat(directory, path.name).fingerprint
+        except FileNotFoundError:
+            return None
+        return FileFacts(found.inode, found.ctime_ns)
+
+    def read(self, path: Path) -> bytes | None:
+        """See the port."""
+        try:
+            with self._beside(path) as directory:
+                handle = self._fs.open_read(directory, path.name)
+        except FileNotFoundError:
+            return None
+        try:
+            buffer = bytearray(_SMALL)
+            return bytes(buffer[: self._fs.read_into(handle, memoryview(buffer), 0)])
+        finally:
+            self._fs.close(handle)
+
+    def write(self, path: Path, data: bytes, *, private: bool = False) -> None:
+        """See the port."""
+        del private
+        with self._beside(path) as directory:
+            with suppress(FileNotFoundError):
+                self._fs.unlink(directory, path.name + ".new")
+            handle = self._fs.create(directory, path.name + ".new")
+            try:
+                self._fs.write_at(handle, data, 0)
+                self._fs.sync(handle)
+            finally:
+                self._fs.close(handle)
+            try:
+                self._fs.rename_new(directory, path.name + ".new", directory, path.name)
+            except FileExistsError:
+                self._fs.exchange(directory, path.name + ".new", directory, path.name)
             self._fs.sync(directory)

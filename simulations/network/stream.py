@@ -209,8 +209,12 @@ class SimStream(HalfCloseableStream):
             await self._into.wait_readable()
             await self.host.gate()
             data = self._into.take(max_bytes or WINDOW_BYTES)
-            if data is not None:
-                return data
+            if data is None:
+                continue
+            if data and self.host.heard is not None:
+                self.host.heard()
+                self._check()
+            return data
 
     async def send_eof(self) -> None:
         """See trio."""

@@ -1,3 +1,4 @@
+import errno
 import os
 import pathlib
 import stat
@@ -6,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from peer.disk.apply import apply
+from peer.disk.private import open_new_root
 from peer.disk.root import MAX_DEPTH, Root
 from peer.disk.steps import (
     Applied,
@@ -24,7 +26,17 @@ from peer.disk.steps import (
     Step,
 )
 from peer.fingerprint import DiskKind, Path
-from tests.common.disks import KNOWN, MTIME_NS, all_contents, fingerprint, make_temp, new_root
+from tests.common.disks import (
+    KNOWN,
+    MTIME_NS,
+    WORKSPACE,
+    CountingEntropy,
+    all_contents,
+    fingerprint,
+    make_temp,
+    new_root,
+)
+from tests.common.simulated_disks import sim_disk
 
 
 @pytest.fixture
@@ -247,3 +259,18 @@ def test_a_large_batch_is_applied_in_order(root: Root, folder: pathlib.Path) -> 
         steps.append(PutFile((f"d{number}", "f"), temp, None, 5, False))
     assert all(isinstance(result, Applied) for result in apply(root, steps))
     assert (folder / "d299/f").read_bytes() == b"299"
+
+
+def test_a_directory_that_cannot_be_told_of_is_not_left_behind() -> None:
+    at, made = 0, False
+    while not made:
+        disk = sim_disk()
+        with open_new_root(disk.filesystem(), CountingEntropy(), "/folder", WORKSPACE) as (root, _):
+            disk.fail(errno.EIO, skip=at)
+            results = apply(root, [MakeDirectory(("d",)), MakeDirectory(("d", "e"))])
+            disk.faults.planned = []
+            names = [name for name, _ in root.fs.list_names(root.handle) if name != ".shoal"]
+            assert bool(names) == isinstance(results[0], Applied), at
+            made = all(isinstance(result, Applied) for result in results)
+        at += 1
+    assert at > 5
