@@ -5,6 +5,8 @@ that each is hashed as its bytes pass. Nothing unchecked is ever written. Never 
 but to read a chunk from it.
 """
 
+import errno
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -132,6 +134,18 @@ class Assembler:
         self._next_file = 0
         self._directories = Directories(root)
         self._sources: OrderedDict[Path, Handle | None] = OrderedDict()
+
+    def give_up_what_has_no_room(self) -> None:
+        """Give up the files for which the disk has no room, before anything of them is asked for."""
+        try:
+            left_bytes = self._fs.free_bytes(self._root.tmp)
+        except OSError:
+            return  # each write will say what is wrong
+        for index, request in enumerate(self._requests):
+            if request.size > left_bytes:
+                self._fail(index, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+            else:
+                left_bytes -= request.size
 
     def advance(self, steps: Sequence[Step], opened: Sequence[Opened], places: dict[ChunkId, Place]) -> Advance:
         """Carry out these steps; `opened` are the chunks of those that are `fetched`, in order."""

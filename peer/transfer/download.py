@@ -133,6 +133,7 @@ class _Run:
         progress.bytes_total += sum(request.size for request in requests)
 
     async def run(self) -> None:
+        await self._by.offload.run(self.assembler.give_up_what_has_no_room)
         for window in self._windows():
             steps, places = await self._plan(window)
             holes = await self._assemble(steps, places)

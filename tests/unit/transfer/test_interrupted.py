@@ -11,6 +11,8 @@ import pytest
 from chunking.params import ChunkerParams
 from crypto.block_box import seal_block
 from crypto.digest import block_id
+from peer.disk.real import LinuxFilesystem
+from peer.ports import Handle
 from peer.transfer.download import Bad, Fetched, Missing, NotFetched, NotWritten
 from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
 from peer.transfer.reading import BATCH_BYTES
@@ -310,6 +312,28 @@ async def test_a_full_disk_fails_that_file_and_leaves_nothing(tmp_path: Path) ->
         assert fetched[0].code == "disk_full"
         assert isinstance(fetched[1], Fetched)
         assert len(b.temps()) == 1
+
+
+class Cramped(LinuxFilesystem):
+    """A disk with room for a thousand bytes."""
+
+    def free_bytes(self, handle: Handle) -> int:
+        return 1000
+
+
+async def test_nothing_is_asked_for_that_has_no_room(tmp_path: Path) -> None:
+    store = MemoryBlocks()
+    with new_device(tmp_path / "a") as a, new_root(tmp_path / "b", Cramped()) as (root, _):
+        b = Device(root, SMALL)
+        written = [a.write("large", noise(1001)), a.write("f", noise(600, b"f")), a.write("g", noise(600, b"g"))]
+        results = await a.ingester.ingest([*written, a.write("empty", b"")], store)
+        fetched = await b.fetcher.fetch([wanted(result) for result in results], store)
+        assert [type(one) for one in fetched] == [NotWritten, Fetched, NotWritten, Fetched]
+        assert [one.code for one in fetched if isinstance(one, NotWritten)] == ["disk_full"] * 2
+        small = results[1]
+        assert isinstance(small, Ingested)
+        assert small.manifest is not None
+        assert {block for asked in store.asked for block in asked} == {ref.block for ref in small.manifest.chunks}
 
 
 @pytest.mark.parametrize("params", [ChunkerParams(), SMALL])
