@@ -30,6 +30,7 @@ _AGE_DIGITS = 18
 _DIRECTORIES = ("tmp", "swap", "held", "rescue")
 _MARKER_BYTES = 4096
 _NAME_BYTES = 255
+_NO_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
@@ -278,9 +279,23 @@ def _write_small(fs: Filesystem, entropy: Entropy, private: Handle, name: str, d
         raise
     finally:
         fs.close(handle)
-    with suppress(FileNotFoundError):
+    try:
+        fs.rename_new(private, new, private, name)
+    except FileExistsError:
+        _put_over(fs, private, new, name)
+
+
+def _put_over(fs: Filesystem, private: Handle, new: str, name: str) -> None:
+    """Put a small file in the place of another: at no moment there is none, where the file system can exchange."""
+    try:
+        fs.exchange(private, new, private, name)
+    except OSError as error:
+        if error.errno not in _NO_EXCHANGE:
+            raise
         fs.unlink(private, name)
-    fs.rename_new(private, new, private, name)
+        fs.rename_new(private, new, private, name)
+    else:
+        fs.unlink(private, new)
 
 
 @contextmanager

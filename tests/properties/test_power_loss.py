@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from peer.disk.apply import apply
-from peer.disk.private import Marker, open_new_root, open_root, recover
+from peer.disk.private import Marker, open_new_root, open_root, read_age, recover, write_age
 from peer.disk.root import Root
 from peer.disk.steps import (
     Applied,
@@ -261,3 +261,26 @@ def check(case: Case, found: Tree, before: Tree, *, done: bool, note: str) -> No
         assert mine == wanted, note
         for path, content in case.after.items():
             assert found.get(path) == content, f"{note}: {path}"
+
+
+def test_a_power_loss_while_a_folder_gets_a_number_leaves_the_old_or_the_new_one() -> None:
+    at, went = 0, True
+    while went:
+        for loss, seed in ((Loss.ALL, 0), (Loss.NONE, 0), (Loss.DRAWN, 1), (Loss.DRAWN, 2)):
+            disk, marker = prepared({}, Kind(), seed)
+            with open_root(disk.filesystem(), entropy_of(disk), "/folder", marker) as root:
+                assert isinstance(root, Root)
+                write_age(root, 7)
+            went = True
+            with suppress(Crashed), open_root(disk.filesystem(), entropy_of(disk), "/folder", marker) as root:
+                assert isinstance(root, Root)
+                disk.before_call = raising_at(at)
+                write_age(root, 8)
+                went = False
+            disk.before_call = None
+            disk.crash(power=True, loss=loss)
+            with open_root(disk.filesystem(), entropy_of(disk), "/folder", marker) as root:
+                assert isinstance(root, Root)
+                assert read_age(root) in ((7, 8) if went else (8,)), f"call {at}, {loss}"
+        at += 1
+    assert at > 5
