@@ -45,7 +45,6 @@ class SimCoordinator(Program):
         self._data = place
         self.disk = SimDisk(SimClock(host), draw, directories=())
         """Where its blocks are."""
-        self.points = Points(self.life)
         self._draw = draw
         self._clock = SimClock(host)
         self._entropy = SimEntropy(seed)

@@ -80,7 +80,6 @@ class SimDevice(Program):
         self.disk = disk
         self.home = Home(place)
         self.engine: DeviceEngine | None = None
-        self.points = Points(self.life)
         self.disturb: Callable[[], None] | None = None
         """What happens, perhaps, between two calls that any life of the program makes to its disk or database."""
         self._draw = draw

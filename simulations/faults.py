@@ -1,5 +1,6 @@
 """What goes wrong in a world, and how it is put right again. Owns the kinds of faults that are drawn at random."""
 
+import errno
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -8,27 +9,38 @@ from typing import Final
 import trio
 
 from simulations.devices import SimDevice
+from simulations.machine import Host
 from simulations.network.net import Site
 from simulations.programs import Program
 from simulations.world import World
 
-KINDS: Final = (
+ENDINGS: Final = (
     "device killed",
     "device killed at a call",
     "device without power",
     "device killed while starting",
     "device stopped",
-    "device frozen",
     "coordinator killed",
+    "coordinator killed at a call",
+    "coordinator without power",
+)
+KINDS: Final = (
+    *ENDINGS,
+    "device frozen",
     "coordinator frozen",
     "line cut",
     "line cut one way",
     "connections reset",
+    "disk errors",
+    "disk full",
+    "clock jumps",
 )
 AWAY_S: Final = 12.0
 """The longest that a fault lasts, but for every tenth, which lasts up to five times as long."""
 CALLS: Final = 400
 """The most calls after which a device that is to be killed at a call is."""
+BLOCK_CALLS: Final = 60
+"""The same for the coordinator, of calls to the disk of its blocks."""
 
 Undo = Callable[[], Awaitable[None]]
 
@@ -61,9 +73,13 @@ class Faults:
         for victim in list(self._undo):
             await self._undo.pop(victim)[1]()
         for device in self._world.devices.values():
-            device.points.kill_at = None
+            device.spare()
+            device.disk.faults.planned.clear()
             await self._run_again(device)
-        await self._run_again(self._world.coordinator)
+        coordinator = self._world.coordinator
+        if coordinator.life.is_dead:
+            await self._run_again(coordinator)
+        coordinator.spare()
 
     async def _put_right_due(self) -> None:
         for victim, (ends_s, undo) in list(self._undo.items()):
@@ -74,43 +90,41 @@ class Faults:
     async def _begin(self, kind: str) -> None:
         devices, coordinator = list(self._world.devices.values()), self._world.coordinator
         device = self._draw.choice(devices)
+        program: Program = coordinator if kind.startswith("coordinator") else device
         site = self._world.net.site_of(device.host)
-        victim: object = coordinator if kind.startswith("coordinator") else device
-        if "line" in kind:
-            victim = site
+        victim: object = site if kind.startswith("line") else program
         if victim in self._undo:
             return
-        undo = await self._do(kind, device, site)
-        if undo is None:
-            return
+        undo = await self._end(kind, program) if kind in ENDINGS else self._spoil(kind, program.host, device, site)
         self._counted[kind] += 1
-        self._world.trace.note("fault", f"{kind}: {site.name if victim is site else getattr(victim, 'name', '')}")
-        lasts_s = self._draw.random() * AWAY_S * (5 if self._draw.random() < 0.1 else 1)
-        self._undo[victim] = (trio.current_time() + lasts_s, undo)
+        self._world.trace.note("fault", f"{kind}: {site.name if victim is site else program.name}")
+        if undo is not None:
+            lasts_s = self._draw.random() * AWAY_S * (5 if self._draw.random() < 0.1 else 1)
+            self._undo[victim] = (trio.current_time() + lasts_s, undo)
 
-    async def _do(self, kind: str, device: SimDevice, site: Site) -> Undo | None:
-        coordinator, draw = self._world.coordinator, self._draw
+    async def _end(self, kind: str, program: Program) -> Undo:
+        """A program ends, now or at one of its next calls."""
+        again = partial(self._run_again, program)
+        match kind.partition(" ")[2]:
+            case "stopped":
+                if program.runs:
+                    await program.stop()
+            case "killed at a call":
+                program.kill_after(1 + self._draw.randrange(CALLS if isinstance(program, SimDevice) else BLOCK_CALLS))
+            case "killed while starting":
+                await self._kill(program)
+                program.launch()
+                await trio.sleep(self._draw.random() * 0.5)
+                await self._kill(program)
+            case ending:
+                await self._kill(program, power=ending == "without power")
+        return again
+
+    def _spoil(self, kind: str, host: Host, device: SimDevice, site: Site) -> Undo | None:
+        """Something around the programs goes wrong; None where there is nothing to put right."""
+        draw = self._draw
         match kind:
-            case "device killed":
-                return await self._kill(device)
-            case "device killed at a call":
-                device.points.kill_at = device.points.passed + 1 + draw.randrange(CALLS)
-                return partial(self._run_again, device)
-            case "device without power":
-                return await self._kill(device, power=True)
-            case "device killed while starting":
-                await self._kill(device)
-                device.launch()
-                await trio.sleep(draw.random() * 0.5)
-                return await self._kill(device)
-            case "device stopped":
-                if device.runs:
-                    await device.stop()
-                return partial(self._run_again, device)
-            case "coordinator killed":
-                return await self._kill(coordinator)
             case "device frozen" | "coordinator frozen":
-                host = (coordinator if kind.startswith("coordinator") else device).host
                 host.freeze()
                 return partial(_later, host.thaw)
             case "line cut":
@@ -122,14 +136,21 @@ class Faults:
                 return partial(_later, site.mend)
             case "connections reset":
                 self._world.net.reset(device.host)
-                return None
+            case "disk errors":
+                code, times = draw.choice((errno.EIO, errno.EACCES)), draw.choice((1, 5))
+                device.disk.fail(code, skip=draw.randrange(80), times=times)
+            case "disk full":
+                full = device.disk.fail(errno.ENOSPC, times=-1)
+                return partial(_later, lambda: setattr(full, "times", 0))
+            case "clock jumps":
+                device.host.skew_s = draw.uniform(-100_000, 100_000)
             case _:
                 raise AssertionError(kind)
+        return None
 
-    async def _kill(self, program: Program, *, power: bool = False) -> Undo:
+    async def _kill(self, program: Program, *, power: bool = False) -> None:
         if program.runs:
             await program.kill(power=power)
-        return partial(self._run_again, program)
 
     async def _run_again(self, program: Program) -> None:
         if program.life.is_dead:

@@ -6,13 +6,14 @@ says. Each seed draws which kinds of deeds and faults it has at all, so that not
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random  # noqa: TID251 - drawn from the world's seed
 from typing import Final
 
 import trio
 
 from simulations.devices import SimDevice
+from simulations.disk import WatchFaults
 from simulations.faults import KINDS, Faults
 from simulations.folder import Folder
 from simulations.journals import told_lives
@@ -45,6 +46,7 @@ class Shape:
     disturbed: float
     """How likely somebody acts between two calls of an engine to its disk."""
     line: Quality
+    watch: WatchFaults
 
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
@@ -64,6 +66,11 @@ class Shape:
                 rate=draw.choice((None, 1_000_000.0, 200_000.0)),
                 loss=draw.choice((0.0, 0.0, 0.02)),
                 resets=draw.choice((0.0, 0.0, 0.002)),
+            ),
+            watch=WatchFaults(
+                late=draw.choice((0.0, 0.0, 0.2)),
+                doubled=draw.choice((0.0, 0.0, 0.1)),
+                overflow=draw.choice((0.0, 0.0, 0.01)),
             ),
         )
 
@@ -105,6 +112,8 @@ class History:
             await world.pair(device, devices[0])
         for device in devices:
             site = world.net.site_of(device.host)
+            for name, value in asdict(shape.watch).items():  # of the watch that is open already
+                setattr(device.disk.watch_faults, name, value)
             site.up.quality = site.down.quality = shape.line
         for device in devices:
             folder = world.folder(device)

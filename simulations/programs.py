@@ -4,6 +4,7 @@ import trio
 
 from simulations.machine import Host, Killed, Life
 from simulations.network.net import Net
+from simulations.points import Points
 from simulations.trace import Trace
 
 
@@ -16,6 +17,8 @@ class Program:
         self.trace = trace
         self.life = Life(host)
         self.life.is_dead = True
+        self.points = Points(self.life)
+        """Its calls to its disk and its database; another one for each life."""
         self.bugs: list[BaseException] = []
         """With what it ended though nobody had ended it."""
         self.kills = 0
@@ -75,6 +78,14 @@ class Program:
         self.sever(power=power)
         self.net.end(self.life, silently=power)
         self._scope.cancel()
+
+    def kill_after(self, calls: int) -> None:
+        """Have it killed after so many more calls to its disk and its database."""
+        self.points.kill_at = self.points.passed + calls
+
+    def spare(self) -> None:
+        """Do not, after all."""
+        self.points.kill_at = None
 
     # --- what the kinds say -------------------------------------------------------------------------------
 
