@@ -174,7 +174,14 @@ def test_only_one_place_unlinks_what_was_taken_from_a_user_path() -> None:
     assert {at: calls for at, calls in found.items() if at.startswith(("disk/", "scan/", "transfer/", "engine/"))} == {
         "disk/apply.py": {"unlink self.root.tmp", "remove_dir parent"},
         "disk/destroying.py": {"unlink root.swap"},
-        "disk/private.py": {"unlink root.tmp", "unlink root.swap", "unlink private", "unlink tmp", "exchange tmp"},
+        "disk/private.py": {
+            "unlink root.tmp",
+            "unlink root.swap",
+            "unlink private",
+            "unlink tmp",
+            "exchange tmp",
+            "exchange private",
+        },
         "disk/real.py": {"unlink name", "ftruncate handle"},
         "disk/swapping.py": {"exchange root.swap"},
         "disk/temporary.py": {"truncate self._handle", "unlink root.tmp"},
