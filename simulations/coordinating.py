@@ -63,6 +63,7 @@ class SimCoordinator(Program):
         self._data.mkdir(parents=True, exist_ok=True)
         self.points = points = Points(life)
         points.on_kill = self.end_now
+        points.told, self.told_next = self.told_next, None
         disk_files = guarded(self.disk.filesystem(), points)
         blocks = SimBlockFiles(disk_files, _BLOCKS)
         self._identity = identity = open_identity(self._data, entropy)

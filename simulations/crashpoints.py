@@ -22,10 +22,10 @@ from simulations.machine import Killed
 from simulations.network.line import Quality
 from simulations.world import World, run_world
 
-Ending = Literal["kill", "power", "message", "EIO", "ENOSPC", "EACCES"]
-ENDINGS: Final[tuple[Ending, ...]] = ("kill", "power", "message", "EIO", "ENOSPC", "EACCES")
-"""A program killed at a point of its disk or database; without power there; killed when it hears something; and a
-call of its disk that fails."""
+Ending = Literal["kill", "power", "again", "message", "EIO", "ENOSPC", "EACCES"]
+ENDINGS: Final[tuple[Ending, ...]] = ("kill", "power", "again", "message", "EIO", "ENOSPC", "EACCES")
+"""A program killed at a point of its disk or database; without power there; the same, and killed once more at one of
+the first points of its next life; killed when it hears something; and a call of its disk that fails."""
 Wanted = Callable[[Tree], bool]
 """Says whether a tree is as it must be."""
 HOSTS: Final = ("red", "blue", "coordinator")
@@ -36,6 +36,7 @@ _LOOK_S: Final = 0.25
 _QUIET: Final = 6
 """So many looks in a row must find rest."""
 _MOST_FAILURES: Final = 3
+_EARLY: Final = 30
 _BEYOND: Final = 3
 """So many points in a row that are not met are the end: rounds differ a little in what they wait for."""
 
@@ -57,7 +58,7 @@ def cases(hosts: Sequence[str] = HOSTS, endings: Sequence[Ending] = ENDINGS) -> 
         (host, ending)
         for host in hosts
         for ending in endings
-        if host != "coordinator" or ending in ("kill", "power", "message")
+        if host != "coordinator" or ending in ("kill", "power", "again", "message")
     ]
 
 
@@ -166,9 +167,9 @@ class _Rounds:
         program.disk.faults.given = 0
         self._left, self._has_ended = self.at, False
         match ending:
-            case "kill" | "power":
+            case "kill" | "power" | "again":
                 program.points.told = self._is_due
-                program.points.on_kill = partial(program.end_now, power=ending == "power")
+                program.points.on_kill = partial(program.end_now, power=ending != "kill")
             case "message":
                 program.host.heard = self._hear
             case "EIO" | "ENOSPC" | "EACCES":
@@ -179,7 +180,14 @@ class _Rounds:
             return False
         self._left -= 1
         self._has_ended = self._left < 0
+        if self._has_ended and self.case[1] == "again":
+            self._left = self.at * 7 % _EARLY
+            self._program.told_next = self._is_due_again
         return self._has_ended
+
+    def _is_due_again(self, call: str) -> bool:
+        self._left -= call in DURABLE
+        return self._left == -1 and call in DURABLE
 
     def _hear(self) -> None:
         if self._has_ended or not self._program.runs:
@@ -191,7 +199,7 @@ class _Rounds:
 
     def _disarm(self) -> None:
         program = self._program
-        program.points.told = program.host.heard = None
+        program.points.told = program.told_next = program.host.heard = None
         program.disk.faults.planned = []
 
     # --- rest ---------------------------------------------------------------------------------------------

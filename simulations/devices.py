@@ -101,6 +101,7 @@ class SimDevice(Program):
         """Keep the folders in step."""
         self.points = points = Points(life)
         points.on_kill, points.disturb = self.end_now, self.disturb
+        points.told, self.told_next = self.told_next, None
         disk_work = InlineOffload(life, 2, self._draw)
         filesystem = guarded(self.disk.filesystem(), points)
         parts = Parts(

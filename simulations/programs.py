@@ -1,5 +1,7 @@
 """A program on a simulated host: started, stopped and killed. Owns its lives; what it does is said by its kinds."""
 
+from collections.abc import Callable
+
 import trio
 
 from simulations.machine import Host, Killed, Life
@@ -18,6 +20,8 @@ class Program:
         self.life = Life(host)
         self.life.is_dead = True
         self.points = Points(self.life)
+        self.told_next: Callable[[str], bool] | None = None
+        """What the next life's points are to be told to, from its first one on; see `Points.told`."""
         """Its calls to its disk and its database; another one for each life."""
         self.bugs: list[BaseException] = []
         """With what it ended though nobody had ended it."""
