@@ -14,6 +14,7 @@ from simulations.crashpoints_cli import crashpoints
 from simulations.explore import Account, explore, totals, write_line
 from simulations.histories import run_history
 from simulations.scenario import run_scenario
+from simulations.shrinking import read_case, shrink, write_case
 from simulations.trace import Trace
 from simulations.world import Outcome
 
@@ -130,15 +131,37 @@ def run_command(story: str, seed: str, quiet: bool, as_json: bool) -> None:
     sys.exit(1 if outcome.failures else 0)
 
 
+@main.command("shrink", epilog="Example: shoal-sim shrink 264 --file 264.json")
+@click.argument("seed")
+@click.option("--seconds", type=click.FloatRange(1), default=120.0, show_default=True, help="How long to try.")
+@click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Where to keep the case.")
+def shrink_command(seed: str, seconds: float, file: Path | None) -> None:
+    """Leave out of a failing history whatever it fails without; `replay` takes the file."""
+
+    def told(left: int, runs: int) -> None:
+        click.echo(f"{left} events after {runs} runs", err=True)
+
+    case = shrink(seed, told, within_s=seconds)
+    if case is None:
+        raise click.ClickException(f"the history of seed {seed} does not fail")
+    path = file or Path(f"{seed}.json")
+    write_case(path, case)
+    click.echo(f"{path}: {case.failure[:300]}")
+
+
 @main.command("replay", epilog="Example: shoal-sim replay 264")
 @click.argument("seed")
 @click.option("--all", "everything", is_flag=True, help="Also what is too small to be read: each piece on the network.")
 @click.option("--find", multiple=True, help="Only lines in which this occurs; may be given several times.")
 @_json_option
 def replay(seed: str, everything: bool, find: tuple[str, ...], as_json: bool) -> None:
-    """Run one history again and tell what happens in it."""
+    """Run one history again and tell what happens in it. SEED is a number, or a file that `shrink` made."""
     trace = Trace(keep_all=True, show_all=everything)
-    outcome = run_history(seed, trace=trace)
+    dropped: frozenset[str] = frozenset()
+    if seed.endswith(".json"):
+        case = read_case(Path(seed))
+        seed, dropped = case.seed, frozenset(case.dropped)
+    outcome = run_history(seed, trace=trace, dropped=dropped)
     lines = [str(note) for note in trace.notes if not find or any(text in str(note) for text in find)]
     if as_json:
         click.echo(json.dumps(asdict(outcome) | {"happened": lines}))

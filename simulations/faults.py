@@ -48,12 +48,25 @@ Undo = Callable[[], Awaitable[None]]
 class Faults:
     """Lets things go wrong until cancelled. What is wrong then is put right by `put_right`."""
 
-    def __init__(self, world: World, kinds: tuple[str, ...], pause_s: float, counted: Counter[str]) -> None:
+    def __init__(
+        self,
+        world: World,
+        kinds: tuple[str, ...],
+        pause_s: float,
+        counted: Counter[str],
+        phase: int = 0,
+        dropped: frozenset[str] = frozenset(),
+    ) -> None:
         self._world = world
+        self.events: list[str] = []
+        """What went wrong, by names that stay the same while earlier ones are dropped."""
+        self._phase = phase
+        self._dropped = dropped
+        self._number = 0
         self._kinds = kinds
         self._pause_s = pause_s
         self._counted = counted
-        self._draw = world.draw(f"faults at {trio.current_time():.3f}")
+        self._draw = world.draw(f"faults of phase {phase}")
         self._undo: dict[object, tuple[float, Undo]] = {}
 
     async def run(self) -> None:
@@ -93,8 +106,11 @@ class Faults:
         program: Program = coordinator if kind.startswith("coordinator") else device
         site = self._world.net.site_of(device.host)
         victim: object = site if kind.startswith("line") else program
-        if victim in self._undo:
+        self._number += 1
+        event = f"fault {self._phase}.{self._number}"
+        if victim in self._undo or event in self._dropped:
             return
+        self.events.append(event)
         undo = await self._end(kind, program) if kind in ENDINGS else self._spoil(kind, program.host, device, site)
         self._counted[kind] += 1
         self._world.trace.note("fault", f"{kind}: {site.name if victim is site else program.name}")

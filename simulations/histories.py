@@ -78,8 +78,10 @@ class Shape:
 class History:
     """One history in one world. After `run`, `figures` says what there was in it."""
 
-    def __init__(self, world: World, shape: Shape) -> None:
+    def __init__(self, world: World, shape: Shape, dropped: frozenset[str] = frozenset()) -> None:
         self._world = world
+        self._dropped = dropped
+        self._fault_events: list[str] = []
         self.shape = shape
         self.figures: Counter[str] = Counter()
         self._ledger = Ledger()
@@ -89,8 +91,8 @@ class History:
     async def run(self) -> None:
         """Let it happen. Failures are the world's."""
         await self._begin()
-        for _ in range(self.shape.phases):
-            await self._turmoil()
+        for phase in range(self.shape.phases):
+            await self._turmoil(phase)
             if not await self._calm():
                 break
             self._draw.choice(self._people).delete_copies()
@@ -119,15 +121,22 @@ class History:
             folder = world.folder(device)
             drafts = Folder(device.disk.people, device.disk.drafts)
             draw = world.draw(f"{device.name}'s person")
-            self._people.append(Person(device.name, folder, drafts, self._ledger, draw, world.trace, SIZES))
+            self._people.append(
+                Person(device.name, folder, drafts, self._ledger, draw, world.trace, SIZES, self._dropped)
+            )
             self._people[-1].begin()
 
     # --- turmoil ------------------------------------------------------------------------------------------
 
-    async def _turmoil(self) -> None:
+    @property
+    def events(self) -> list[str]:
+        """All that was done and went wrong, by name."""
+        return [event for person in self._people for event in person.events] + self._fault_events
+
+    async def _turmoil(self, phase: int) -> None:
         shape = self.shape
         self._disturb()
-        faults = Faults(self._world, shape.faults, shape.fault_s, self.figures)
+        faults = Faults(self._world, shape.faults, shape.fault_s, self.figures, phase, self._dropped)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(faults.run)
             async with trio.open_nursery() as working:
@@ -135,6 +144,7 @@ class History:
                     working.start_soon(self._work, person, shape.deeds // shape.devices)
             nursery.cancel_scope.cancel()
         await faults.put_right()
+        self._fault_events += faults.events
         for device in self._world.devices.values():
             device.disturb = device.points.disturb = None
 
@@ -214,17 +224,19 @@ class History:
         self.figures["versions"] += kept.versions
 
 
-def run_history(seed: int | str, *, trace: Trace | None = None) -> Outcome:
-    """The history of a seed, whole."""
+def run_history(seed: int | str, *, trace: Trace | None = None, dropped: frozenset[str] = frozenset()) -> Outcome:
+    """The history of a seed, whole, or without some of its events."""
     figures: Counter[str] = Counter()
+    events: list[str] = []
 
     async def story(world: World) -> None:
-        history = History(world, Shape.draw(world.draw("shape")))
+        history = History(world, Shape.draw(world.draw("shape")), dropped)
         try:
             await history.run()
         finally:
             figures.update(history.figures)
+            events.extend(history.events)
 
     outcome = run_world(str(seed), story, trace=trace)
-    outcome.figures = dict(figures)
+    outcome.figures, outcome.events = dict(figures), events
     return outcome

@@ -37,8 +37,12 @@ class Person:
         draw: Random,
         trace: Trace,
         sizes: Sequence[int],
+        dropped: frozenset[str] = frozenset(),
     ) -> None:
         self.name = name
+        self.events: list[str] = []
+        """What was done, by names that stay the same while earlier ones are dropped."""
+        self._dropped = dropped
         self.folder = folder
         self.actions = 0
         self._drafts = drafts
@@ -54,13 +58,15 @@ class Person:
 
     async def act(self) -> None:
         """Do one thing; nothing where what it was about has just gone."""
-        self.actions += 1
         top = self.name if self._draw.random() < 0.5 else SHARED
+        dropped = self._is_dropped("")
         try:
             files, directories = self._listed(top)
         except OSError:
             return  # the directory has not come yet
-        await self._try(self._choose(top, files, directories))
+        deed = self._choose(top, files, directories)
+        if not dropped:
+            await self._try(deed)
 
     def act_now(self) -> None:
         """Do one thing that takes no time, in the middle of whatever somebody else does."""
@@ -78,11 +84,22 @@ class Person:
                 lambda: self._move_file(file, place),
                 lambda: self._delete_file(file),
             ]
-        self.actions += 1
+        deed = self._draw.choice(deeds)
+        if self._is_dropped(" in between"):
+            return
         try:
-            self._draw.choice(deeds)()
+            deed()
         except OSError:
             return
+
+    def _is_dropped(self, kind: str) -> bool:
+        """Count one more deed; whether it is to be left out."""
+        self.actions += 1
+        event = f"{self.name}{kind} {self.actions}"
+        if event in self._dropped:
+            return True
+        self.events.append(event)
+        return False
 
     def delete_copies(self) -> int:
         """Delete the conflicted copies that are shared; how many."""

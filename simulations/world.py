@@ -45,6 +45,8 @@ class Outcome:
     notes: int = 0
     failures: list[str] = field(default_factory=list)
     figures: dict[str, int] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+    """What was done and went wrong, by names under which it can be left out of another run."""
 
 
 class World:
