@@ -25,6 +25,10 @@ from simulations.world import Outcome, World, run_world
 
 CALM_S: Final = 900.0
 """In so much virtual time all must have come to rest."""
+IDLE_S: Final = 120.0
+"""For so long nothing may happen in the end."""
+NEWCOMERS: Final = 0.3
+"""The share of histories at whose end one more device joins, which must have the same."""
 SIZES: Final = (120,) * 6 + (700,) * 6 + (3_000,) * 6 + (40_000,) * 3 + (300_000,)
 NAMES: Final = ("red", "blue", "green", "amber", "violet")
 """What devices are called."""
@@ -210,10 +214,26 @@ class History:
         names = {bytes(device.home.read_identity().device): device.name for device in devices}
         self._world.failures.append("\n".join(told_lives(next(iter(devices)).home, contents, names)))
 
+    async def _heads(self) -> list[int]:
+        return [(await device.status()).workspaces[0].head for device in self._world.devices.values()]
+
     async def _end(self) -> None:
-        """Look into the journal as the first device has it."""
-        if await self._world.converged(CALM_S) is None:
+        """Stand still, maybe have one more device, and look into the journal as the first device has it."""
+        world = self._world
+        tree = await world.converged(CALM_S)
+        if tree is None:
             return
+        heads = await self._heads()
+        await trio.sleep(IDLE_S)
+        if await self._heads() != heads:
+            world.fail(f"something is committed while nobody does anything: {heads}, then {await self._heads()}")
+        if self._draw.random() < NEWCOMERS:
+            for site in world.net.sites.values():
+                site.up.quality.resets = site.down.quality.resets = 0.0  # joining is asked once, by a person
+            late = world.device("latecomer", world.site("the latecomer's home", Quality(latency_s=0.01)))
+            await world.pair(late, next(iter(world.devices.values())))
+            if await world.converged(CALM_S) != tree:
+                world.fail("a device that comes late has something else")
         first = next(iter(self._world.devices.values()))
         await first.stop()
         kept = self._ledger.kept(first.home.path)

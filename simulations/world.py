@@ -25,6 +25,7 @@ from simulations.devices import NotRunning, SimDevice
 from simulations.disk import Kind, SimDisk
 from simulations.folder import Folder
 from simulations.guard import Guard, told_tasks
+from simulations.journals import told_trees
 from simulations.machine import Host, SimClock
 from simulations.network.line import Quality
 from simulations.network.net import Net, Site
@@ -148,6 +149,9 @@ class World:
                 self.failures.append(f"{name}: {(await device.status()).workspaces}")
             except NotRunning:
                 self.failures.append(f"{name} does not run")
+        for name, device in self.devices.items():
+            if rows := told_trees(device.home):
+                self.failures.append(f"{name}'s trees differ:\n" + "\n".join(rows))
         root = trio.lowlevel.current_root_task()
         assert root is not None
         self.failures.append("every task waits for:\n" + "\n".join(told_tasks(root)))
