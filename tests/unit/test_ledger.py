@@ -52,3 +52,17 @@ def test_a_piece_of_a_content_is_not_a_content() -> None:
 def test_names_are_those_of_people_and_of_conflicted_copies() -> None:
     fine = ["file-1", "file-2.txt", "directory-3/file-4 (red's conflicted copy 2026-01-02)-2.txt"]
     assert strange_names([*fine, ".tmp-1", "file-1~", "directory-3/x"]) == [".tmp-1", "file-1~", "directory-3/x"]
+
+
+def test_a_file_that_was_deleted_with_a_directory_that_somebody_else_moved_may_live() -> None:
+    ledger = Ledger()
+    data = ledger.new("red", 200)
+    content = ledger.whole(data)
+    assert content is not None
+    ledger.directory_moved("directoryred-1", "directoryblue-2", "blue")
+    ledger.gone(content, "red", frozenset({5}), ["shared", "directoryred-1"])
+    assert "came back" in ledger.at_rest({"a": data})[0], "red has deleted the file alone"
+    ledger.directory_moved("directoryblue-2", "directoryblue-3", "blue")
+    ledger.gone(content, "red", frozenset({5}), ["shared", "directoryred-1"])
+    ledger.directory_gone(5, "red")
+    assert not ledger.at_rest({"a": data})
