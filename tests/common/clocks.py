@@ -27,3 +27,24 @@ def hurried(times: int) -> dict[str, str]:
 def shifted(by: str) -> dict[str, str]:
     """An environment in which the clock is wrong, by `-10y` say; waiting takes as long as ever."""
     return {"LD_PRELOAD": str(find_library()), "FAKETIME": by, **_KEPT}
+
+
+class Jumping:
+    """A clock that is put forward and back while programs run; waiting takes as long as ever."""
+
+    def __init__(self, place: Path) -> None:
+        self._file = place / "clock"
+        self.put("+0")
+        self.env = {
+            "LD_PRELOAD": str(find_library()),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            **_KEPT,
+        }
+
+    def put(self, by: str) -> None:
+        """From now on it is wrong by this, by `-10y` say."""
+        new = self._file.with_name("clock to be")
+        new.write_text(by + "\n")
+        new.replace(self._file)

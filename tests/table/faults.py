@@ -261,7 +261,11 @@ FOLDER: Final = (
     Row(
         "F39",
         "clocks that are wrong or jump",
-        of("e2e/sync/test_clocks", "devices_whose_clocks_are_decades_off_join_pair_and_are_in_step"),
+        of(
+            "e2e/sync/test_clocks",
+            "devices_whose_clocks_are_decades_off_join_pair_and_are_in_step",
+            "clocks_that_jump_order_nothing_and_end_nothing",
+        ),
         left="simulator: clocks that jump at any moment",
     ),
     Row(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.common.clocks import find_library, shifted
+from tests.common.clocks import Jumping, find_library, shifted
 from tests.common.fleet import Fleet, Peer, read_contents
 
 pytestmark = pytest.mark.skipif(find_library() is None, reason="needs libfaketime (Debian: faketime)")
@@ -51,3 +51,28 @@ def edit_in_turn(fleet: Fleet, red: Peer, blue: Peer, word: str) -> None:
             os.utime(path, (mtime_s, mtime_s))
         fleet.settle()
     assert (red.folder / "file").read_bytes() == f"{word} by blue".encode()
+
+
+@pytest.mark.parametrize("whose", ["devices", "coordinator"])
+def test_clocks_that_jump_order_nothing_and_end_nothing(fleet: Fleet, whose: str) -> None:
+    clocks = Jumping(fleet.place)
+    if whose == "coordinator":
+        fleet.host.stop()
+        fleet.host.env = clocks.env
+        fleet.host.start()
+    red, blue = fleet.pair_of("red", "blue")
+    if whose == "devices":
+        for peer in (red, blue):
+            peer.stop()
+            peer.env = clocks.env
+            peer.start()
+    pids = [program.pid for program in (fleet.host.program, red.program, blue.program)]
+    for by in ("+40d", "-20y", "+0"):
+        clocks.put(by)
+        edit_in_turn(fleet, red, blue, by)
+        (red.folder / by).write_bytes(b"while all goes on")
+        (red.folder / by).rename(red.folder / f"{by} moved")
+        fleet.settle()
+    assert pids == [program.pid for program in (fleet.host.program, red.program, blue.program)], "nothing ended"
+    assert red.conflicts() == set()
+    assert read_contents(red.folder) == read_contents(blue.folder)
