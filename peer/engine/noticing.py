@@ -27,12 +27,12 @@ PATIENCE_LOOKS = 3
 
 @dataclass(frozen=True)
 class Looks:
-    """What to look at now: `paths` by themselves, `trees` with all below them. `moved`: to where something was renamed,
-    of what is looked at."""
+    """What to look at now: `paths` by themselves, `trees` with all below them. `moved`: of what is looked at, to where
+    something was renamed, and from where."""
 
     paths: list[Path]
     trees: set[Path]
-    moved: frozenset[Path]
+    moved: Mapping[Path, Path]
 
     def covers(self, path: Path) -> bool:
         """Whether it is in one of the trees."""
@@ -137,11 +137,11 @@ class Notices:
             trees |= self._unwatched | set(self.unreadable)
             self._rescan_at_s = now_s + RESCAN_S
         due = set(paths)
-        looks = Looks(sorted(due), trees, frozenset())
-        moved = {to for to in self._moved if to in due or looks.covers(to)}
+        looks = Looks(sorted(due), trees, {})
+        moved = {to: origin for to, origin in self._moved.items() if to in due or looks.covers(to)}
         for to in moved:
             del self._moved[to]
-        return replace(looks, moved=frozenset(moved))
+        return replace(looks, moved=moved)
 
     def put_back(self, looks: Looks) -> None:
         """These looks came to nothing: look again at the next turn."""
@@ -166,11 +166,15 @@ class Notices:
         `missing` is all that this look missed; what is not in it was found. `is_behind`: whether the watcher has
         something to tell that it has not told yet.
         """
+        # What was renamed to a name at which nothing can be seen at the moment has still been renamed to it.
+        self._moved.update({to: origin for to, origin in looked_at.moved.items() if to in self.unreadable})
         looked = set(looked_at.paths)
         for entry, (_, path) in list(self._missing.items()):
             if entry not in missing and (path in looked or looked_at.covers(path)):
                 del self._missing[entry]
-        origins = {origin for to, origin in self._moved.items() if self._settling.waits_for(to)}
+        origins = {
+            origin for to, origin in self._moved.items() if self._settling.waits_for(to) or to in self.unreadable
+        }
         gone = set()
         for entry, path in missing.items():
             since_s, _ = self._missing.setdefault(entry, (now_s, path))
@@ -188,6 +192,7 @@ class Notices:
                 self._missing.pop(entry, None)
 
     def seek(self, entry: EntryId, path: Path, now_s: float) -> None:
-        """Look for a missing entry again soon, at this path."""
-        self._missing[entry] = (self._missing[entry][0], path)
-        self._settling.missing(path, now_s, MISSING_S)
+        """Look for a missing entry again soon, and then more and more rarely, at this path."""
+        since_s = self._missing[entry][0]
+        self._missing[entry] = (since_s, path)
+        self._settling.missing(path, now_s, max(MISSING_S, (now_s - since_s) / 2))

@@ -217,7 +217,7 @@ class Scanner:
             lambda: EntryId(entropy.token(16)),
             paths=looks.paths,
             subtrees=looks.trees,
-            moved_to=looks.moved,
+            moved_to=frozenset(looks.moved),
         )
 
     def _report(self, stock: Stock, looks: Looks) -> None:

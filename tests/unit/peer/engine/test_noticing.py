@@ -57,9 +57,29 @@ def test_what_was_renamed_to_where_nobody_has_looked_yet_is_not_gone() -> None:
         assert not missed(notices, path, 0.1)
         assert not missed(notices, path, 0.1 + MISSING_S), "by way of b it is at c"
         looks = notices.take_due(1.0)
-        assert looks.moved == {("c",)}
+        assert looks.moved == {("c",): ("a",)}
         notices.found([ONE])
         assert not notices.misses
+
+
+def test_what_was_renamed_to_where_nothing_can_be_seen_is_not_gone() -> None:
+    notices = noticed(Changed({}, moved=(Renamed(("a",), ("b",), False),)))
+    notices.unreadable[("b",)] = "io_error"
+    notices.rescan_later(0.0)
+    for now_s in (1.0, 2.0, 3.0, 10.0):
+        assert not missed(notices, ("a",), now_s)
+    del notices.unreadable[("b",)]
+    assert missed(notices, ("a",), 60.0), "and it is not there either"
+
+
+def test_what_stays_missing_is_looked_for_more_and_more_rarely() -> None:
+    notices, looks, now_s = noticed(), 0, 0.0
+    while now_s < 100.0:
+        assert not missed(notices, ("a",), now_s, is_behind=True)
+        due_s = notices.next_due_s()
+        assert due_s is not None
+        looks, now_s = looks + 1, due_s
+    assert looks < 40
 
 
 def test_what_was_noticed_below_a_directory_follows_its_rename() -> None:
