@@ -90,6 +90,8 @@ class Identified:
     bad_names: tuple[Path, ...]
     look_at: frozenset[Path] = frozenset()
     unwalked: frozenset[Path] = frozenset()
+    unclear: frozenset[Path] = frozenset()
+    """What is here is another known entry, and what is at that one's own place cannot be told: nothing is concluded."""
 
 
 def identify(
@@ -192,6 +194,7 @@ class _Identification:
         self.look_at: set[Path] = set()
         self.vanished: dict[EntryId, Known] = {}
         self.exchanged: dict[Path, Known] = {}
+        self.unclear: set[Path] = set()
 
     def run(self) -> Identified:
         levels: dict[int, list[Found]] = {}
@@ -213,6 +216,7 @@ class _Identification:
             tuple(self.bad_names),
             frozenset(self.look_at),
             frozenset(unwalked - self.seen.closed),
+            frozenset(self.unclear),
         )
 
     def _identify_level(self, level: list[Found]) -> None:
@@ -242,6 +246,8 @@ class _Identification:
                 rest.append((parent, name, found))
             elif not found.fingerprint.is_same_file(before.fingerprint) and self._has_changed_places(before, found):
                 self._assign(self.exchanged[found.path].entry, parent, name, found, "inode")
+            elif found.path in self.unclear:
+                self.ids[found.path] = None
             elif before.fingerprint == found.fingerprint and before.disk_name == found.path[-1]:
                 self.claimed.add(before.entry)
                 self._place(before.entry, found)
@@ -293,8 +299,11 @@ class _Identification:
             place = self._place_of(one)
             if place is None or place in around:
                 return False
-            if self.seen.presence(place) == "not_looked":
+            presence = self.seen.presence(place)
+            if presence == "not_looked":
                 self.look_at.add(place)
+            elif presence == "unknown":
+                self.unclear.add(found.path)
             there = self.seen.found.get(place)
             if there is None:
                 return False

@@ -85,7 +85,10 @@ def _take_once(
         identified = identify(known, findings, fresh, moved_to, rules.ignores)
     return Stock(
         identified,
-        tuple(finding for finding in findings if isinstance(finding, Unreadable)),
+        (
+            *(finding for finding in findings if isinstance(finding, Unreadable)),
+            *(Unreadable(path, "its_former_place") for path in sorted(identified.unclear)),
+        ),
         tuple(finding.path for finding in findings if isinstance(finding, Special)),
     )
 
