@@ -53,12 +53,10 @@ class Ledger:
     _wholes: dict[bytes, Content] = field(default_factory=dict)
     _gone: dict[int, str] = field(default_factory=dict)
     """On which device a content was replaced or deleted."""
-    _deleted_in: dict[int, tuple[str, frozenset[int]]] = field(default_factory=dict)
-    """In which directories a deleted content was, by the numbers of their inodes, and on which device."""
-    _directories_gone: set[tuple[str, int]] = field(default_factory=set)
+    _below: dict[int, set[str]] = field(default_factory=dict)
+    """Below which directories a file was when it was deleted or moved, by the first names of these; by its line."""
+    _directories_gone: set[tuple[str, str]] = field(default_factory=set)
     _moved: set[tuple[int, str]] = field(default_factory=set)
-    _deleted_below: dict[int, frozenset[str]] = field(default_factory=dict)
-    """Below which directories a deleted content was, by the first names of these."""
     _directories_moved: set[tuple[str, str]] = field(default_factory=set)
     _first_names: dict[str, str] = field(default_factory=dict)
     """What a directory was called when it was made, by its later names."""
@@ -75,23 +73,22 @@ class Ledger:
         self.contents[content.serial] = content
         return data
 
-    def gone(
-        self, content: Content, device: str, directories: frozenset[int] = frozenset(), above: Iterable[str] = ()
-    ) -> None:
-        """On that device's disk a person replaced it, or deleted it from below these directories (their inodes, and
-        their names)."""
+    def gone(self, content: Content, device: str, above: Iterable[str] = ()) -> None:
+        """On that device's disk a person replaced it, or deleted it from below the directories of these names."""
         self._gone.setdefault(content.serial, device)
-        if directories:
-            self._deleted_in[content.serial] = (device, directories)
-            self._deleted_below[content.serial] = frozenset(self._first_name(name) for name in above)
+        self._note_below(content, above)
 
-    def directory_gone(self, inode: int, device: str) -> None:
+    def directory_gone(self, name: str, device: str) -> None:
         """On that device's disk a person deleted a directory, maybe after what was in it."""
-        self._directories_gone.add((device, inode))
+        self._directories_gone.add((self._first_name(name), device))
 
-    def moved(self, content: Content, device: str) -> None:
-        """On that device's disk a person moved it, or a directory that it is in."""
+    def moved(self, content: Content, device: str, above: Iterable[str] = ()) -> None:
+        """On that device's disk a person moved it from below these directories, or with a directory that it is in."""
         self._moved.add((content.line, device))
+        self._note_below(content, above)
+
+    def _note_below(self, content: Content, above: Iterable[str]) -> None:
+        self._below.setdefault(content.line, set()).update(self._first_name(name) for name in above)
 
     def directory_moved(self, name: str, new_name: str, device: str) -> None:
         """On that device's disk a person moved a directory, with whatever others may have put there meanwhile."""
@@ -130,22 +127,22 @@ class Ledger:
                 )
             elif not is_gone and len(paths) != 1:
                 wrong.append(f"is there {len(paths)} times: {content}; at {paths}")
-        self._deleted_in.clear()
-        self._deleted_below.clear()
+        self._below.clear()
         self._directories_gone.clear()
         self._directories_moved.clear()
         self._moved.clear()
         return wrong
 
     def _moved_out(self, content: Content) -> bool:
-        """Whether a directory was deleted with it on one device while another one may have moved it out of there."""
-        deleter, directories = self._deleted_in.get(content.serial, ("", frozenset()))
-        if not any((deleter, inode) in self._directories_gone for inode in directories):
-            return False
-        below = self._deleted_below.get(content.serial, frozenset())
-        return any(line == content.line and device != deleter for line, device in self._moved) or any(
-            name in below and device != deleter for name, device in self._directories_moved
-        )
+        """Whether one device deleted a directory that it was in, and another one may have moved it out of there.
+
+        Then it lives, even if somebody deleted it by itself: the journal may have had the directory's deletion first.
+        """
+        below = self._below.get(content.line, set())
+        deleters = {device for name, device in self._directories_gone if name in below}
+        movers = {device for line, device in self._moved if line == content.line}
+        movers |= {device for name, device in self._directories_moved if name in below}
+        return any(mover != deleter for mover in movers for deleter in deleters)
 
     def revived(self, alive: Mapping[str, bytes]) -> None:
         """Take what is alive for what is not gone: what `at_rest` let pass is a file like any other from now on."""

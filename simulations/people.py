@@ -167,8 +167,8 @@ class Person:
         assert content is not None, f"not a whole content: {path}"
         return content
 
-    def _throw_away(self, draft: str, directories: frozenset[int] = frozenset(), names: Sequence[str] = ()) -> None:
-        self._ledger.gone(self._read(draft, self._drafts), self.name, directories, names)
+    def _throw_away(self, draft: str, above: Sequence[str] = ()) -> None:
+        self._ledger.gone(self._read(draft, self._drafts), self.name, above)
         self._drafts.delete(draft)
 
     def _make(self, directory: str) -> None:
@@ -220,7 +220,7 @@ class Person:
         content = self._read(path)
         new = f"{directory}/{self._fresh('file', '.txt' if path.endswith('.txt') else '')}"
         self.folder.move(path, new)
-        self._ledger.moved(content, self.name)
+        self._ledger.moved(content, self.name, path.split("/")[:-1])
         self._tell(f"moves {path} to {new}")
 
     def _set_executable(self, path: str) -> None:
@@ -228,20 +228,18 @@ class Person:
         self._tell(f"changes the executable bit of {path}")
 
     def _delete_file(self, path: str) -> None:
-        names = path.split("/")[:-1]
-        above = ["/".join(names[:count]) for count in range(1, len(names) + 1)]
-        directories = frozenset(self.folder.status(one).fingerprint.inode for one in above)
         taken = self._fresh("taken")
         self.folder.move(path, taken, to=self._drafts)
         self._tell(f"deletes {path}: content {self._read(taken, self._drafts).serial}")
-        self._throw_away(taken, directories, names)
+        self._throw_away(taken, path.split("/")[:-1])
 
     def _move_directory(self, directory: str, top: str) -> None:
         new = f"{top}/{self._fresh('directory')}"
         self.folder.move(directory, new)
         self._ledger.directory_moved(directory.rpartition("/")[2], new.rpartition("/")[2], self.name)
         for path in self._listed(new)[0]:
-            self._ledger.moved(self._read(path), self.name)
+            above = [*directory.split("/")[:-1], *path.split("/")[:-1]]
+            self._ledger.moved(self._read(path), self.name, above)
         self._tell(f"moves the directory {directory} to {new}")
 
     def _delete_directory(self, directory: str) -> None:
@@ -249,7 +247,7 @@ class Person:
         for path in files:
             self._delete_file(path)
         for path in [*sorted(directories, reverse=True), directory]:
-            self._ledger.directory_gone(self.folder.status(path).fingerprint.inode, self.name)
+            self._ledger.directory_gone(path.rpartition("/")[2], self.name)
             try:
                 self.folder.delete_directory(path)
             except OSError:

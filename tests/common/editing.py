@@ -126,10 +126,12 @@ class Person:
         assert content is not None, f"not a whole content: {path}"
         return content
 
-    def _throw_away(self, path: Path, directories: frozenset[int] = frozenset(), above: Sequence[Path] = ()) -> None:
-        names = [one.name for one in above if one.name]
-        self._ledger.gone(self._read(path), self.peer.name, directories, names)
+    def _throw_away(self, path: Path, above: Sequence[str] = ()) -> None:
+        self._ledger.gone(self._read(path), self.peer.name, above)
         path.unlink()
+
+    def _above(self, path: Path) -> Sequence[str]:
+        return path.relative_to(self.peer.folder).parts[:-1]
 
     def _make(self, directory: Path) -> None:
         draft = self._draft()
@@ -167,31 +169,29 @@ class Person:
     def _move_file(self, path: Path, directory: Path) -> None:
         content = self._read(path)
         rename(path, directory / self._fresh("file", path.suffix if path.suffix == ".txt" else ""), _NOREPLACE)
-        self._ledger.moved(content, self.peer.name)
+        self._ledger.moved(content, self.peer.name, self._above(path))
 
     def _set_executable(self, path: Path) -> None:
         path.chmod(path.stat().st_mode ^ 0o111)
 
     def _delete_file(self, path: Path) -> None:
-        above = path.relative_to(self.peer.folder).parents
-        directories = frozenset((self.peer.folder / one).stat().st_ino for one in above)
         taken = self._drafts / self._fresh("taken")
         path.rename(taken)
-        self._throw_away(taken, directories, above)
+        self._throw_away(taken, self._above(path))
 
     def _move_directory(self, directory: Path, top: Path) -> None:
         new = top / self._fresh("directory")
         rename(directory, new, _NOREPLACE)
         self._ledger.directory_moved(directory.name, new.name, self.peer.name)
         for path in _listed(new)[0]:
-            self._ledger.moved(self._read(path), self.peer.name)
+            self._ledger.moved(self._read(path), self.peer.name, [*self._above(directory), *self._above(path)])
 
     def _delete_directory(self, directory: Path) -> None:
         files, directories = _listed(directory)
         for path in files:
             self._delete_file(path)
         for path in [*sorted(directories, reverse=True), directory]:
-            self._ledger.directory_gone(path.stat().st_ino, self.peer.name)
+            self._ledger.directory_gone(path.name, self.peer.name)
             try:
                 path.rmdir()
             except OSError:

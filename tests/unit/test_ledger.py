@@ -29,15 +29,31 @@ def test_what_was_deleted_with_its_directory_may_live_where_another_device_moved
     data = ledger.new("red", 500)
     content = ledger.whole(data)
     assert content is not None
-    ledger.gone(content, "red", frozenset({7, 8}))
+    ledger.gone(content, "red", ["d", "e"])
     assert ledger.at_rest({"a": data}) != []
-    ledger.gone(content, "red", frozenset({7, 8}))
-    ledger.directory_gone(8, "red")
-    ledger.moved(content, "blue")
+    ledger.gone(content, "red", ["d", "e"])
+    ledger.directory_gone("e", "red")
+    ledger.moved(content, "red", ["d", "e"])
+    assert ledger.at_rest({"a": data}) != [], "it was the same person"
+    ledger.gone(content, "red", ["d", "e"])
+    ledger.directory_gone("e", "red")
+    ledger.moved(content, "blue", ["d", "e"])
     assert ledger.at_rest({"a": data}) == []
     assert ledger.at_rest({"a": data}) != []  # that was in the phase before
     ledger.revived({"a": data})
     assert ledger.at_rest({"a": data}) == []
+
+
+def test_what_one_deleted_one_moved_out_and_one_deleted_with_its_directory_may_live() -> None:
+    ledger = Ledger()
+    data = ledger.new("red", 500)
+    content = ledger.whole(data)
+    assert content is not None
+    for device in ("green", "blue"):
+        ledger.gone(content, "red")
+        ledger.moved(content, "green", ["d"])
+        ledger.directory_gone("d", device)
+        assert (ledger.at_rest({"a": data}) == []) == (device == "blue")
 
 
 def test_a_piece_of_a_content_is_not_a_content() -> None:
@@ -60,9 +76,9 @@ def test_a_file_that_was_deleted_with_a_directory_that_somebody_else_moved_may_l
     content = ledger.whole(data)
     assert content is not None
     ledger.directory_moved("directoryred-1", "directoryblue-2", "blue")
-    ledger.gone(content, "red", frozenset({5}), ["shared", "directoryred-1"])
+    ledger.gone(content, "red", ["shared", "directoryred-1"])
     assert "came back" in ledger.at_rest({"a": data})[0], "red has deleted the file alone"
     ledger.directory_moved("directoryblue-2", "directoryblue-3", "blue")
-    ledger.gone(content, "red", frozenset({5}), ["shared", "directoryred-1"])
-    ledger.directory_gone(5, "red")
+    ledger.gone(content, "red", ["shared", "directoryred-1"])
+    ledger.directory_gone("directoryred-1", "red")
     assert not ledger.at_rest({"a": data})
