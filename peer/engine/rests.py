@@ -46,8 +46,8 @@ class Rests:
             self._until_s.pop(one, None)
 
     def end_all(self) -> None:
-        """Everything may be tried at once."""
-        self._until_s.clear()
+        """Everything may be tried at once; `take_ended` says so, since nothing else may come to."""
+        self._until_s = dict.fromkeys(self._until_s, self._clock.monotonic_s())
 
     def take_ended(self) -> bool:
         """Whether something may be tried again; each rest is reported once."""

@@ -47,5 +47,16 @@ def test_a_rest_may_be_ended_early_and_be_made_longer() -> None:
     rests.rest("a", 1.0)
     rests.rest("b", 1.0)
     rests.end_all()
+    assert not rests.rests("a")
+    assert not rests.rests("b")
+
+
+def test_rests_that_are_all_ended_early_are_reported_as_ended_so_that_something_is_tried_again() -> None:
+    clock = SetClock(5.0)
+    rests = Rests(clock)
+    rests.rest("a step", 10.0)
+    rests.end_all()
+    assert rests.next_s() == 5.0
+    assert rests.take_ended()
     assert rests.next_s() is None
     assert not rests.take_ended()
