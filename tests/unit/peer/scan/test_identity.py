@@ -224,6 +224,22 @@ def test_directories_that_exchanged_names_are_moved_with_all_that_is_in_them(
     assert tree.paths()[("b", "deep", "file")] == before[("a", "deep", "file")]
 
 
+def test_of_two_that_exchanged_names_nothing_is_concluded_while_one_cannot_be_looked_at(tree: Tree) -> None:
+    def found(name: str, inode: int) -> Found:
+        return Found((name,), DiskKind.DIRECTORY, Fingerprint(1, inode, 0, 5, 5, False))
+
+    def look(*findings: Finding) -> Identified:
+        return identify(tree, findings, tree.fresh, frozenset({("a",)}), IgnoreRules().ignores)
+
+    tree.apply(look(found("a", 1), found("b", 2), WasRead(())))
+    before = tree.paths()
+    unsure = look(Unreadable(("a",), "io_error"), found("b", 1))
+    assert (unsure.assigned, unsure.vanished, unsure.unclear) == ((), (), {("b",)})
+    tree.apply(unsure)
+    tree.apply(look(found("a", 2), found("b", 1)))
+    assert tree.paths() == {("a",): before[("b",)], ("b",): before[("a",)]}
+
+
 def test_a_file_renamed_over_another_is_that_one_edited(root: Root, folder: pathlib.Path, tree: Tree) -> None:
     (folder / "a").write_text("1")
     (folder / "b").write_text("22")
