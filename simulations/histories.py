@@ -90,6 +90,8 @@ class History:
         self.figures: Counter[str] = Counter()
         self._ledger = Ledger()
         self._people: list[Person] = []
+        self._lives: dict[str, int] = {}
+        """How often each device had begun to run at the last rest."""
         self._draw = world.draw("history")
 
     async def run(self) -> None:
@@ -189,7 +191,9 @@ class History:
                 if before.get(path, b"absent") != after.get(path, b"absent"):
                     world.fail(f"{path}, which only {name} writes to, is not as it was left")
         alive = {path: data for path, data in tree.items() if data is not None}
-        for wrong in self._ledger.at_rest(alive):
+        restarted = [one.name for one in world.devices.values() if one.lives != self._lives.get(one.name, 1)]
+        self._lives = {one.name: one.lives for one in world.devices.values()}
+        for wrong in self._ledger.at_rest(alive, restarted):
             world.fail(wrong)
         below = {path.partition("/")[2] for path in tree} - {""}
         if world.failures:

@@ -8,7 +8,7 @@ back or be kept as a conflicted copy without need either.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,8 +105,13 @@ class Ledger:
 
     # --- what must have come of it ------------------------------------------------------------------------
 
-    def at_rest(self, alive: Mapping[str, bytes]) -> list[str]:
-        """What is wrong with the files (path: bytes) that all devices agree on, a line each. Ends a phase."""
+    def at_rest(self, alive: Mapping[str, bytes], restarted: Collection[str] = ()) -> list[str]:
+        """What is wrong with the files (path: bytes) that all devices agree on, a line each. Ends a phase.
+
+        `restarted`: on which devices no program ran for a while. A directory that was moved there then, and in which
+        nothing is as it was, cannot be told from a new one: the old one may count as deleted.
+        """
+        self._directories_gone |= {(name, device) for name, device in self._directories_moved if device in restarted}
         wrong: list[str] = []
         found: dict[int, list[str]] = {}
         for path, data in alive.items():

@@ -26,6 +26,7 @@ class Program:
         self.bugs: list[BaseException] = []
         """With what it ended though nobody had ended it."""
         self.kills = 0
+        self.lives = 0
         self._nursery = nursery
         self._scope = trio.CancelScope()
         self.ready = trio.Event()
@@ -46,6 +47,7 @@ class Program:
         """Begin a life; the last one must have ended."""
         assert self.ended.is_set(), f"{self.name} runs already"
         self.net.begin(self.host)
+        self.lives += 1
         self.life, self._scope = Life(self.host), trio.CancelScope()
         self.ready, self.ended = trio.Event(), trio.Event()
         self.trace.note(self.name, "starts")

@@ -43,6 +43,7 @@ class Person:
         self._big: Path | None = None
         self._count = 0
         self.actions = 0
+        self._daemons = len(peer.programs)
 
     def begin(self) -> None:
         """Make the directory that is only this person's."""
@@ -57,6 +58,11 @@ class Person:
     def shared(self) -> Path:
         """Where everybody writes."""
         return self.peer.folder / SHARED
+
+    def take_restarted(self) -> bool:
+        """Whether another daemon runs than when this was asked last; at first, than when this person came."""
+        before, self._daemons = self._daemons, len(self.peer.programs)
+        return before != self._daemons
 
     def act(self) -> None:
         """Do one thing; nothing where what it was about has just gone."""

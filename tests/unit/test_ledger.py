@@ -82,3 +82,15 @@ def test_a_file_that_was_deleted_with_a_directory_that_somebody_else_moved_may_l
     ledger.gone(content, "red", ["shared", "directoryred-1"])
     ledger.directory_gone("directoryred-1", "red")
     assert not ledger.at_rest({"a": data})
+
+
+def test_a_directory_that_was_moved_unseen_may_count_as_deleted() -> None:
+    for restarted in ((), ("red",), ("blue",)):
+        ledger = Ledger()
+        data = ledger.new("red", 200)
+        content = ledger.whole(data)
+        assert content is not None
+        ledger.gone(content, "red", ["directoryred-1"])
+        ledger.directory_moved("directoryred-1", "directoryred-2", "red")
+        ledger.moved(content, "blue", ["directoryred-1"])
+        assert (ledger.at_rest({"a": data}, restarted) == []) == (restarted == ("red",))
