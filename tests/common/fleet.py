@@ -355,7 +355,10 @@ class Fleet:
                 peer.wait(problems=problems)
             states = [peer.workspace for peer in running]
             if len({state.cursor for state in states}) == 1 and all(state.cursor == state.head for state in states):
-                trees = [peer.tree(but) for peer in running]
+                try:
+                    trees = [peer.tree(but) for peer in running]
+                except FileNotFoundError:
+                    continue  # one has just heard of what another has deleted
                 if all(tree == trees[0] for tree in trees):
                     return trees[0]
         states_shown = "\n".join(str(peer.status()) for peer in running)
