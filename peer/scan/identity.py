@@ -275,6 +275,11 @@ class _Identification:
                 self.look_at.add(place)
                 self.ids[found.path] = None
                 return
+            if presence == "unknown" and found.path in self.moved_to:
+                # It was renamed, and from where it was cannot be seen at the moment.
+                self.unclear.add(found.path)
+                self.ids[found.path] = None
+                return
             there = self.seen.found.get(place) if presence == "there" and place is not None else None
             if presence == "gone" or (there is not None and there.kind is not one.kind):
                 candidates.append(one)

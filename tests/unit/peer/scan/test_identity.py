@@ -224,6 +224,21 @@ def test_directories_that_exchanged_names_are_moved_with_all_that_is_in_them(
     assert tree.paths()[("b", "deep", "file")] == before[("a", "deep", "file")]
 
 
+def test_what_was_renamed_from_where_nothing_can_be_seen_is_not_new(tree: Tree) -> None:
+    state = Fingerprint(1, 7, 3, 5, 5, False)
+
+    def look(*findings: Finding) -> Identified:
+        return identify(tree, findings, tree.fresh, frozenset({("b",)}), IgnoreRules().ignores)
+
+    tree.apply(look(Found(("a",), DiskKind.FILE, state), WasRead(())))
+    before = tree.paths()
+    unsure = look(Unreadable(("a",), "io_error"), Found(("b",), DiskKind.FILE, state))
+    assert not unsure.assigned
+    assert unsure.unclear == frozenset({("b",)})
+    tree.apply(look(Found(("b",), DiskKind.FILE, state), WasRead(())))
+    assert tree.paths() == {("b",): before[("a",)]}
+
+
 def test_of_two_that_exchanged_names_nothing_is_concluded_while_one_cannot_be_looked_at(tree: Tree) -> None:
     def found(name: str, inode: int) -> Found:
         return Found((name,), DiskKind.DIRECTORY, Fingerprint(1, inode, 0, 5, 5, False))
