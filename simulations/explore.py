@@ -3,6 +3,7 @@
 A ledger line says which seeds were run at which commit, how many failed, and how many were run twice and compared.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -61,7 +62,7 @@ def explore(
     """Run the histories of these seeds; `told` is called after each. Ends early after so many failures (0: never)."""
     account, began_s = Account(seeds.start, seeds.stop - 1), time.monotonic()
     digests: dict[int, str] = {}
-    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=LIVES) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, _begin, maxtasksperchild=LIVES) as pool:
         for outcome in pool.imap_unordered(_run, _tasks(seeds, twice)):
             seed = int(outcome.seed)
             account.wall_s = time.monotonic() - began_s
@@ -91,6 +92,13 @@ def _tasks(seeds: range, twice: bool) -> Iterator[int]:
         yield seed
         if twice and is_twice(number):
             yield seed
+
+
+def _begin() -> None:
+    """What a worker process has loaded lives on: it is not looked through for garbage all the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _run(seed: int) -> Outcome:

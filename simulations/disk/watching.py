@@ -119,7 +119,8 @@ class _SimQueue:
             self._is_full = True
             event = Event(-1, int(flags.Q_OVERFLOW), 0, "")
         when = max(trio.current_time(), self._events[-1][0] if self._events else 0.0)
-        if self._draw.random() < faults.late:
+        # The kernel queues both halves of a rename at once: the second one is never late by itself.
+        if self._draw.random() < faults.late and not event.mask & flags.MOVED_TO:
             when += faults.late_s * self._draw.random()
         self._events.append((when, event))
         if event.mask & _CAN_DOUBLE and self._draw.random() < faults.doubled:
