@@ -26,7 +26,9 @@ class Fingerprint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Tells one state of a file from another without reading it.
 
     Times are signed nanoseconds since 1970 as the file system keeps them; `executable` is the
-    owner's execute bit of a file, and False for everything else.
+    owner's execute bit of a file, and False for everything else. `born_ns` is when a directory was
+    made, which tells it from one that has its inode after it; 0 for everything else, and where the
+    file system does not say.
     """
 
     device: int
@@ -35,6 +37,7 @@ class Fingerprint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mtime_ns: int
     ctime_ns: int
     executable: bool
+    born_ns: int = 0
 
     def is_same_file(self, other: "Fingerprint") -> bool:
         """Whether both are states of one inode."""

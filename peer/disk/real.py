@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import stat as modes
+import struct
 from collections.abc import Callable, Iterator
 
 from peer.fingerprint import DiskKind, Fingerprint, Status
@@ -18,6 +19,11 @@ from peer.ports import Handle
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _FALLOC_FL_KEEP_SIZE = 1
+_AT_SYMLINK_NOFOLLOW = 0x100
+_AT_EMPTY_PATH = 0x1000
+_STATX_INO = 0x100
+_STATX_BTIME = 0x800
+_STATX_BYTES = 256
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _KINDS = {
     modes.S_IFREG: DiskKind.FILE,
@@ -56,11 +62,32 @@ _renameat2 = _libc_function(
     ctypes.c_char_p,
     ctypes.c_uint,
 )
+_statx = _libc_function("statx", ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p)
 _syncfs = _libc_function("syncfs", ctypes.c_int)
 _fallocate = _libc_function("fallocate64", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
 
-def _status(found: os.stat_result) -> Status:
+def _born_ns(found: os.stat_result, at: int, name: str) -> int:
+    """Return when the directory at this name was made, 0 if the file system does not say.
+
+    `os.stat` has no such time; `struct statx` is laid out in linux/stat.h, in the machine's byte order.
+    """
+    answer = ctypes.create_string_buffer(_STATX_BYTES)
+    flags = _AT_SYMLINK_NOFOLLOW | (0 if name else _AT_EMPTY_PATH)
+    try:
+        _statx(at, os.fsencode(name), flags, _STATX_INO | _STATX_BTIME, answer)
+    except OSError:
+        return 0
+    (mask,) = struct.unpack_from("=I", answer, 0)
+    (inode,) = struct.unpack_from("=Q", answer, 32)
+    if not mask & _STATX_BTIME or inode != found.st_ino:
+        return 0
+    seconds, nanoseconds = struct.unpack_from("=qI", answer, 80)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def _status(found: os.stat_result, at: int, name: str = "") -> Status:
+    """Return what `stat` says of `name` in the directory `at`; of `at` itself without a name."""
     mode = found.st_mode
     kind = _KINDS.get(mode & 0o170000, DiskKind.SPECIAL)
     return Status(
@@ -72,6 +99,7 @@ def _status(found: os.stat_result) -> Status:
             found.st_mtime_ns,
             found.st_ctime_ns,
             kind is DiskKind.FILE and mode & 0o100 != 0,
+            _born_ns(found, at, name) if kind is DiskKind.DIRECTORY else 0,
         ),
         mode & 0o7777,
         found.st_nlink,
@@ -113,18 +141,18 @@ class LinuxFilesystem:
 
     def stat(self, parent: Handle, name: str) -> Status:
         """See the port."""
-        return _status(os.stat(name, dir_fd=parent, follow_symlinks=False))
+        return _status(os.stat(name, dir_fd=parent, follow_symlinks=False), parent, name)
 
     def stat_handle(self, handle: Handle) -> Status:
         """See the port."""
-        return _status(os.fstat(handle))
+        return _status(os.fstat(handle), handle)
 
     def list_dir(self, directory: Handle) -> Iterator[tuple[str, Status | OSError]]:
         """See the port."""
         with os.scandir(directory) as entries:
             for entry in entries:
                 try:
-                    yield entry.name, _status(entry.stat(follow_symlinks=False))
+                    yield entry.name, _status(entry.stat(follow_symlinks=False), directory, entry.name)
                 except FileNotFoundError:
                     continue
                 except OSError as error:

@@ -326,6 +326,8 @@ class _Identification:
         old, now = before.fingerprint, found.fingerprint
         if found.kind is not DiskKind.DIRECTORY:
             return old.size == now.size and old.mtime_ns == now.mtime_ns
+        if old.born_ns and now.born_ns:
+            return old.born_ns == now.born_ns
         if old.mtime_ns == now.mtime_ns:
             return True
         # Something was put in or taken out: what is still in it tells. Its inode alone does not, since that too may be

@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -139,7 +139,7 @@ _tree_columns = (
     ("mtime_ns", sa.Integer, False),
     ("executable", sa.Boolean, False),
 )
-_fingerprint_columns = ("f_device", "f_inode", "f_size", "f_mtime_ns", "f_ctime_ns", "f_executable")
+_fingerprint_columns = ("f_device", "f_inode", "f_size", "f_mtime_ns", "f_ctime_ns", "f_executable", "f_born_ns")
 
 synced = sa.Table(
     "synced",

@@ -16,7 +16,7 @@ from protocol.ids import ROOT, ChangeId, EntryId
 from protocol.model import Kind
 
 _TREE: Final = "parent, name, kind, digest, size, mtime_ns, executable"
-_PRINT: Final = "f_device, f_inode, f_size, f_mtime_ns, f_ctime_ns, f_executable"
+_PRINT: Final = "f_device, f_inode, f_size, f_mtime_ns, f_ctime_ns, f_executable, f_born_ns"
 _REMOTE: Final = f"place AS parent, {_TREE.removeprefix('parent, ')}, deleted, head, seq, usable, copy_of"
 _SYNCED: Final = f"{_TREE}, deleted, content_base, absent, {_PRINT}"
 _LOCAL: Final = f"{_TREE}, disk_name, intended_parent, intended_name, copy_of, copy_base, {_PRINT}"
@@ -272,8 +272,9 @@ def _node(entry: EntryId, row: Sequence[Any], deleted: bool) -> Node:
 
 def _print(shown: Fingerprint | None) -> tuple[object, ...]:
     if shown is None:
-        return (None,) * 6
-    return (_signed(shown.device), _signed(shown.inode), shown.size, shown.mtime_ns, shown.ctime_ns, shown.executable)
+        return (None,) * 7
+    times = (shown.mtime_ns, shown.ctime_ns)
+    return (_signed(shown.device), _signed(shown.inode), shown.size, *times, shown.executable, shown.born_ns)
 
 
 def _signed(number: int) -> int:
@@ -282,10 +283,10 @@ def _signed(number: int) -> int:
 
 
 def _fingerprint(row: Sequence[Any]) -> Fingerprint | None:
-    device, inode, size, mtime_ns, ctime_ns, executable = row
+    device, inode, size, mtime_ns, ctime_ns, executable, born_ns = row
     if inode is None:
         return None
-    return Fingerprint(device % 2**64, inode % 2**64, size, mtime_ns, ctime_ns, bool(executable))
+    return Fingerprint(device % 2**64, inode % 2**64, size, mtime_ns, ctime_ns, bool(executable), born_ns)
 
 
 def _remote_node(entry: EntryId, row: Sequence[Any]) -> RemoteNode:

@@ -59,6 +59,7 @@ class Inode:
     mode: int
     mtime_ns: int
     ctime_ns: int
+    born_ns: int = 0
     content: Content = EMPTY
     target: str = ""
     children: "dict[str, Entry]" = field(default_factory=dict)
@@ -91,7 +92,7 @@ class Inode:
         executable = self.kind is DiskKind.FILE and self.mode & 0o100 != 0
         return Status(
             self.kind,
-            Fingerprint(DEVICE, self.number, size, self.mtime_ns, self.ctime_ns, executable),
+            Fingerprint(DEVICE, self.number, size, self.mtime_ns, self.ctime_ns, executable, self.born_ns),
             self.mode,
             links,
         )

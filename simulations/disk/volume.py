@@ -84,7 +84,8 @@ class Volume:
         else:
             number, self._next_number = self._next_number, self._next_number + 1
         now = self.now()
-        return Inode(number, kind, mode, now, now, saved=Saved(EMPTY, mode, now))
+        born = now if kind is DiskKind.DIRECTORY else 0
+        return Inode(number, kind, mode, now, now, born, saved=Saved(EMPTY, mode, now))
 
     def settle(self, inode: Inode) -> None:
         """Give an inode's room back if nobody can reach it any more."""

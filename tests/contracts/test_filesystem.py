@@ -159,6 +159,19 @@ def test_a_rename_never_replaces_and_keeps_all_but_the_change_time(fs: Filesyste
     fs.close(directory)
 
 
+def test_a_directory_is_born_once_and_a_file_has_no_birth(fs: Filesystem, top: Handle) -> None:
+    fs.make_dir(top, "d", 0o755)
+    born_ns = fs.stat(top, "d").fingerprint.born_ns
+    assert born_ns
+    directory = fs.open_dir(top, "d")
+    write(fs, directory, "file")
+    fs.rename_new(top, "d", top, "renamed")
+    assert fs.stat(top, "renamed") == fs.stat_handle(directory) == dict(fs.list_dir(top))["renamed"]
+    assert fs.stat_handle(directory).fingerprint.born_ns == born_ns
+    assert fs.stat(directory, "file").fingerprint.born_ns == 0
+    fs.close(directory)
+
+
 def test_an_exchange_swaps_whatever_two_names_stand_for(fs: Filesystem, top: Handle) -> None:
     fs.make_dir(top, "d", 0o755)
     write(fs, top, "a", b"a")

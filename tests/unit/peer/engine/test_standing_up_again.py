@@ -201,7 +201,7 @@ async def test_commits_of_this_device_that_this_home_did_not_make_are_told(datab
     with database.transaction():
         database.run(
             "INSERT INTO synced SELECT w, entry, parent, name, kind, digest, size, mtime_ns, executable, 0, "
-            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM remote"
+            "NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM remote"
         )
     store.journal.put(store.device, store.link("b"))
     row = store.row(2)

@@ -166,6 +166,21 @@ def test_a_new_directory_with_a_used_inode_is_not_the_old_one(tree: Tree) -> Non
     assert len(result.vanished) == 1
 
 
+def test_a_directory_is_told_by_its_birth_whatever_became_of_what_was_in_it(tree: Tree) -> None:
+    old, renamed = Fingerprint(1, 7, 0, 5, 5, False, 3), Fingerprint(1, 7, 0, 9, 9, False, 3)
+    same_inode_and_times = Fingerprint(1, 7, 0, 5, 5, False, 4)
+
+    def look(name: str, state: Fingerprint) -> list[str]:
+        findings: list[Finding] = [Found((name,), DiskKind.DIRECTORY, state), WasRead(()), WasRead((name,))]
+        result = identify(tree, findings, tree.fresh)
+        tree.apply(result)
+        return [one.how for one in result.assigned]
+
+    assert look("d", old) == ["new"]
+    assert look("renamed", renamed) == ["inode"]
+    assert look("another", same_inode_and_times) == ["new"]
+
+
 @pytest.mark.parametrize("kind", [DiskKind.FILE, DiskKind.DIRECTORY])
 def test_a_new_directory_with_used_inodes_and_a_name_in_it_that_there_was_is_not_the_old_one(
     tree: Tree, kind: DiskKind
