@@ -50,7 +50,7 @@ CRASHES: Final = (
             "unit/peer/store/test_taking_rows",
             "what_was_in_flight_when_the_program_ended_counts_as_synced_once_the_journal_has_it",
         )
-        + of("unit/protocol/test_rules", "an_accepted_commit_seen_again_gets_the_same_place_again"),
+        + of("unit/protocol/rules/test_commits", "an_accepted_commit_seen_again_gets_the_same_place_again"),
         shows=("kills",),
     ),
     Row(
