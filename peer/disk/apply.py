@@ -285,7 +285,11 @@ class _Batch:
             return self._occupied(step.destination)
         self.directories.touch(step.source[:-1])
         self.directories.touch(step.destination[:-1])
-        moved = self.fs.stat(target, new_name)
+        try:
+            moved = self.fs.stat(target, new_name)
+        except OSError:
+            self.fs.rename_new(target, new_name, source, name)
+            raise
         if not moved.fingerprint.is_same_file(before.fingerprint):
             # Something else came to the source in that instant. If its name is taken again it
             # stays where it is, whole, for the next scan to find.

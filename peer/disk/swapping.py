@@ -55,9 +55,10 @@ def replace(
         if error.errno == errno.ENOENT:
             return PreimageChanged(None)
         raise
-    taken = fs.stat(root.swap, swap_name).fingerprint
-    if taken.is_renamed_from(expected):
-        return Displaced(swap_name, taken, name, _hold(swap_name))
+    with suppress(OSError):  # what came out cannot be looked at: back with it, as if it were something else
+        taken = fs.stat(root.swap, swap_name).fingerprint
+        if taken.is_renamed_from(expected):
+            return Displaced(swap_name, taken, name, _hold(swap_name))
     return _put_back(root, parent, name, temp, swap_name, new.fingerprint)
 
 
@@ -70,9 +71,11 @@ def take_away(
     """
     fs = root.fs
     fs.rename_new(parent, name, root.swap, swap_name)
-    taken = fs.stat(root.swap, swap_name).fingerprint
-    if taken.is_renamed_from(expected):
-        return Displaced(swap_name, taken, name, _hold(swap_name))
+    taken = None
+    with suppress(OSError):  # what cannot be looked at goes back too
+        taken = fs.stat(root.swap, swap_name).fingerprint
+        if taken.is_renamed_from(expected):
+            return Displaced(swap_name, taken, name, _hold(swap_name))
     try:
         fs.rename_new(root.swap, swap_name, parent, name)
     except OSError:

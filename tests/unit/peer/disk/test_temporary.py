@@ -2,6 +2,7 @@ import errno
 import os
 import pathlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from peer.disk.apply import apply
 from peer.disk.failures import failure
 from peer.disk.reading import read_stable
 from peer.disk.root import Root
-from peer.disk.steps import Applied, Failed, MakeDirectory, PutFile, PutLink, Step, StepResult
+from peer.disk.steps import Applied, Failed, MakeDirectory, Move, PutFile, PutLink, RemoveFile, Step, StepResult
 from peer.disk.temporary import discard_temp, open_temp
 from tests.common.disks import KNOWN, MTIME_NS, all_contents, fingerprint, hooked, make_temp, new_root
 
@@ -142,6 +143,51 @@ def apply_with_error_at(folder: pathlib.Path, at: int) -> list[StepResult] | Non
         assert all(isinstance(result, Applied) for result in results)
         return None
     return results
+
+
+@dataclass
+class FailingOnce:
+    """Says EIO at the call after so many, syncs not counted, once it is armed."""
+
+    left: int
+    armed: bool = False
+
+    def __call__(self, number: int, name: str, arguments: tuple[Any, ...]) -> None:
+        if self.armed and name not in ("close", "sync", "sync_all"):
+            self.left -= 1
+            if self.left == -1:
+                raise OSError(errno.EIO, "once")
+
+
+@pytest.mark.parametrize("what", ["put", "remove", "move", "move a directory"])
+def test_a_step_that_fails_at_any_call_but_a_sync_changed_nothing(tmp_path: pathlib.Path, what: str) -> None:
+    at, failing = 0, FailingOnce(0)
+    while failing.left < 0 or at == 0:
+        folder, failing = tmp_path / str(at), FailingOnce(at)
+        with new_root(folder, hooked(failing)) as (root, _):
+            (folder / "a").write_bytes(b"old")
+            (folder / "d").mkdir()
+            step: Step = {
+                "put": PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), MTIME_NS, False, KNOWN),
+                "remove": RemoveFile(("a",), fingerprint(root, ("a",)), KNOWN),
+                "move": Move(("a",), ("d", "b"), fingerprint(root, ("a",))),
+                "move a directory": Move(("d",), ("e",), None),
+            }[what]
+            before = tree_of(folder)
+            failing.armed = True
+            (result,) = apply(root, [step])
+            failing.armed = False
+        assert (tree_of(folder) == before) != isinstance(result, Applied), f"after an error at call {at}"
+        at += 1
+    assert at > 3
+
+
+def tree_of(folder: pathlib.Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
+        for path in folder.rglob("*")
+        if ".shoal" not in path.parts
+    }
 
 
 def test_a_file_that_changes_while_it_is_read_is_found_out(root: Root, folder: pathlib.Path) -> None:
