@@ -167,15 +167,15 @@ def test_a_step_that_fails_at_any_call_but_a_sync_changed_nothing(tmp_path: path
         with new_root(folder, hooked(failing)) as (root, _):
             (folder / "a").write_bytes(b"old")
             (folder / "d").mkdir()
-            step: Step = {
+            possible: dict[str, Step] = {
                 "put": PutFile(("a",), make_temp(root, b"new"), fingerprint(root, ("a",)), MTIME_NS, False, KNOWN),
                 "remove": RemoveFile(("a",), fingerprint(root, ("a",)), KNOWN),
                 "move": Move(("a",), ("d", "b"), fingerprint(root, ("a",))),
                 "move a directory": Move(("d",), ("e",), None),
-            }[what]
+            }
             before = tree_of(folder)
             failing.armed = True
-            (result,) = apply(root, [step])
+            (result,) = apply(root, [possible[what]])
             failing.armed = False
         assert (tree_of(folder) == before) != isinstance(result, Applied), f"after an error at call {at}"
         at += 1
