@@ -12,12 +12,14 @@ from typing import Final
 
 import trio
 
+from simulations.checkers.a02_lost_update import kept
+from simulations.checkers.at_rest import check_at_rest
 from simulations.devices import SimDevice
 from simulations.disk import WatchFaults
 from simulations.faults import KINDS, Faults
 from simulations.folder import Folder
 from simulations.journals import told_lives
-from simulations.ledger import Ledger, strange_names
+from simulations.ledger import Ledger
 from simulations.network.line import Quality
 from simulations.people import SHARED, Person
 from simulations.trace import Trace
@@ -190,18 +192,14 @@ class History:
             for path in sorted(before.keys() | after.keys()):
                 if before.get(path, b"absent") != after.get(path, b"absent"):
                     world.fail(f"{path}, which only {name} writes to, is not as it was left")
-        alive = {path: data for path, data in tree.items() if data is not None}
         restarted = [one.name for one in world.devices.values() if one.lives != self._lives.get(one.name, 1)]
         self._lives = {one.name: one.lives for one in world.devices.values()}
-        for wrong in self._ledger.at_rest(alive, restarted):
+        for wrong in check_at_rest(self._ledger, tree, restarted):
             world.fail(wrong)
-        below = {path.partition("/")[2] for path in tree} - {""}
         if world.failures:
             self._tell_lives()
-        for path in strange_names(below):
-            world.fail(f"nobody called anything {path}")
-        self.figures["copies"] += sum(1 for path in alive if "conflicted copy" in path)
-        self._ledger.revived(alive)
+        self.figures["copies"] += sum("conflicted copy" in path for path in tree)
+        self._ledger.revived(data for data in tree.values() if data is not None)
         world.check_programs()
         return not world.failures
 
@@ -240,12 +238,12 @@ class History:
                 world.fail("a device that comes late has something else")
         first = next(iter(self._world.devices.values()))
         await first.stop()
-        kept = self._ledger.kept(first.home.path)
-        for content in kept.lost:
-            self._world.fail(f"lost: {content}")
-        if kept.doubled_versions:
-            self._world.fail(f"{kept.doubled_versions} versions are there twice")
-        self.figures["versions"] += kept.versions
+        found = kept(self._ledger, first.home.path)
+        for content in found.lost:
+            self._world.fail(f"A2 lost update: not in the journal: {content}")
+        if found.doubled_versions:
+            self._world.fail(f"A12 not idempotent: {found.doubled_versions} versions are there twice")
+        self.figures["versions"] += found.versions
 
 
 def run_history(seed: int | str, *, trace: Trace | None = None, dropped: frozenset[str] = frozenset()) -> Outcome:

@@ -1,4 +1,4 @@
-"""A ledger of everything that people wrote into synced folders, and what must have come of it once all is at rest.
+"""A ledger of everything that people wrote into synced folders: what they did. What must come of it is in `checkers`.
 
 Every content says what it is: which file it is a state of, its serial number and its size, so that a piece of one is
 told from a whole one. People never use a name twice. The ledger knows, of each content, which other one it took the
@@ -8,24 +8,14 @@ back or be kept as a conflicted copy without need either.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from blake3 import blake3
 
-from crypto.digest import file_digest
-from peer.home import Home
-from peer.store import workspaces
-from peer.store.database import open_database
-from protocol.codec import decode_exact
-from protocol.limits import SEALED_BYTES
-from protocol.model import Body
 from simulations.noise import noise
 
 _HEAD = re.compile(rb"ledger (\d+) of (\d+) by ([a-z]+), (\d+) bytes\n")
-NAMES = re.compile(r"[a-z]+-\d+(\.[a-z]+)?( \([a-z]+'s conflicted copy \d{4}-\d\d-\d\d\)(-\d+)?)?(\.[a-z]+)?")
-"""What is called otherwise was not made by a person, nor is it a conflicted copy of what was."""
 
 
 @dataclass(frozen=True)
@@ -103,42 +93,18 @@ class Ledger:
         """The content that these bytes are, if they are a whole one."""
         return self._wholes.get(blake3(data).digest())
 
-    # --- what must have come of it ------------------------------------------------------------------------
+    # --- what may have come of it -------------------------------------------------------------------------
 
-    def at_rest(self, alive: Mapping[str, bytes], restarted: Collection[str] = ()) -> list[str]:
-        """What is wrong with the files (path: bytes) that all devices agree on, a line each. Ends a phase.
-
-        `restarted`: on which devices no program ran for a while. A directory that was moved there then, and in which
-        nothing is as it was, cannot be told from a new one: the old one may count as deleted.
-        """
+    def note_unseen(self, restarted: Collection[str]) -> None:
+        """On these devices no program ran for a while. A directory that was moved there then, and in which nothing is
+        as it was, cannot be told from a new one: the old one may count as deleted."""
         self._directories_gone |= {(name, device) for name, device in self._directories_moved if device in restarted}
-        wrong: list[str] = []
-        found: dict[int, list[str]] = {}
-        for path, data in alive.items():
-            content = self.whole(data)
-            if content is None:
-                wrong.append(f"{path}: not a whole content: {shown(data)}")
-            else:
-                found.setdefault(content.serial, []).append(path)
-        for serial, content in self.contents.items():
-            is_gone, paths = serial in self._gone, found.get(serial, [])
-            if is_gone and paths and not self._moved_out(content):
-                others = [
-                    path for path, data in alive.items() if (one := self.whole(data)) and one.line == content.line
-                ]
-                wrong.append(
-                    f"came back, or was kept needlessly: {content}; gone on {self._gone[serial]}; at {paths}; "
-                    f"of that file there are {others}"
-                )
-            elif not is_gone and len(paths) != 1:
-                wrong.append(f"is there {len(paths)} times: {content}; at {paths}")
-        self._below.clear()
-        self._directories_gone.clear()
-        self._directories_moved.clear()
-        self._moved.clear()
-        return wrong
 
-    def _moved_out(self, content: Content) -> bool:
+    def gone_on(self, content: Content) -> str | None:
+        """On which device a person replaced or deleted it; None where nobody did."""
+        return self._gone.get(content.serial)
+
+    def is_moved_out(self, content: Content) -> bool:
         """Whether one device deleted a directory that it was in, and another one may have moved it out of there.
 
         Then it lives, even if somebody deleted it by itself: the journal may have had the directory's deletion first.
@@ -149,53 +115,19 @@ class Ledger:
         movers |= {device for name, device in self._directories_moved if name in below}
         return any(mover != deleter for mover in movers for deleter in deleters)
 
-    def revived(self, alive: Mapping[str, bytes]) -> None:
-        """Take what is alive for what is not gone: what `at_rest` let pass is a file like any other from now on."""
-        for data in alive.values():
+    def end_phase(self) -> None:
+        """All is at rest: what happens from now on has nothing to do with what was deleted or moved so far."""
+        self._below.clear()
+        self._directories_gone.clear()
+        self._directories_moved.clear()
+        self._moved.clear()
+
+    def revived(self, alive: Iterable[bytes]) -> None:
+        """Take what is alive for what is not gone: what was let pass is a file like any other from now on."""
+        for data in alive:
             content = self.whole(data)
             if content is not None:
                 self._gone.pop(content.serial, None)
-
-    def kept(self, home: Path) -> "Kept":
-        """What the journal, as the stopped device of this home verified it, has of all contents."""
-        with open_database(Home.at(home).database) as database:
-            (record,) = workspaces.records(database)
-            rows = database.all("SELECT entry, parent, deleted, body FROM versions WHERE body IS NOT NULL ORDER BY seq")
-        entries: dict[bytes, set[bytes]] = {}
-        latest: dict[bytes, tuple[object, ...]] = {}
-        doubled = 0
-        for entry, parent, deleted, packed in rows:
-            body = decode_exact(Body, bytes(packed), SEALED_BYTES)
-            value = (parent, deleted, body.name, body.digest, body.mtime_ns, body.executable, body.target)
-            doubled += latest.get(entry) == value
-            latest[entry] = value
-            if body.digest is not None:
-                entries.setdefault(body.digest, set()).add(entry)
-        lost, unseen, twice = [], 0, 0
-        for content in self.contents.values():
-            held = entries.get(file_digest(record.keyring.fixed, content.data()))
-            if held is not None:
-                twice += len(held) > 1
-            elif self._gone.get(content.serial) == content.device:
-                unseen += 1
-            else:
-                lost.append(content)
-        return Kept(len(rows), lost, unseen, doubled, twice)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What became of all contents ever."""
-
-    versions: int
-    lost: list[Content]
-    """Not in the journal, though nobody replaced or deleted it on the device where it was written."""
-    unseen: int
-    """Not in the journal: replaced or deleted on its own device before it was seen."""
-    doubled_versions: int
-    """Versions that are equal in everything to the one before them."""
-    entries_twice: int
-    """Contents that are in the history of more than one entry."""
 
 
 def line_of(data: bytes) -> int | None:
@@ -207,8 +139,3 @@ def line_of(data: bytes) -> int | None:
 def shown(data: bytes) -> str:
     """What can be said of bytes that are not a content."""
     return f"{len(data)} bytes: {data[:60]!r} … {data[-20:]!r}"
-
-
-def strange_names(paths: Iterable[str]) -> list[str]:
-    """Those in which something is called as no person and no conflicted copy is."""
-    return [path for path in paths if not all(NAMES.fullmatch(name) for name in path.split("/"))]

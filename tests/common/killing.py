@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from peer.control.client import NoDaemon
-from simulations.ledger import Kept, Ledger
+from simulations.checkers.a02_lost_update import Kept, kept
+from simulations.checkers.at_rest import check_at_rest
+from simulations.ledger import Ledger
 from tests.common.editing import SHARED, Person
 from tests.common.fleet import Fleet, Host, Peer, Tree, read_contents, read_tree
 from tests.common.witness import open_witness
@@ -70,7 +72,7 @@ def kill_at_random(
             draw.choice(people).delete_copies()
         fleet.settle()
     devices[0].stop()
-    figures.kept = ledger.kept(devices[0].home)
+    figures.kept = kept(ledger, devices[0].home)
     assert not figures.kept.lost, f"lost: {figures.kept.lost[:5]}"
     assert not figures.kept.doubled_versions, f"{figures.kept.doubled_versions} versions are there twice"
     return figures
@@ -87,11 +89,11 @@ def check_rest(fleet: Fleet, people: list[Person], ledger: Ledger) -> int:
         assert _below(tree, name) == before, (
             f"what only {name} writes to is not as it was left: {_differing(tree, name, before)}"
         )
-    alive = {path: data for path, data in read_contents(people[0].peer.folder).items() if data is not None}
-    wrong = ledger.at_rest(alive, [person.peer.name for person in people if person.take_restarted()])
+    contents = read_contents(people[0].peer.folder)
+    wrong = check_at_rest(ledger, contents, [person.peer.name for person in people if person.take_restarted()])
     assert not wrong, f"{len(wrong)} things are not as they must be:\n" + "\n".join(wrong[:10])
-    ledger.revived(alive)
-    return sum(1 for path in alive if "conflicted copy" in path)
+    ledger.revived(data for data in contents.values() if data is not None)
+    return sum("conflicted copy" in path for path in contents)
 
 
 def _kill(draw: random.Random, people: list[Person], victims: list[Host | Peer], figures: Figures) -> None:

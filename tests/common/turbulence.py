@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from simulations.ledger import Kept, Ledger
+from simulations.checkers.a02_lost_update import Kept, kept
+from simulations.ledger import Ledger
 from tests.common.editing import SHARED, Person
 from tests.common.fleet import Fleet, Host, Peer
 from tests.common.killing import check_rest
@@ -145,7 +146,7 @@ def live(
             draw.choice(people).delete_copies()
         fleet.settle()
     devices[0].stop()
-    figures.kept = ledger.kept(devices[0].home)
+    figures.kept = kept(ledger, devices[0].home)
     assert not figures.kept.lost, f"lost: {figures.kept.lost[:5]}"
     assert not figures.kept.doubled_versions, f"{figures.kept.doubled_versions} versions are there twice"
     return figures

@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from simulations.ledger import Ledger, shown, strange_names
+from simulations.checkers.l02_phantom import strange_names
+from simulations.ledger import Ledger, shown
 from tests.common.editing import Person
 
 PAUSE_S = 0.01
