@@ -109,7 +109,7 @@ class HttpPool:
         self._max_connections = max_connections
         self._slots = trio.Semaphore(max_connections)
         self._idle: list[_Connection] = []
-        self._busy: set[_Connection] = set()
+        self._busy: dict[_Connection, None] = {}  # a set has no order, and a run would not be repeatable
         self._closed = False
 
     @asynccontextmanager
@@ -125,7 +125,7 @@ class HttpPool:
             try:
                 yield response
             finally:
-                self._busy.discard(connection)
+                self._busy.pop(connection, None)
                 if connection.reusable and not self._closed:
                     connection.idle_since = trio.current_time()
                     self._idle.append(connection)
@@ -178,11 +178,11 @@ class HttpPool:
         return taken
 
     async def _send(self, connection: "_Connection", request: Request, stall_s: float) -> Response:
-        self._busy.add(connection)
+        self._busy[connection] = None
         try:
             return await connection.begin(request, stall_s)
         except BaseException:
-            self._busy.discard(connection)
+            self._busy.pop(connection, None)
             await connection.aclose()
             raise
 

@@ -28,6 +28,11 @@ def test_a_story_is_the_same_in_a_second_run_and_another_one_with_another_seed()
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_connections_that_are_given_up_together_go_in_the_same_order_every_time() -> None:
+    scenario = load("two-people-one-document")
+    assert len({run_scenario(scenario).digest for _ in range(6)}) == 1
+
+
 def test_what_a_story_expected_and_is_not_so_is_a_failure() -> None:
     scenario = Scenario("a hope", "too much")
     desk = scenario.device("desk", at=scenario.site("home"))
