@@ -3,7 +3,8 @@
 # Those of wrong clocks need libfaketime (on Debian: faketime), and are skipped without it.
 
 PYTHON ?= python3
-JOBS ?= 2
+# One more than CI has cores: many tests wait for what programs do only after a while.
+JOBS ?= 3
 VENV := .venv
 RUN := $(VENV)/bin/python -P
 BIN := $(VENV)/bin

@@ -17,6 +17,8 @@ READ_BYTES: Final = 256 * 1024
 RECORD_BYTES: Final = 16 * 1024
 CLOSE_S: Final = 1.0
 """How long closing may take to say goodbye."""
+_EOF_IS_AN_ERROR: Final = ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", ssl.Options(0))
+"""Python as some systems build it takes an end without a goodbye, which anybody on the line can make, for an end."""
 _BROKEN: Final = "the TLS connection is broken"
 
 
@@ -91,6 +93,7 @@ class TlsStream(Stream):
         self, transport: Stream, context: ssl.SSLContext, *, server_side: bool, server_name: str | None
     ) -> None:
         self.transport = transport
+        context.options &= _EOF_IS_AN_ERROR
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(

@@ -27,6 +27,7 @@ def run(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="shoal-fresh-") as directory:
         place = Path(directory)
+        place.chmod(0o755)  # where the tests run as root, the programs under test run as somebody else
         environment = {
             **{name: value for name, value in os.environ.items() if name.startswith(KEPT)},
             "PATH": _path_without_ours(),

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import protocol
 
@@ -39,6 +39,12 @@ def user_for_programs() -> int | None:
     except OSError:
         return None
     return UNPRIVILEGED if tried.returncode == 0 else None
+
+
+def unprivileged() -> dict[str, Any]:
+    """How `subprocess` is asked to run something as the user that programs run as. Needs root, if we are root."""
+    uid = user_for_programs()
+    return {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
 
 
 def give(path: Path) -> Path:
@@ -223,8 +229,6 @@ def start_program(
     stdin: bytes | None = None,
 ) -> Program:
     """Start `args` (the first one is `shoal`, `shoal-coordinator` or `shoal-sim`), unprivileged where we are root."""
-    uid = user_for_programs()
-    unprivileged = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
     process = subprocess.Popen(
         [*command(args[0]), *args[1:]],
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -232,7 +236,7 @@ def start_program(
         stderr=subprocess.PIPE,
         env=environment(env),
         cwd=cwd or "/",
-        **unprivileged,  # type: ignore[call-overload]
+        **unprivileged(),
     )
     if stdin is not None and process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):

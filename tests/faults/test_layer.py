@@ -15,7 +15,8 @@ import pytest
 if TYPE_CHECKING:
     from _typeshed import SupportsLenAndGetItem
 
-from tests.common.processes import environment
+from tests.common.fleet import as_ourselves
+from tests.common.processes import environment, unprivileged
 from tests.faults.failing import Failing, Rule, slow
 from tests.faults.power import Forgetful
 
@@ -41,14 +42,16 @@ class _NamesKept(_Worst):
 def play(code: str, folder: Path, env: Mapping[str, str]) -> str:
     """Run Python code in a folder under the layer, until it kills itself or ends."""
     prelude = "import errno, os, signal, sqlite3\ndef die(): os.kill(os.getpid(), signal.SIGKILL)\n"
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", prelude + code],
-        cwd=folder,
-        env=environment(env),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with as_ourselves():
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            [sys.executable, "-P", "-c", prelude + code],
+            cwd=folder,
+            env=environment(env),
+            capture_output=True,
+            text=True,
+            check=False,
+            **unprivileged(),
+        )
     assert done.returncode in (0, -9), done.stderr
     return done.stdout
 
