@@ -146,6 +146,7 @@ class Notices:
     def put_back(self, looks: Looks) -> None:
         """These looks came to nothing: look again at the next turn."""
         self._rescan |= looks.trees | {path[:-1] for path in looks.paths}
+        self._moved = {**looks.moved, **self._moved}
 
     # --- what was not found ----------------------------------------------------------------------------
 
@@ -167,14 +168,12 @@ class Notices:
         something to tell that it has not told yet.
         """
         # What was renamed to a name at which nothing can be seen at the moment has still been renamed to it.
-        self._moved.update({to: origin for to, origin in looked_at.moved.items() if to in self.unreadable})
+        self._moved.update({to: origin for to, origin in looked_at.moved.items() if self._is_hidden(to)})
         looked = set(looked_at.paths)
         for entry, (_, path) in list(self._missing.items()):
             if entry not in missing and (path in looked or looked_at.covers(path)):
                 del self._missing[entry]
-        origins = {
-            origin for to, origin in self._moved.items() if self._settling.waits_for(to) or to in self.unreadable
-        }
+        origins = {origin for to, origin in self._moved.items() if self._settling.waits_for(to) or self._is_hidden(to)}
         gone = set()
         for entry, path in missing.items():
             since_s, _ = self._missing.setdefault(entry, (now_s, path))
@@ -184,6 +183,10 @@ class Notices:
                 gone.add(entry)
                 del self._missing[entry]
         return gone
+
+    def _is_hidden(self, path: Path) -> bool:
+        """Whether it, or a directory above it, cannot be read at the moment."""
+        return any(path[:depth] in self.unreadable for depth in range(len(path) + 1))
 
     def found(self, entries: Iterable[EntryId]) -> None:
         """These are there after all, under whatever name."""

@@ -1,3 +1,5 @@
+import pytest
+
 from peer.engine.noticing import MISSING_S, Notices
 from peer.fingerprint import Path
 from peer.scan.findings import Changed, Renamed, Touch
@@ -62,14 +64,21 @@ def test_what_was_renamed_to_where_nobody_has_looked_yet_is_not_gone() -> None:
         assert not notices.misses
 
 
-def test_what_was_renamed_to_where_nothing_can_be_seen_is_not_gone() -> None:
-    notices = noticed(Changed({}, moved=(Renamed(("a",), ("b",), False),)))
-    notices.unreadable[("b",)] = "io_error"
+@pytest.mark.parametrize("hidden", [("d", "b"), ("d",)])
+def test_what_was_renamed_to_where_nothing_can_be_seen_is_not_gone(hidden: Path) -> None:
+    notices = noticed(Changed({}, moved=(Renamed(("a",), ("d", "b"), False),)))
+    notices.unreadable[hidden] = "io_error"
     notices.rescan_later(0.0)
     for now_s in (1.0, 2.0, 3.0, 10.0):
         assert not missed(notices, ("a",), now_s)
-    del notices.unreadable[("b",)]
+    del notices.unreadable[hidden]
     assert missed(notices, ("a",), 60.0), "and it is not there either"
+
+
+def test_what_came_to_nothing_is_looked_at_with_all_that_was_known_of_renames() -> None:
+    notices = noticed(Changed({}, moved=(Renamed(("a",), ("b",), False),)))
+    notices.put_back(notices.take_due(1.0))
+    assert notices.take_due(1.0).moved == {("b",): ("a",)}
 
 
 def test_what_stays_missing_is_looked_for_more_and_more_rarely() -> None:
