@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from simulations import stories
+from simulations.checkers.cli import checkers
 from simulations.crashpoints_cli import crashpoints
 from simulations.explore import Account, explore, totals, write_line
 from simulations.histories import run_history
@@ -175,3 +176,4 @@ def replay(seed: str, everything: bool, find: tuple[str, ...], as_json: bool) ->
 
 
 main.add_command(crashpoints)
+main.add_command(checkers)

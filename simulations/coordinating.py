@@ -31,7 +31,8 @@ from simulations.programs import Program
 from simulations.trace import Trace
 
 PORT: Final = 8440
-_BLOCKS: Final = "/blocks"
+BLOCKS: Final = "/blocks"
+"""Where its blocks are on its disk."""
 _WEEK_MS: Final = 7 * 24 * 3600 * 1000
 
 
@@ -42,7 +43,7 @@ class SimCoordinator(Program):
         self, host: Host, net: Net, trace: Trace, nursery: trio.Nursery, place: Path, draw: Random, seed: str
     ) -> None:
         super().__init__(host, net, trace, nursery)
-        self._data = place
+        self.place = place
         self.disk = SimDisk(SimClock(host), draw, directories=())
         """Where its blocks are."""
         self._draw = draw
@@ -59,14 +60,15 @@ class SimCoordinator(Program):
     async def be(self, life: Life) -> None:
         """Serve."""
         clock, entropy, files = self._clock, self._entropy, DirectoryFiles()
-        database = self._data / METADATA_FILE
-        self._data.mkdir(parents=True, exist_ok=True)
+        database = self.place / METADATA_FILE
+        self.place.mkdir(parents=True, exist_ok=True)
         self.points = points = Points(life)
         points.on_kill = self.end_now
         points.told, self.told_next = self.told_next, None
+        points.committed = self.committed
         disk_files = guarded(self.disk.filesystem(), points)
-        blocks = SimBlockFiles(disk_files, _BLOCKS)
-        self._identity = identity = open_identity(self._data, entropy)
+        blocks = SimBlockFiles(disk_files, BLOCKS)
+        self._identity = identity = open_identity(self.place, entropy)
         disk, cores = InlineOffload(life, 1, self._draw), InlineOffload(life, 4, self._draw)
         await disk.run(blocks.prepare)
         async with (
@@ -75,9 +77,9 @@ class SimCoordinator(Program):
             ) as metadata,
         ):
             self.metadata = metadata
-            await check_blocks(metadata, SimFiles(disk_files), entropy, Path(_BLOCKS))
+            await check_blocks(metadata, SimFiles(disk_files), entropy, Path(BLOCKS))
             continuity = await open_continuity(
-                metadata, files, clock, database=database, identity=self._data / IDENTITY_FILE
+                metadata, files, clock, database=database, identity=self.place / IDENTITY_FILE
             )
             async with (
                 open_segments(blocks, writer=disk, readers=cores, mark=MARK_FILE) as store,

@@ -82,6 +82,8 @@ class SimDevice(Program):
         self.engine: DeviceEngine | None = None
         self.disturb: Callable[[], None] | None = None
         """What happens, perhaps, between two calls that any life of the program makes to its disk or database."""
+        self.images = 0
+        """How often an image was put back."""
         self._draw = draw
         self._clock = SimClock(host)
         self._boots = 0
@@ -102,6 +104,7 @@ class SimDevice(Program):
         self.points = points = Points(life)
         points.on_kill, points.disturb = self.end_now, self.disturb
         points.told, self.told_next = self.told_next, None
+        points.committed = self.committed
         disk_work = InlineOffload(life, 2, self._draw)
         filesystem = guarded(self.disk.filesystem(), points)
         parts = Parts(
@@ -140,6 +143,7 @@ class SimDevice(Program):
     def restore(self, image: "Image") -> None:
         """Put an image back."""
         assert not self.runs
+        self.images += 1
         self.disk.restore(image.disk)
         for path in self.home.path.iterdir():
             if path.is_file():

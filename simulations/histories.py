@@ -14,6 +14,7 @@ import trio
 
 from simulations.checkers.a02_lost_update import kept
 from simulations.checkers.at_rest import check_at_rest
+from simulations.checkers.l05_idle import busy
 from simulations.devices import SimDevice
 from simulations.disk import WatchFaults
 from simulations.faults import KINDS, Faults
@@ -91,6 +92,7 @@ class History:
         self.shape = shape
         self.figures: Counter[str] = Counter()
         self._ledger = Ledger()
+        world.watch.follow(self._ledger)
         self._people: list[Person] = []
         self._lives: dict[str, int] = {}
         """How often each device had begun to run at the last rest."""
@@ -199,6 +201,7 @@ class History:
         if world.failures:
             self._tell_lives()
         self.figures["copies"] += sum("conflicted copy" in path for path in tree)
+        await world.watch.look_at_rest()
         self._ledger.revived(data for data in tree.values() if data is not None)
         world.check_programs()
         return not world.failures
@@ -216,19 +219,16 @@ class History:
         names = {bytes(device.home.read_identity().device): device.name for device in devices}
         self._world.failures.append("\n".join(told_lives(next(iter(devices)).home, contents, names)))
 
-    async def _heads(self) -> list[int]:
-        return [(await device.status()).workspaces[0].head for device in self._world.devices.values()]
-
     async def _end(self) -> None:
         """Stand still, maybe have one more device, and look into the journal as the first device has it."""
         world = self._world
         tree = await world.converged(CALM_S)
         if tree is None:
             return
-        heads = await self._heads()
+        before = world.watch.activity()
         await trio.sleep(IDLE_S)
-        if await self._heads() != heads:
-            world.fail(f"something is committed while nobody does anything: {heads}, then {await self._heads()}")
+        for wrong in busy(before, world.watch.activity(), IDLE_S):
+            world.fail(wrong)
         if self._draw.random() < NEWCOMERS:
             for site in world.net.sites.values():
                 site.up.quality.resets = site.down.quality.resets = 0.0  # joining is asked once, by a person

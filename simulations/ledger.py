@@ -50,6 +50,9 @@ class Ledger:
     _directories_moved: set[tuple[str, str]] = field(default_factory=set)
     _first_names: dict[str, str] = field(default_factory=dict)
     """What a directory was called when it was made, by its later names."""
+    _touched: set[tuple[int, str]] = field(default_factory=set)
+    """Which files were ever deleted or moved on which device, by their lines."""
+    _directories_touched: set[tuple[str, str]] = field(default_factory=set)
     _serial: int = 0
 
     # --- what people do -----------------------------------------------------------------------------------
@@ -63,18 +66,22 @@ class Ledger:
         self.contents[content.serial] = content
         return data
 
-    def gone(self, content: Content, device: str, above: Iterable[str] = ()) -> None:
+    def gone(self, content: Content, device: str, above: Collection[str] = ()) -> None:
         """On that device's disk a person replaced it, or deleted it from below the directories of these names."""
         self._gone.setdefault(content.serial, device)
         self._note_below(content, above)
+        if above:
+            self._touched.add((content.line, device))
 
     def directory_gone(self, name: str, device: str) -> None:
         """On that device's disk a person deleted a directory, maybe after what was in it."""
         self._directories_gone.add((self._first_name(name), device))
+        self._directories_touched.add((self._first_name(name), device))
 
     def moved(self, content: Content, device: str, above: Iterable[str] = ()) -> None:
         """On that device's disk a person moved it from below these directories, or with a directory that it is in."""
         self._moved.add((content.line, device))
+        self._touched.add((content.line, device))
         self._note_below(content, above)
 
     def _note_below(self, content: Content, above: Iterable[str]) -> None:
@@ -84,6 +91,7 @@ class Ledger:
         """On that device's disk a person moved a directory, with whatever others may have put there meanwhile."""
         self._first_names[new_name] = self._first_name(name)
         self._directories_moved.add((self._first_names[new_name], device))
+        self._directories_touched.add((self._first_names[new_name], device))
 
     def _first_name(self, name: str) -> str:
         plain = name.partition(" (")[0]
@@ -99,6 +107,14 @@ class Ledger:
         """On these devices no program ran for a while. A directory that was moved there then, and in which nothing is
         as it was, cannot be told from a new one: the old one may count as deleted."""
         self._directories_gone |= {(name, device) for name, device in self._directories_moved if device in restarted}
+
+    def has_touched(self, line: int, device: str) -> bool:
+        """Whether a person ever deleted or moved that file on that device."""
+        return (line, device) in self._touched
+
+    def has_touched_directory(self, name: str, device: str) -> bool:
+        """The same of a directory, by any of its names."""
+        return (self._first_name(name), device) in self._directories_touched
 
     def gone_on(self, content: Content) -> str | None:
         """On which device a person replaced or deleted it; None where nobody did."""

@@ -34,6 +34,8 @@ class Points:
         self.on_kill: Callable[[], None] = lambda: None
         self.disturb: Callable[[], None] | None = None
         """What happens between two calls, perhaps."""
+        self.committed: Callable[[], None] = lambda: None
+        """Told after each transaction that has become durable; it must change nothing and raise nothing."""
 
     def pass_one(self, call: str) -> None:
         """Raises `Killed` where the program is, or is to be, dead."""
@@ -86,6 +88,7 @@ class GuardedOffload(InlineOffload):
         def between(*args: *Ts) -> T:
             self._points.pass_one("begin")
             value = fn(*args)
+            self._points.committed()
             self._points.pass_one("committed")
             return value
 
@@ -106,6 +109,7 @@ class GuardedDatabase(Database):
         with super().transaction():
             yield
             self._points.pass_one("commit")
+        self._points.committed()
         self._points.pass_one("committed")
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:

@@ -20,9 +20,11 @@ class Program:
         self.life = Life(host)
         self.life.is_dead = True
         self.points = Points(self.life)
+        """Its calls to its disk and its database; another one for each life."""
         self.told_next: Callable[[str], bool] | None = None
         """What the next life's points are to be told to, from its first one on; see `Points.told`."""
-        """Its calls to its disk and its database; another one for each life."""
+        self.committed: Callable[[], None] = lambda: None
+        """Told after each of its transactions, of any life; see `Points.committed`."""
         self.bugs: list[BaseException] = []
         """With what it ended though nobody had ended it."""
         self.kills = 0

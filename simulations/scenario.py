@@ -308,6 +308,7 @@ class Stage:
             if not await self._converged(name, began_s + within):
                 await self._world.converged(0.0)
                 raise Unexpected(f"{name} is not the same everywhere after {within:.0f} s")
+            await self._world.watch.look_at_rest(name)
         self.waited_s += trio.current_time() - began_s
         self._tell("checker", f"all is in step after {trio.current_time() - began_s:.1f} s")
 

@@ -20,6 +20,7 @@ import trio.testing
 
 from peer.control.messages import Add, Mount, PairReply
 from peer.control.messages import Pair as PairRequest
+from simulations.checkers.watch import Watch
 from simulations.coordinating import SimCoordinator
 from simulations.devices import NotRunning, SimDevice
 from simulations.disk import Kind, SimDisk
@@ -68,6 +69,8 @@ class World:
             host, self.net, trace, nursery, place / "coordinator", self.draw("coordinator"), f"{seed}/coordinator keys"
         )
 
+        self.watch = Watch(self.coordinator, self.net.carried_bytes, self.fail)
+
     def draw(self, purpose: str) -> Random:
         """Chance for one purpose."""
         return Random(f"{self.seed}/{purpose}")
@@ -91,6 +94,7 @@ class World:
             self.draw(name),
             f"{self.seed}/{name} keys",
         )
+        self.watch.look_at(device)
         return device
 
     # --- beginnings ---------------------------------------------------------------------------------------
@@ -208,6 +212,7 @@ async def open_world(seed: str, trace: Trace) -> AsyncGenerator[World, None]:
                 await world.coordinator.start()
                 yield world
                 world.check_programs()
+                world.watch.end()
                 for program in (*world.devices.values(), world.coordinator):
                     await program.kill()
             nursery.cancel_scope.cancel()

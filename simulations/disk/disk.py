@@ -4,7 +4,7 @@ Owns who sees the volume: programs, whose view ends when they die, and people, f
 draws and a clock; the same ones and the same calls give the same disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from peer.ports import Filesystem, Offload
@@ -19,6 +19,8 @@ from simulations.disk.watching import SimWatching, WatchFaults
 
 FOLDER = "/folder"
 DRAFTS = "/drafts"
+
+Looking = Callable[[SimFilesystem, str, tuple[object, ...]], None]
 
 
 class SimDisk:
@@ -40,6 +42,10 @@ class SimDisk:
         self.before_call: Before | None = None
         """Told of every call of a program but `close` before it does anything; what it raises comes out of the call,
         and where that is no `Exception` the program's view is dead: it comes out of all later ones as well."""
+        self.looking: Looking | None = None
+        """Told of the same calls, and through which view; it must change nothing and raise nothing."""
+        self.before_loss: Callable[[], Callable[[], None]] | None = None
+        """Called before power is lost; what it returns is called after it."""
         self.calls = 0
         """Calls of programs so far, without `close`."""
         self.people = SimFilesystem(self.volume)
@@ -52,7 +58,12 @@ class SimDisk:
 
     def filesystem(self) -> SimFilesystem:
         """For one life of a program."""
-        return self._view(SimFilesystem(self.volume, self._count, self.faults))
+
+        def count(call: str, arguments: tuple[object, ...]) -> None:
+            self._count(view, call, arguments)
+
+        view = SimFilesystem(self.volume, count, self.faults)
+        return self._view(view)
 
     def watching(self, filesystem: Filesystem | None = None, offload: Offload | None = None) -> SimWatching:
         """For one life of a program. Its looking around is neither counted nor fails."""
@@ -68,8 +79,11 @@ class SimDisk:
             view.sever()
         self._views = []
         if power:
+            after_loss = None if self.before_loss is None else self.before_loss()
             self.people.close_all()
             self.volume.lose_power(loss)
+            if after_loss is not None:
+                after_loss()
 
     def fail(self, code: int, *, skip: int = 0, times: int = 1, calls: Sequence[str] | None = None) -> Fault:
         """Let programs' calls fail with this error number: `times` calls after `skip` that could fail in this way."""
@@ -133,7 +147,9 @@ class SimDisk:
         self._views.append(view)
         return view
 
-    def _count(self, call: str, arguments: tuple[object, ...]) -> None:
+    def _count(self, view: SimFilesystem, call: str, arguments: tuple[object, ...]) -> None:
         self.calls += 1
+        if self.looking is not None:
+            self.looking(view, call, arguments)
         if self.before_call is not None:
             self.before_call(call, arguments)

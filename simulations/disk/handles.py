@@ -47,6 +47,11 @@ class Handles:
         self._ended_by: type[BaseException] | None = None
         self.umask = 0o022
 
+    @property
+    def opened(self) -> int:
+        """How many handles are open."""
+        return len(self._handles)
+
     def sever(self) -> None:
         """The program is dead: nothing it still calls has an effect, and its handles are closed."""
         self.is_severed = True

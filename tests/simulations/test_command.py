@@ -43,3 +43,10 @@ def test_replay_tells_what_happened_in_a_history() -> None:
     assert status == 0
     assert "red's person makes" in out
     assert "trace " in out
+
+
+@pytest.mark.command("shoal-sim checkers")
+def test_checkers_tells_where_each_promise_is_checked() -> None:
+    status, out, _ = run_program(["shoal-sim", "checkers"])
+    assert status == 0
+    assert "A1   destruction" in out

@@ -1,0 +1,47 @@
+"""Which contents the journals have. Owns telling a file on a disk by the digests that its versions have.
+
+Filled from the coordinator's rows as they are committed (`journal`), so a device cannot know one before.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from crypto.digest import FixedKeys, file_digest, link_digest
+from simulations.disk import Content
+
+MOST_BYTES: Final = 4 << 20
+"""Larger contents are taken for known: a film that is only described would have to be made to be hashed."""
+
+
+class Versions:
+    """The digests of all versions of all workspaces."""
+
+    def __init__(self) -> None:
+        self._digests: dict[bytes, set[bytes]] = {}
+        self._keys: dict[bytes, FixedKeys] = {}
+
+    @property
+    def workspaces(self) -> Collection[bytes]:
+        """Those that have any."""
+        return self._keys
+
+    def note(self, workspace: bytes, keys: FixedKeys, digest: bytes) -> None:
+        """A version has this content: a file's, or a link's (see `note_link`)."""
+        self._keys[workspace] = keys
+        self._digests.setdefault(workspace, set()).add(digest)
+
+    def note_link(self, workspace: bytes, keys: FixedKeys, target: bytes) -> None:
+        """A version is a link to there."""
+        self.note(workspace, keys, link_digest(keys, target))
+
+    def has(self, content: Content) -> bool:
+        """Whether a version has it."""
+        if content.size > MOST_BYTES:
+            return True
+        data = bytes(content)
+        return any(file_digest(keys, data) in self._digests[workspace] for workspace, keys in self._keys.items())
+
+    def has_link(self, target: str) -> bool:
+        """Whether a version is a link to there."""
+        data = target.encode(errors="surrogateescape")
+        return any(link_digest(keys, data) in self._digests[workspace] for workspace, keys in self._keys.items())
