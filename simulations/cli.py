@@ -14,6 +14,7 @@ from simulations.checkers.cli import checkers
 from simulations.crashpoints_cli import crashpoints
 from simulations.explore import Account, explore, totals, write_line
 from simulations.histories import run_history
+from simulations.mutants.command import mutants
 from simulations.scenario import run_scenario
 from simulations.shrinking import read_case, shrink, write_case
 from simulations.trace import Trace
@@ -177,3 +178,4 @@ def replay(seed: str, everything: bool, find: tuple[str, ...], as_json: bool) ->
 
 main.add_command(crashpoints)
 main.add_command(checkers)
+main.add_command(mutants)

@@ -64,15 +64,24 @@ def cases(hosts: Sequence[str] = HOSTS, endings: Sequence[Ending] = ENDINGS) -> 
     ]
 
 
-def run_workload(name: str, wanted: Sequence[tuple[str, Ending]], *, first: int = 0, every: int = 1) -> list[Count]:
+def run_workload(
+    name: str,
+    wanted: Sequence[tuple[str, Ending]],
+    *,
+    first: int = 0,
+    every: int = 1,
+    most_points: int | None = None,
+    most_failures: int = _MOST_FAILURES,
+) -> list[Count]:
     """Try every point of each case, or every so-manieth from `first` on, until there is none any more.
 
-    All in one world, as long as nothing is wrong; after a failure with the next point in a new one.
+    All in one world, as long as nothing is wrong; after a failure with the next point in a new one. A case ends early
+    after `most_points` that were well, or `most_failures` that were not.
     """
     counts = {case: Count(name, *case) for case in wanted}
     left, at = list(wanted), first
     while left:
-        rounds = _Rounds(WORKLOADS[name], left, at, every, counts)
+        rounds = _Rounds(WORKLOADS[name], left, at, every, counts, most_points)
         outcome = run_world(f"{name}/{left[0]}/{at}", rounds.run, wall_s=3600)
         case = rounds.case
         if not outcome.failures:
@@ -83,7 +92,7 @@ def run_workload(name: str, wanted: Sequence[tuple[str, Ending]], *, first: int 
         where = f"{name}, {case[0]}, {case[1]}, point {rounds.at}"
         counts[case].failures.append(f"{where}: " + " | ".join(outcome.failures[:4]))
         left, at = left[left.index(case) :], rounds.at + every
-        if len(counts[case].failures) >= _MOST_FAILURES:
+        if len(counts[case].failures) >= most_failures:
             left, at = left[1:], first
     return list(counts.values())
 
@@ -98,6 +107,7 @@ class _Rounds:
         first: int,
         every: int,
         counts: dict[tuple[str, Ending], Count],
+        most_points: int | None,
     ) -> None:
         self.workload = workload
         self.wanted = wanted
@@ -105,6 +115,7 @@ class _Rounds:
         self.at = first
         self.every = every
         self.counts = counts
+        self._most_points = most_points
         self._left = -1
         self._has_ended = False
         self._number = 0
@@ -125,7 +136,7 @@ class _Rounds:
                 world.coordinator if host == "coordinator" else world.devices[host]
             )
             missed = 0
-            while missed < _BEYOND:
+            while missed < _BEYOND and self.counts[case].points != self._most_points:
                 if self._number == _ROUNDS:
                     return
                 met = await self._round()

@@ -33,6 +33,7 @@ SHOWS = (
     Show(
         "kills", "kill -9 of devices and coordinator, 400 times, against a ledger: nothing lost, nothing doubled", False
     ),
+    Show("mutants", "known mistakes, each put into the program by itself, are all found by the simulator", False),
     Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
     Show(
         "table", "which tests stand for which row of the merge table, code of a problem and fault; what is left", True

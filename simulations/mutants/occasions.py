@@ -1,0 +1,254 @@
+"""Occasions on which a mistake shows: shapes of random histories, and stories for what chance seldom brings about.
+
+Owns what happens on them and what must have come of it. Each is also passed by the program without a mistake.
+"""
+
+import errno
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from simulations.canonical import NEW, OLD, OTHER, Hands
+from simulations.devices import SimDevice
+from simulations.disk import WatchFaults
+from simulations.mutants.finders import Histories, Story
+from simulations.network.line import Quality
+from simulations.world import World
+
+_REST_S: Final = 300.0
+"""In so much virtual time all must have come to rest."""
+_TOP: Final = "ours"
+_FAR: Final = Quality(latency_s=0.25, jitter_s=0.05)
+_NEAR: Final = Quality(latency_s=0.01)
+_WELL: Final = WatchFaults()
+
+_CALM: Final = {"faults": (), "disturbed": 0.0, "watch": _WELL, "line": _NEAR}
+
+FAR_APART = Histories(
+    "people far apart", {**_CALM, "line": _FAR, "devices": 2, "phases": 2, "deeds": 60, "pause_s": 0.5}
+)
+CUT_OFF = Histories(
+    "people cut off now and then", {**_CALM, "faults": ("line cut",), "fault_s": 6.0, "deeds": 60, "pause_s": 2.0}
+)
+IN_BETWEEN = Histories(
+    "people act between two calls to a disk", {**_CALM, "disturbed": 0.1, "devices": 2, "deeds": 60, "pause_s": 0.5}
+)
+CUT_SHORT = Histories(
+    "connections reset", {**_CALM, "line": _FAR, "faults": ("connections reset",), "fault_s": 2.0, "pause_s": 0.5}
+)
+COORDINATOR_KILLED = Histories(
+    "a coordinator killed at its calls",
+    {**_CALM, "faults": ("coordinator killed at a call",), "fault_s": 2.0, "devices": 3, "deeds": 60, "pause_s": 0.5},
+)
+FULL_DISKS = Histories(
+    "disks that are full", {**_CALM, "faults": ("disk full",), "fault_s": 2.0, "deeds": 40, "pause_s": 0.5}
+)
+LOST_EVENTS = Histories(
+    "events of watches lost", {**_CALM, "watch": WatchFaults(overflow=0.05), "deeds": 40, "pause_s": 0.5}
+)
+QUIET = Histories("people and nothing else", {**_CALM, "devices": 2, "deeds": 40, "pause_s": 2.0})
+
+
+# --- beginnings and ends ----------------------------------------------------------------------------------
+
+
+async def _devices(world: World, *names: str) -> list[SimDevice]:
+    """Devices of one person with an empty directory in common."""
+    first, *others = devices = [world.device(name, world.site(f"{name}'s home", _NEAR)) for name in names]
+    await world.found(first, "ana")
+    for device in others:
+        await world.pair(device, first)
+    Hands(first.disk, "").make(_TOP)
+    await _rest(world)
+    return devices
+
+
+def _hands(device: SimDevice) -> Hands:
+    return Hands(device.disk, _TOP)
+
+
+def _files(device: SimDevice) -> dict[str, bytes]:
+    return {path: data for path, data in _hands(device).tree().items() if data is not None}
+
+
+async def _rest(world: World) -> bool:
+    return await world.converged(_REST_S) is not None
+
+
+async def _demand(world: World, *contents: bytes) -> None:
+    """All come to rest with exactly these contents, whatever they are called."""
+    if not await _rest(world):
+        return
+    for device in world.devices.values():
+        files = _files(device)
+        if sorted(files.values()) != sorted(contents):
+            shown = {path: data[:20] for path, data in files.items()}
+            world.fail(f"{device.name} has {shown} instead of {[data[:20] for data in contents]}")
+
+
+def _once(device: SimDevice, when: Callable[[str], bool], deed: Callable[[], None]) -> None:
+    """Have somebody do something just before the first such call of the device's program to its disk."""
+    done = False
+
+    def told(call: str) -> bool:
+        nonlocal done
+        if not done and when(call):
+            done = True
+            deed()
+        return False
+
+    device.points.told = told
+
+
+# --- stories ----------------------------------------------------------------------------------------------
+
+
+async def _same_edit_twice(world: World) -> None:
+    red, blue, green = await _devices(world, "red", "blue", "green")
+    _hands(red).put("a", OLD)
+    await _rest(world)
+    away = [world.net.site_of(device.host) for device in (blue, green)]
+    for site in away:
+        site.cut()
+    for device, content in ((red, NEW), (blue, OTHER), (green, OTHER)):
+        _hands(device).save("a", content)
+    await trio.sleep(10)
+    for site in away:
+        site.mend()
+        await trio.sleep(world.draw(site.name).random())
+    await _demand(world, NEW, OTHER)
+
+
+async def _all_deleted(world: World) -> None:
+    red, blue = await _devices(world, "red", "blue")
+    for number in range(120):
+        _hands(red).put(f"f{number}", b"file %d" % number)
+    await _rest(world)
+    for number in range(120):
+        _hands(red).delete(f"f{number}")
+    await trio.sleep(120)
+    if len(_files(blue)) != 120:
+        world.fail(f"nobody was asked, and blue has {len(_files(blue))} of 120 files")
+
+
+async def _names_alike(world: World) -> None:
+    red, _ = await _devices(world, "red", "blue")
+    _hands(red).put("caf\u00e9", NEW)
+    _hands(red).put("cafe\u0301", OTHER)
+    await _demand(world, NEW, OTHER)
+
+
+async def _written_while_read(world: World) -> None:
+    red, _ = await _devices(world, "red", "blue")
+    hands, size = _hands(red), 5000
+    hands.put("a", bytes(size))
+    await _rest(world)
+    was_read = False
+
+    def told(call: str, arguments: tuple[object, ...]) -> None:
+        nonlocal was_read
+        if call == "read_into" and isinstance(arguments[1], memoryview) and len(arguments[1]) == size:
+            was_read = True
+        elif was_read:
+            was_read, red.disk.before_call = False, None
+            hands.patch("a", b"in the meantime", 100)
+
+    hands.patch("a", b"at first", 0)
+    red.disk.before_call = told
+    await _demand(world, b"at first".ljust(100, b"\0") + b"in the meantime".ljust(size - 100, b"\0"))
+
+
+async def _made_executable(world: World) -> None:
+    red, blue = await _devices(world, "red", "blue")
+    _hands(red).put("a", NEW)
+    _hands(red).mode("a", 0o755)
+    if await _rest(world):
+        for device in (red, blue):
+            if not world.folder(device).status(f"{_TOP}/a").fingerprint.executable:
+                world.fail(f"{device.name} cannot run what was made a program")
+
+
+async def _saved_again_while_stopped(world: World) -> None:
+    red, _ = await _devices(world, "red", "blue")
+    draw = world.draw("when")
+    _hands(red).put("a", OLD)
+    await _rest(world)
+    for number in range(8):
+        _hands(red).save("a", b"save %d" % number)
+        pieces = 1 + draw.randrange(12)
+
+        def heard() -> None:
+            nonlocal pieces
+            pieces -= 1
+            if pieces == 0:
+                red.end_now()
+
+        red.host.heard = heard
+        await trio.sleep(5)
+        red.host.heard = None
+        await red.kill()
+        _hands(red).save("a", b"save %d again" % number)
+        await red.start()
+        await _demand(world, b"save %d again" % number)
+
+
+async def _bit_rot(world: World) -> None:
+    red, blue = await _devices(world, "red", "blue")
+    await blue.kill()
+    _hands(red).put("a", NEW * 100)
+    await red.wait(_REST_S)
+    disk, path = world.coordinator.disk, "/blocks/00000001.seg"
+    data = bytearray(bytes(disk.content(path)))
+    data[-30] ^= 1
+    disk.put(path, bytes(data))
+    await blue.start()
+    await trio.sleep(60)
+    for name, found in _files(blue).items():
+        if found != NEW * 100:
+            world.fail(f"{name} on blue has bytes that nobody wrote: {found[:30]!r}")
+
+
+async def _copy_of_what_is_replaced(world: World) -> None:
+    red, _ = await _devices(world, "red", "blue")
+    _hands(red).put("a", OLD)
+    _hands(red).put("b", OLD)
+    await _rest(world)
+    _hands(red).save("a", NEW)
+    await _rest(world)
+    await world.pair(world.device("green", world.site("green's home", _NEAR)), red)
+    await _demand(world, NEW, OLD)
+
+
+async def _unreadable_for_a_while(world: World) -> None:
+    red, _ = await _devices(world, "red", "blue")
+    _hands(red).fill({"d": None, "d/a": OLD, "d/b": OTHER})
+    await _rest(world)
+    await red.stop()
+    refused = red.disk.fail(errno.EACCES, times=-1, calls=("open_dir", "stat"))
+    refused.names = {"d"}
+    await red.start()
+    await trio.sleep(60)
+    refused.times = 0
+    await _demand(world, OLD, OTHER)
+
+
+async def _made_in_what_goes(world: World) -> None:
+    red, blue = await _devices(world, "red", "blue")
+    _hands(red).fill({"d": None, "d/a": OLD})
+    await _rest(world)
+    _once(blue, lambda call: call == "list_names", lambda: _hands(blue).put("d/new", NEW))
+    _hands(red).delete("d")
+    await _demand(world, NEW)
+
+
+SAME_EDIT_TWICE = Story("the same edit on two devices, against a third one's", _same_edit_twice)
+ALL_DELETED = Story("somebody deletes everything", _all_deleted)
+NAMES_ALIKE = Story("two names that look the same", _names_alike)
+WRITTEN_WHILE_READ = Story("a file written while it is read", _written_while_read)
+MADE_EXECUTABLE = Story("a file made executable", _made_executable)
+SAVED_AGAIN = Story("killed, saved again, started", _saved_again_while_stopped)
+BIT_ROT = Story("a bit of the coordinator's disk flips", _bit_rot)
+COPY_OF_REPLACED = Story("a copy of what is replaced, and a new device", _copy_of_what_is_replaced)
+UNREADABLE = Story("a directory that cannot be read for a while", _unreadable_for_a_while)
+MADE_IN_WHAT_GOES = Story("a file made in a directory that is being removed", _made_in_what_goes)
