@@ -82,6 +82,11 @@ FOLLOWING = (
                 "        return replace(verdict, workspace=here)",
             ),
             Change("peer.engine.feed:Feed.take_poke", "rows[0].seq == seq + 1", "rows[0].seq > seq"),
+            Change(
+                "peer.engine.workspace:WorkspaceEngine.wake",
+                "self._due.journal = True",
+                "self._due.journal = self._due.journal or poke is not None",
+            ),
         ),
     ),
     Mutant(
