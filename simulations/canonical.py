@@ -7,6 +7,7 @@ somebody then does to it at one of them, or both do at the same moment.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import shake_128
 from typing import Final
 
 from peer.fingerprint import DiskKind
@@ -22,7 +23,10 @@ BIG: Final = bytes(range(256)) * 1600
 
 
 class Hands:
-    """A person at a device, below one directory of the folder. Paths are relative to it. Errors are `OSError`."""
+    """A person at a device, below one directory of the folder. Paths are relative to it. Errors are `OSError`.
+
+    On the disk contents are masked, otherwise for each directory: the same work below another one sends other blocks.
+    """
 
     def __init__(self, disk: SimDisk, prefix: str) -> None:
         self.disk = disk
@@ -40,7 +44,12 @@ class Hands:
 
     def put(self, path: str, data: bytes) -> None:
         """Write a file, in place if it is there."""
-        self.disk.put(f"{self.disk.folder}/{self.prefix}/{path}", data)
+        self.disk.put(f"{self.disk.folder}/{self.prefix}/{path}", self._masked(data))
+
+    def _masked(self, data: bytes, offset: int = 0) -> bytes:
+        """What stands for these bytes on the disk, and the other way round."""
+        mask = shake_128(self.prefix.encode()).digest(offset + len(data))[offset:]
+        return (int.from_bytes(data, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(data), "big")
 
     def save(self, path: str, data: bytes) -> None:
         """Write a file beside and rename it over, as editors do."""
@@ -51,7 +60,7 @@ class Hands:
     def patch(self, path: str, data: bytes, offset: int) -> None:
         """Write into a file."""
         with self._open(path) as handle:
-            self._fs.write_at(handle, data, offset)
+            self._fs.write_at(handle, self._masked(data, offset), offset)
 
     def cut(self, path: str, size: int) -> None:
         """Set a file's length."""
@@ -139,7 +148,7 @@ class Hands:
                 elif status.kind is DiskKind.SYMLINK:
                     found[here] = b"-> " + self._fs.read_link(parent, name).encode()
                 else:
-                    found[here] = bytes(self.disk.content(f"{self.disk.folder}/{self.prefix}/{here}"))
+                    found[here] = self._masked(bytes(self.disk.content(f"{self.disk.folder}/{self.prefix}/{here}")))
         return found
 
 
