@@ -16,12 +16,12 @@ COORDINATING = (
         "unseen-children-deleted",
         "a directory is deleted together with what somebody has just put into it elsewhere",
         "no lost update",
-        occasions.FAR_APART,
+        occasions.DELETED_UNSEEN,
         (
             Change(
                 "protocol.tree_rules:judge_changes",
-                "in _unseen_refusals(after, proposal):",
-                "in () if mutated() else _unseen_refusals(after, proposal):",
+                "_unseen_refusals(after, proposal):\n        refused.setdefault(refusal.entry, refusal)",
+                "_unseen_refusals(after, proposal):\n        mutated()",
             ),
         ),
     ),

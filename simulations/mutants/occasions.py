@@ -249,11 +249,31 @@ async def _made_in_what_goes(world: World) -> None:
     await _demand(world, NEW)
 
 
+async def _deleted_unseen(world: World) -> None:
+    red, blue = await _devices(world, "red", "blue")
+    numbers = range(8)
+    for number in numbers:
+        _hands(red).make(f"d{number}")
+    await _rest(world)
+    for device in (red, blue):
+        site = world.net.site_of(device.host)
+        site.up.quality = site.down.quality = _FAR
+    draw = world.draw("when")
+    for number in numbers:
+        _hands(blue).put(f"d{number}/new", b"file %d" % number)
+        await trio.sleep(draw.random() * 3)
+        if f"d{number}/new" not in _files(red):
+            _hands(red).delete(f"d{number}")
+        await trio.sleep(5)
+    await _demand(world, *(b"file %d" % number for number in numbers))
+
+
 SAME_EDIT_TWICE = Story("the same edit on two devices, against a third one's", _same_edit_twice)
 ALL_DELETED = Story("somebody deletes everything", _all_deleted)
 NAMES_ALIKE = Story("two names that look the same", _names_alike)
 WRITTEN_WHILE_READ = Story("a file written while it is read", _written_while_read)
 MADE_EXECUTABLE = Story("a file made executable", _made_executable)
+DELETED_UNSEEN = Story("directories deleted while somebody puts something into them", _deleted_unseen)
 SAVED_AGAIN = Story("killed, saved again, started", _saved_again_while_stopped)
 BIT_ROT = Story("a bit of the coordinator's disk flips", _bit_rot)
 COPY_OF_REPLACED = Story("a copy of what is replaced, and a new device", _copy_of_what_is_replaced)
