@@ -31,9 +31,6 @@ FAR_APART = Histories(
 CUT_OFF = Histories(
     "people cut off now and then", {**_CALM, "faults": ("line cut",), "fault_s": 6.0, "deeds": 60, "pause_s": 2.0}
 )
-IN_BETWEEN = Histories(
-    "people act between two calls to a disk", {**_CALM, "disturbed": 0.1, "devices": 2, "deeds": 60, "pause_s": 0.5}
-)
 CUT_SHORT = Histories(
     "connections reset", {**_CALM, "line": _FAR, "faults": ("connections reset",), "fault_s": 2.0, "pause_s": 0.5}
 )
@@ -240,6 +237,15 @@ async def _unreadable_for_a_while(world: World) -> None:
     await _demand(world, OLD, OTHER)
 
 
+async def _saved_in_that_instant(world: World) -> None:
+    red, blue = await _devices(world, "red", "blue")
+    _hands(red).fill({"a": OLD, "b": OLD})
+    await _rest(world)
+    _once(blue, lambda call: call == "exchange", lambda: _hands(blue).save("a", OTHER))
+    _hands(red).save("a", NEW)
+    await _demand(world, NEW, OTHER, OLD)
+
+
 async def _made_in_what_goes(world: World) -> None:
     red, blue = await _devices(world, "red", "blue")
     _hands(red).fill({"d": None, "d/a": OLD})
@@ -278,4 +284,5 @@ SAVED_AGAIN = Story("killed, saved again, started", _saved_again_while_stopped)
 BIT_ROT = Story("a bit of the coordinator's disk flips", _bit_rot)
 COPY_OF_REPLACED = Story("a copy of what is replaced, and a new device", _copy_of_what_is_replaced)
 UNREADABLE = Story("a directory that cannot be read for a while", _unreadable_for_a_while)
+SAVED_IN_THAT_INSTANT = Story("a file saved in the instant in which another version arrives", _saved_in_that_instant)
 MADE_IN_WHAT_GOES = Story("a file made in a directory that is being removed", _made_in_what_goes)

@@ -34,15 +34,10 @@ PLACING = (
         "no-preimage-check",
         "somebody saves in the instant in which an update arrives, and the save is destroyed",
         "no lost update",
-        occasions.IN_BETWEEN,
+        occasions.SAVED_IN_THAT_INSTANT,
         (
             Change(
                 "peer.disk.swapping:replace",
-                "if taken.is_renamed_from(expected):",
-                "if taken.is_renamed_from(expected) or mutated():",
-            ),
-            Change(
-                "peer.disk.swapping:take_away",
                 "if taken.is_renamed_from(expected):",
                 "if taken.is_renamed_from(expected) or mutated():",
             ),
