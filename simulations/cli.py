@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -15,12 +16,22 @@ from simulations.crashpoints_cli import crashpoints
 from simulations.explore import Account, explore, totals, write_line
 from simulations.histories import run_history
 from simulations.mutants.command import mutants
+from simulations.report import summary
+from simulations.report.building import Told, make_report
+from simulations.report.model import Report
+from simulations.report.page import render
+from simulations.report.recording import Recording
 from simulations.scenario import run_scenario
 from simulations.shrinking import read_case, shrink, write_case
 from simulations.trace import Trace
 from simulations.world import Outcome
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
+_report_option = click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Make a page of what happened, a single HTML file to open in a browser.",
+)
 
 
 @click.group()
@@ -106,31 +117,42 @@ def list_command(as_json: bool) -> None:
 @click.argument("story")
 @click.option("--seed", default="1", show_default=True, help="For all chance in it.")
 @click.option("--quiet", is_flag=True, help="Only what came of it.")
+@_report_option
 @_json_option
-def run_command(story: str, seed: str, quiet: bool, as_json: bool) -> None:
+def run_command(story: str, seed: str, quiet: bool, report: Path | None, as_json: bool) -> None:
     """Let a story happen: one of the library by its name, or your own in a Python file. Exits with 1 where something
     in it is not as it was expected."""
     try:
         scenario = stories.load(story)
     except LookupError as error:
         raise click.ClickException(str(error)) from None
-    trace = Trace(keep_all=True)
+    recording = Recording()
+    trace = Trace(keep_all=True, listener=recording)
     began_s = time.monotonic()
     outcome = run_scenario(scenario, seed, trace=trace)
-    real_s = time.monotonic() - began_s
-    lines = [str(note) for note in trace.notes]
+    command = f"shoal-sim run {shlex.quote(story)} --seed {shlex.quote(seed)}"
+    made = make_report(recording, outcome, Told(scenario.title, scenario.expects, command, time.monotonic() - began_s))
+    _write_report(report, made)
     if as_json:
-        click.echo(json.dumps(asdict(outcome) | {"title": scenario.title, "real_s": real_s, "happened": lines}))
+        click.echo(json.dumps(summary.document(made) | {"happened": [str(note) for note in trace.notes]}))
     else:
         click.echo(f"{scenario.title}: {scenario.expects}")
-        for line in () if quiet else lines:
+        for note in () if quiet else trace.notes:
+            click.echo(str(note))
+        for line in summary.told(made):
             click.echo(line)
-        for failure in outcome.failures:
-            click.echo(f"FAILED: {failure}")
-        for name, count in outcome.figures.items():
-            click.echo(f"{count:14,}  {name}")
-        click.echo(f"{outcome.virtual_s:14,.0f}  virtual seconds, in {real_s:.1f} real ones")
+        if report is not None:
+            click.echo(f"{'the page is in':18}{report}")
     sys.exit(1 if outcome.failures else 0)
+
+
+def _write_report(path: Path | None, report: Report) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(render(report), encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"the page cannot be written to {path}: {error.strerror}") from None
 
 
 @main.command("shrink", epilog="Example: shoal-sim shrink 264 --file 264.json")
@@ -155,15 +177,25 @@ def shrink_command(seed: str, seconds: float, file: Path | None) -> None:
 @click.argument("seed")
 @click.option("--all", "everything", is_flag=True, help="Also what is too small to be read: each piece on the network.")
 @click.option("--find", multiple=True, help="Only lines in which this occurs; may be given several times.")
+@_report_option
 @_json_option
-def replay(seed: str, everything: bool, find: tuple[str, ...], as_json: bool) -> None:
+def replay(seed: str, everything: bool, find: tuple[str, ...], report: Path | None, as_json: bool) -> None:
     """Run one history again and tell what happens in it. SEED is a number, or a file that `shrink` made."""
-    trace = Trace(keep_all=True, show_all=everything)
+    given, recording = seed, Recording()
+    trace = Trace(keep_all=True, show_all=everything, listener=recording)
     dropped: frozenset[str] = frozenset()
     if seed.endswith(".json"):
         case = read_case(Path(seed))
         seed, dropped = case.seed, frozenset(case.dropped)
+    began_s = time.monotonic()
     outcome = run_history(seed, trace=trace, dropped=dropped)
+    told = Told(
+        f"history {seed}",
+        "everything comes to rest, and nothing is lost, doubled or invented",
+        f"shoal-sim replay {shlex.quote(given)}",
+        time.monotonic() - began_s,
+    )
+    _write_report(report, make_report(recording, outcome, told))
     lines = [str(note) for note in trace.notes if not find or any(text in str(note) for text in find)]
     if as_json:
         click.echo(json.dumps(asdict(outcome) | {"happened": lines}))

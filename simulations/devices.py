@@ -124,6 +124,8 @@ class SimDevice(Program):
             with open_database(self.home.database) as opened:
                 async with open_device(self.home, parts, GuardedDatabase(opened, points)) as engine:
                     self.engine = engine
+                    if self.trace.listener is not None:
+                        self.trace.listener.attach(self.name, engine)
                     self.ready.set()
                     await trio.sleep_forever()
         finally:

@@ -113,7 +113,7 @@ class Faults:
         self.events.append(event)
         undo = await self._end(kind, program) if kind in ENDINGS else self._spoil(kind, program.host, device, site)
         self._counted[kind] += 1
-        self._world.trace.note("fault", f"{kind}: {site.name if victim is site else program.name}")
+        self._world.trace.fault(f"{kind}: {site.name if victim is site else program.name}")
         if undo is not None:
             lasts_s = self._draw.random() * AWAY_S * (5 if self._draw.random() < 0.1 else 1)
             self._undo[victim] = (trio.current_time() + lasts_s, undo)

@@ -28,18 +28,22 @@ class Host:
         self.skew_s = 0.0
         self.heard: Callable[[], None] | None = None
         """Told of each piece that one of its programs has received, before the program sees it."""
+        self.told: Callable[[bool], None] = lambda still: None
+        """Told that it stands still from now on, or goes on."""
         self._thawed: trio.Event | None = None
 
     def freeze(self) -> None:
         """Its programs stand still from now on, as on a laptop whose lid was closed; the wall clock goes on."""
         if self._thawed is None:
             self._thawed = trio.Event()
+            self.told(True)
 
     def thaw(self) -> None:
         """They go on."""
         if self._thawed is not None:
             self._thawed.set()
             self._thawed = None
+            self.told(False)
 
     @property
     def is_frozen(self) -> bool:

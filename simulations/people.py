@@ -154,7 +154,7 @@ class Person:
         return f"{kind}{self.name}-{self._count}{suffix}"
 
     def _tell(self, what: str) -> None:
-        self._trace.note(f"{self.name}'s person", what)
+        self._trace.deed(self.name, what)
 
     def _draft(self, line: int | None = None) -> tuple[str, bytes]:
         draft = self._fresh("draft")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import trio
 
+from simulations.happenings import Ran, Run
 from simulations.machine import Host, Killed, Life
 from simulations.network.net import Net
 from simulations.points import Points
@@ -53,6 +54,7 @@ class Program:
         self.life, self._scope = Life(self.host), trio.CancelScope()
         self.ready, self.ended = trio.Event(), trio.Event()
         self.trace.note(self.name, "starts")
+        self.trace.happened(Ran(self.name, Run.STARTS))
         self._nursery.start_soon(self._live, self.life, name=f"{self.name} (program)")
 
     async def start(self) -> None:
@@ -71,6 +73,7 @@ class Program:
         self.trace.note(self.name, "stops")
         self._scope.cancel()
         await self.ended.wait()
+        self.trace.happened(Ran(self.name, Run.STOPS))
 
     async def kill(self, *, power: bool = False) -> None:
         """End it at once, by a signal or by the loss of its machine's power. Returns when nothing of it is left."""
@@ -81,6 +84,7 @@ class Program:
     def end_now(self, *, power: bool = False) -> None:
         """The same, but what is left of it is dismantled later; of no effect on anything any more."""
         self.trace.note(self.name, "loses power" if power else "is killed")
+        self.trace.happened(Ran(self.name, Run.POWER if power else Run.KILLED))
         self.kills += 1
         self.life.is_dead = True
         self.sever(power=power)
@@ -116,6 +120,7 @@ class Program:
         except* Exception as error:  # noqa: BLE001 - told as what it is
             if not life.is_dead:
                 self.trace.note(self.name, f"ends by itself: {error!r}")
+                self.trace.happened(Ran(self.name, Run.FAILS))
                 self.bugs.append(error)
         finally:
             if not life.is_dead:

@@ -4,6 +4,8 @@ Owns the words in which a story is written. A scenario is a plan; `run_scenario`
 likes. Paths begin with the name of what is shared: `Holiday/plan.txt`.
 """
 
+import linecache
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ from peer.fingerprint import DiskKind
 from simulations.devices import Image, SimDevice
 from simulations.disk import Content, Kind
 from simulations.folder import Folder
+from simulations.happenings import Checked, InStep
 from simulations.network.line import Quality
 from simulations.network.net import Site
 from simulations.programs import Program
@@ -124,20 +127,24 @@ class DevicePlan:
 
     def sleep(self) -> None:
         """The lid is closed: nothing runs."""
+        self._on().tell(self, "closes the lid")
         self._on().live(self).host.freeze()
 
     def wake(self) -> None:
         """The lid is open again."""
+        self._on().tell(self, "opens the lid")
         self._on().live(self).host.thaw()
 
     def skew(self, seconds: float) -> None:
         """Its clock is so far ahead (or behind) from now on."""
+        self._on().tell(self, f"sets the clock {seconds:+,.0f} s")
         self._on().live(self).host.skew_s = seconds
 
     async def fill(self, size: int) -> None:
         """Have so many bytes of other things on the disk, instead of those that this put there before."""
         disk = self._on().live(self).disk
         disk.put(f"{disk.drafts}/other things", Content.generated(self._on().next_number(), size))
+        self._on().tell(self, f"has {size:,} bytes of other things on the disk")
 
     # --- looking ------------------------------------------------------------------------------------------
 
@@ -241,6 +248,7 @@ class Stage:
     async def share(self, name: str, devices: Sequence[DevicePlan]) -> None:
         """Keep a folder of this name in step on these devices. The first may have things in it already."""
         first, *others = devices
+        self.tell(first, f"shares {name}")
         await self._join(first, None)
         await self._ask_add(first, name)
         for other in others:
@@ -253,6 +261,7 @@ class Stage:
         await self._join(device, self._shares.get(name, [device])[0])
         live = self.live(device)
         live.disk.make_directory(f"/{name}")
+        self.tell(device, f"brings {name} here")
         await live.ask(Mount(workspace=name, folder=f"/{name}"))
         if name in self._shares and device not in self._shares[name]:
             self._shares[name].append(device)
@@ -280,6 +289,7 @@ class Stage:
         live = self.live(device)
         await live.stop()
         self._images[device] = live.image()
+        self.tell(device, "takes an image of the whole disk")
         await live.start()
 
     async def put_image_back(self, device: DevicePlan) -> None:
@@ -287,7 +297,7 @@ class Stage:
         live = self.live(device)
         await live.stop()
         live.restore(self._images[device])
-        self._tell(device.name, "has its disk put back")
+        self.tell(device, "puts the image of the whole disk back")
         await live.start()
 
     async def wait(self, seconds: float) -> None:
@@ -309,13 +319,17 @@ class Stage:
                 await self._world.converged(0.0)
                 raise Unexpected(f"{name} is not the same everywhere after {within:.0f} s")
             await self._world.watch.look_at_rest(name)
-        self.waited_s += trio.current_time() - began_s
-        self._tell("checker", f"all is in step after {trio.current_time() - began_s:.1f} s")
+        after_s = trio.current_time() - began_s
+        self.waited_s += after_s
+        self._tell("checker", f"all is in step after {after_s:.1f} s")
+        self._world.trace.happened(InStep(after_s))
 
     def expect(self, holds: bool, what: str = "") -> None:
-        """Raises `Unexpected` where it does not hold."""
+        """Raises `Unexpected` where it does not hold. `what` says it for people; else the line of the story does."""
+        meant = what or _line_of_caller()
         if not holds:
-            raise Unexpected(what or "the story expected something else")
+            raise Unexpected(meant)
+        self._world.trace.happened(Checked(meant, holds=True))
 
     def carried(self, site: str) -> int:
         """Bytes that have passed the line of a site (the coordinator's is `server`), both ways."""
@@ -337,7 +351,7 @@ class Stage:
 
     def tell(self, device: DevicePlan, what: str) -> None:
         """For the trace: what a person did."""
-        self._tell(f"{device.name}'s person", what)
+        self._world.trace.deed(device.name, what)
 
     def next_number(self) -> int:
         """One more than the last."""
@@ -386,6 +400,12 @@ class Stage:
                         return True
                 await trio.sleep(_LOOK_S)
         return False
+
+
+def _line_of_caller() -> str:
+    """The line of a story in which something of the stage was called."""
+    frame = sys._getframe(2)
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() or "the story expected something else"
 
 
 def run_scenario(scenario: Scenario, seed: str = "1", *, trace: Trace | None = None, wall_s: float = 300.0) -> Outcome:

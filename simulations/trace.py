@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 import trio
 
+from simulations.happenings import Checked, Deed, Fault, Happening, Listener
+
 KEPT: Final = 4_000
 """So many of the last notes are kept to be shown."""
 
@@ -27,7 +29,9 @@ class Note(NamedTuple):
 class Trace:
     """The notes of one run."""
 
-    def __init__(self, *, keep_all: bool = False, show_all: bool = False) -> None:
+    def __init__(self, *, keep_all: bool = False, show_all: bool = False, listener: Listener | None = None) -> None:
+        self.listener = listener
+        """Hears of what happens as data; the hash knows nothing of it."""
         self._show_all = show_all
         self._hash = blake2b(digest_size=16)
         self.count = 0
@@ -40,6 +44,31 @@ class Trace:
         self.count += 1
         if shown or self._show_all:
             self.notes.append(note)
+
+    def happened(self, what: Happening) -> None:
+        """Tell whoever listens."""
+        if self.listener is not None:
+            self.listener.happened(trio.current_time(), what)
+
+    def carried(self, ends: tuple[str, str], size: int) -> None:
+        """Tell whoever listens of bytes on their way."""
+        if self.listener is not None:
+            self.listener.carried(trio.current_time(), *ends, size)
+
+    def deed(self, name: str, what: str) -> None:
+        """The person at a device did this."""
+        self.note(f"{name}'s person", what)
+        self.happened(Deed(name, what))
+
+    def fault(self, what: str) -> None:
+        """This was made to go wrong."""
+        self.note("fault", what)
+        self.happened(Fault(what))
+
+    def failed(self, what: str) -> None:
+        """A promise was broken."""
+        self.note("checker", what)
+        self.happened(Checked(what, holds=False))
 
     def digest(self) -> str:
         """A hash of all notes so far."""

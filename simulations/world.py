@@ -97,6 +97,12 @@ class World:
         self.watch.look_at(device)
         return device
 
+    def tell_end(self) -> None:
+        """The story is over."""
+        if self.trace.listener is not None:
+            homes = [device.home for device in self.devices.values()]
+            self.trace.listener.ended(trio.current_time(), self.net.carried_bytes(), homes)
+
     # --- beginnings ---------------------------------------------------------------------------------------
 
     async def found(self, device: SimDevice, user: str) -> None:
@@ -121,7 +127,7 @@ class World:
 
     def fail(self, what: str) -> None:
         """A promise was broken."""
-        self.trace.note("checker", what)
+        self.trace.failed(what)
         self.failures.append(what)
 
     async def converged(self, within_s: float) -> dict[str, bytes | None] | None:
@@ -251,7 +257,10 @@ def run_world(seed: str, story: Story, *, trace: Trace | None = None, wall_s: fl
             try:
                 async with open_world(seed, trace) as world:
                     outcome.failures = world.failures
-                    await story(world)
+                    try:
+                        await story(world)
+                    finally:
+                        world.tell_end()
             finally:
                 outcome.virtual_s = trio.current_time()
                 outcome.digest, outcome.notes = trace.digest(), trace.count

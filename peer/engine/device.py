@@ -3,7 +3,7 @@
 What the commands ask for is a method here; a request that cannot be granted raises `CannotDo` with a line for people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +73,8 @@ class DeviceEngine:
         self._following = trio.Lock()
         self._unanswered: dict[str, Founding] = {}
         self._changed = trio.Event()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called at once where `wait_changed` wakes; may not wait."""
         self.known = people.load_chain(machine.database, identity.user, identity.links)
         self._bundled = identity.bundled
         self._boxes = [keys.box]
@@ -180,6 +182,7 @@ class DeviceEngine:
         """Something that a person could see is different now."""
         self._changed.set()
         self._changed = trio.Event()
+        self.on_change()
 
     async def wait_changed(self) -> None:
         """Until `tell_changed` is called next."""

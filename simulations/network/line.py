@@ -3,6 +3,7 @@
 The bytes of a connection arrive in order and unharmed, as TCP's do: loss shows as waiting, or as a reset.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random  # noqa: TID251 - drawn from the world's seed
 from typing import Final
@@ -35,6 +36,8 @@ class Line:
     quality: Quality
     draw: Random
     carried_bytes: int = 0
+    told: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Told that it was cut or mended."""
     _free_at_s: float = 0.0
     _mended: trio.Event | None = field(default=None, repr=False)
 
@@ -47,12 +50,14 @@ class Line:
         """From now on nothing comes through; what is sent waits."""
         if self._mended is None:
             self._mended = trio.Event()
+            self.told()
 
     def mend(self) -> None:
         """All is as before."""
         if self._mended is not None:
             self._mended.set()
             self._mended = None
+            self.told()
 
     async def wait_whole(self) -> None:
         """Until it is not cut. Of a line that was, the sender learns a little late."""

@@ -15,6 +15,7 @@ from typing import Final
 import trio
 from trio.abc import Listener, Stream
 
+from simulations.happenings import Lined, Placed, Stood
 from simulations.machine import Host, Life
 from simulations.network.line import Line, Quality
 from simulations.network.stream import Pipe, SimStream
@@ -109,15 +110,20 @@ class Net:
             Line(f"{name}:lan", lan, self._draw),
         )
         self.sites[name] = site
+        for line in (site.up, site.down):
+            line.told = lambda: self._trace.happened(Lined(name, site.up.is_cut, site.down.is_cut))
         return site
 
     def add_host(self, host: Host, site: Site) -> None:
         """A host, with its network cable in."""
         self._stations[host.name] = _Station(host, site)
+        host.told = lambda still: self._trace.happened(Stood(host.name, still))
+        self._trace.happened(Placed(host.name, site.name))
 
     def move_host(self, host: Host, site: Site) -> None:
         """It is somewhere else from now on; connections from before break."""
         self._stations[host.name].site = site
+        self._trace.happened(Placed(host.name, site.name))
         self.reset(host)
 
     def reset(self, host: Host) -> None:
@@ -188,7 +194,8 @@ class Net:
             raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         self._count += 1
         label = f"{here.host.name}>{name}#{self._count}"
-        forth, answer = Pipe(label, out, self._trace), Pipe(f"{label} back", back, self._trace)
+        ends = (here.host.name, there.host.name)
+        forth, answer = Pipe(label, ends, out, self._trace), Pipe(f"{label} back", ends[::-1], back, self._trace)
         forth.answer, answer.answer = answer, forth
         near, far = SimStream(here.host, forth, answer), SimStream(there.host, answer, forth)
         try:

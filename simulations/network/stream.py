@@ -21,8 +21,9 @@ PIECE_BYTES: Final = 16 * 1024
 class Pipe:
     """One direction of a connection. `run` carries what is sent along the lines, in order."""
 
-    def __init__(self, name: str, lines: Sequence[Line], trace: Trace) -> None:
+    def __init__(self, name: str, ends: tuple[str, str], lines: Sequence[Line], trace: Trace) -> None:
         self.name = name
+        self._ends = ends
         self._lines = lines
         self._trace = trace
         self._unsent: deque[bytes] = deque()
@@ -154,6 +155,7 @@ class Pipe:
                 return
             arrives_s = max(arrives_s, self._through_at_s(len(piece)))
             self._trace.note("network", f"{self.name} {len(piece)} bytes, there at {arrives_s:.6f}", shown=False)
+            self._trace.carried(self._ends, len(piece))
             self._under_way.append((arrives_s, piece))
             self._wake()
             await self._wait_turn()
