@@ -131,7 +131,9 @@ def run_command(story: str, seed: str, quiet: bool, report: Path | None, as_json
     began_s = time.monotonic()
     outcome = run_scenario(scenario, seed, trace=trace)
     command = f"shoal-sim run {shlex.quote(story)} --seed {shlex.quote(seed)}"
-    made = make_report(recording, outcome, Told(scenario.title, scenario.expects, command, time.monotonic() - began_s))
+    made = make_report(
+        recording, outcome, Told(scenario.title, scenario.expects, command, seed, time.monotonic() - began_s)
+    )
     _write_report(report, made)
     if as_json:
         click.echo(json.dumps(summary.document(made) | {"happened": [str(note) for note in trace.notes]}))
@@ -193,6 +195,7 @@ def replay(seed: str, everything: bool, find: tuple[str, ...], report: Path | No
         f"history {seed}",
         "everything comes to rest, and nothing is lost, doubled or invented",
         f"shoal-sim replay {shlex.quote(given)}",
+        seed,
         time.monotonic() - began_s,
     )
     _write_report(report, make_report(recording, outcome, told))

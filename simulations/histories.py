@@ -19,6 +19,7 @@ from simulations.devices import SimDevice
 from simulations.disk import WatchFaults
 from simulations.faults import KINDS, Faults
 from simulations.folder import Folder
+from simulations.happenings import InStep
 from simulations.journals import told_lives
 from simulations.ledger import Ledger
 from simulations.network.line import Quality
@@ -189,6 +190,7 @@ class History:
         self.figures["calm_s"] += int(trio.current_time() - began_s)
         if tree is None:
             return False
+        world.trace.happened(InStep(trio.current_time() - began_s))
         for name, before in own.items():
             after = {path: data for path, data in tree.items() if path.startswith(f"{name}/")}
             for path in sorted(before.keys() | after.keys()):

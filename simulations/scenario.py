@@ -5,6 +5,7 @@ likes. Paths begin with the name of what is shared: `Holiday/plan.txt`.
 """
 
 import linecache
+import re
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -73,7 +74,7 @@ class DevicePlan:
         else:
             drafts.exchange(draft, below, in_folder=folder)
             drafts.delete(draft)
-        stage.tell(self, f"writes {path}: {content.size} bytes")
+        stage.tell(self, f"writes {path}: {content.size:,} bytes")
 
     async def edit(self, path: str, text: str) -> None:
         """Add a line to a text file, which is made if it is not there."""
@@ -405,7 +406,9 @@ class Stage:
 def _line_of_caller() -> str:
     """The line of a story in which something of the stage was called."""
     frame = sys._getframe(2)
-    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip() or "the story expected something else"
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+    whole = re.fullmatch(r"\w+\.expect\((.+)\)", line)
+    return whole[1] if whole else line or "the story expected something else"
 
 
 def run_scenario(scenario: Scenario, seed: str = "1", *, trace: Trace | None = None, wall_s: float = 300.0) -> Outcome:

@@ -17,6 +17,7 @@ from simulations.report.model import (
     SiteBytes,
     Span,
     Transfer,
+    Wait,
 )
 from simulations.report.recording import OFF, STARTING, Recording
 from simulations.report.spans import overlaid, until
@@ -43,6 +44,7 @@ class Told:
     title: str
     expects: str
     command: str
+    seed: str
     real_s: float
 
 
@@ -58,7 +60,7 @@ def make_report(recording: Recording, outcome: Outcome, told: Told) -> Report:
         title=told.title,
         expects=told.expects,
         command=told.command,
-        seed=outcome.seed,
+        seed=told.seed,
         digest=outcome.digest,
         virtual_s=ends_s,
         real_s=told.real_s,
@@ -204,7 +206,7 @@ class _Lane:
         moved = self._recording.moved.get(self._name, ())
         transfers = tuple(Transfer(one.begins_s, one.ends_s, one.is_up, one.by_lan, one.size) for one in moved)
         states, cuts = self._states(self._name), self._cuts(self._places)
-        waits = ()
+        waits: tuple[Wait, ...] = ()
         if not is_coordinator:
             around = Surroundings(
                 cuts=overlaid_cuts(cuts, self._lines.get(self._places_of_coordinator(), [])),

@@ -22,6 +22,8 @@ NUMBERED: Final = 99
 _NEAR: Final = {"full": 1.9, "small": 1.1, "tiny": 1.4}
 """How near, in percent, two deeds of a lane may be and still be drawn apart; other things are smaller."""
 _NEAR_STATES: Final = {"full": 0.22, "small": 0.35, "tiny": 0.7}
+_WRITTEN: Final = 0.01
+"""Transfers below this share of the largest one have no size beside them."""
 _ROOM: Final = 7.0
 """What a written size takes, in percent."""
 _NAMED_TOGETHER: Final = {"full": 6, "small": 3, "tiny": 2}
@@ -115,6 +117,8 @@ class Layout:
     report: Report
     size: str
     """`full`, `small` or `tiny`: how high a lane is."""
+    numbered: bool
+    """Whether deeds have their numbers on the time line."""
     ticks: Sequence[Tick]
     breaks: Sequence[Bar]
     checks: Sequence[Dot]
@@ -136,12 +140,14 @@ def lay_out(report: Report) -> Layout:
     scale = _scale(report)
     count = len(report.lanes)
     size = "full" if count <= FEW_LANES else "small" if count <= SOME_LANES else "tiny"
-    deeds = sum(one.kind is MarkKind.DEED for one in report.moments)
-    rows = [_Rows(lane, scale, size, numbered=deeds <= NUMBERED).made() for lane in report.lanes]
+    numbered = size == "full" and sum(one.kind is MarkKind.DEED for one in report.moments) <= NUMBERED
+    largest = max((one.size for lane in report.lanes for one in lane.transfers), default=0)
+    rows = [_Rows(lane, scale, size, largest, numbered=numbered).made() for lane in report.lanes]
     lines, left_out = _lines(report.moments)
     return Layout(
         report=report,
         size=size,
+        numbered=numbered,
         ticks=scale.ticks(),
         breaks=[_break(one) for one in scale.breaks()],
         checks=[
@@ -182,11 +188,12 @@ def _break(one: Stretch) -> Bar:
 class _Rows:
     """One lane in the making."""
 
-    def __init__(self, lane: Lane, scale: Scale, size: str, *, numbered: bool) -> None:
+    def __init__(self, lane: Lane, scale: Scale, size: str, largest: int, *, numbered: bool) -> None:
         self._lane = lane
         self._scale = scale
         self._size = size
-        self._numbered = numbered and size == "full"
+        self._least_written = largest * _WRITTEN
+        self._numbered = numbered
 
     def made(self) -> Row:
         """The row."""
@@ -198,8 +205,8 @@ class _Rows:
             is_coordinator=lane.is_coordinator,
             states=_states(lane.states, scale, _NEAR_STATES[self._size]),
             cuts=[_bar(one, scale) for one in lane.cuts[:200]],
-            up=_transfers([one for one in lane.transfers if one.is_up], scale, near / 2),
-            down=_transfers([one for one in lane.transfers if not one.is_up], scale, near / 2),
+            up=_transfers([one for one in lane.transfers if one.is_up], scale, near / 2, self._least_written),
+            down=_transfers([one for one in lane.transfers if not one.is_up], scale, near / 2, self._least_written),
             deeds=self._dots(near, MarkKind.DEED),
             lives=[one for kind in _LIFE for one in self._dots(near / 2, kind)],
             commits=self._dots(near / 2.5, MarkKind.COMMIT),
@@ -219,7 +226,7 @@ class _Rows:
         numbers = [one.number for one in group if one.number is not None]
         if kind is MarkKind.DEED and self._numbered and numbers:
             return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}+"
-        return str(len(group)) if len(group) > 1 else ""
+        return f"{len(group)}x" if len(group) > 1 else ""
 
 
 def _groups(marks: Sequence[Mark], scale: Scale, near: float) -> list[list[Mark]]:
@@ -285,7 +292,7 @@ def _bar(one: Span, scale: Scale, begins_s: float | None = None, ends_s: float |
     return Bar(left, max(scale.at(ends_s) - left, 0.05), one.kind, tip)
 
 
-def _transfers(transfers: Sequence[Transfer], scale: Scale, near: float) -> list[Bar]:
+def _transfers(transfers: Sequence[Transfer], scale: Scale, near: float, least_written: float) -> list[Bar]:
     """Bars with sizes; what would lie on each other is one. Sizes are written where there is room for them."""
     groups: list[list[Transfer]] = []
     right = -100.0
@@ -305,7 +312,8 @@ def _transfers(transfers: Sequence[Transfer], scale: Scale, near: float) -> list
         way = f"{'to' if is_up else 'from'} {through}"
         tip = f"{bytes_shown(size)} {way}: {clock(begins_s)}, {lasted(ends_s - begins_s)}"
         kind = f"{'up' if is_up else 'down'}{' LAN' if by_lan == {True} else ''}"
-        found.append(Bar(left, max(scale.at(ends_s) - left, 0.35), kind, tip, bytes_shown(size)))
+        label = bytes_shown(size) if size >= least_written else ""
+        found.append(Bar(left, max(scale.at(ends_s) - left, 0.35), kind, tip, label))
     nexts = [*(one.left for one in found[1:]), 100.0]
     return [
         one if after - one.left - one.width >= _ROOM else Bar(one.left, one.width, one.kind, one.tip)

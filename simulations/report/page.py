@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from simulations.report.layout import lay_out
 from simulations.report.model import Report
@@ -22,7 +22,7 @@ _HIDDEN: Final = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 def render(report: Report) -> str:
     """The page."""
-    return _template().render(page=lay_out(report), report=report, style=_file("page.css"))
+    return _page().render(page=lay_out(report), report=report, style=_file("page.css"))
 
 
 def visible(text: str) -> str:
@@ -43,7 +43,7 @@ def _shown(value: Any) -> Any:
 
 
 @cache
-def _template() -> Any:
+def _page() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )

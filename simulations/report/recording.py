@@ -4,6 +4,7 @@ What the engines are at is taken from their own status and counters, whenever th
 whenever bytes are on their way.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,8 +15,11 @@ from peer.home import Home
 from simulations.happenings import Happening, Ran, Run
 from simulations.report.journal import Journals, read_journals
 
-JOINED_S: Final = 2.0
+JOINED_S: Final = 5.0
 """Blocks that move with no longer pause between them are one transfer."""
+_REMEMBERED: Final = 4_000
+_PIECE: Final = 1_000
+"""Smaller pieces than this are hardly of blocks."""
 STARTING: Final = "starting"
 OFF: Final = "off"
 
@@ -70,6 +74,8 @@ class Recording:
     is_over: bool = False
     """Then the world is taken apart, which is no part of the story."""
     _watched: dict[str, _Watched] = field(default_factory=dict)
+    _coming: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
+    """The last pieces on their way to each machine."""
 
     def happened(self, at_s: float, what: Happening) -> None:
         """See `Listener`."""
@@ -84,8 +90,11 @@ class Recording:
     def carried(self, at_s: float, source: str, target: str, size: int) -> None:
         """See `Listener`."""
         self.wire[source, target] = self.wire.get((source, target), 0) + size
+        self._coming.setdefault(target, deque(maxlen=_REMEMBERED)).append((at_s, size))
         self._count(at_s, source)
         self._count(at_s, target)
+        if size >= _PIECE:
+            self._still_going(at_s, source)
 
     def attach(self, name: str, engine: DeviceEngine) -> None:
         """See `Listener`."""
@@ -130,16 +139,35 @@ class Recording:
         kept = self.moved.setdefault(name, [])
         for (is_up, by_lan), before, now in zip(_WAYS, watched.counted, counted, strict=True):
             if now > before:
-                _add(kept, at_s, is_up, by_lan, now - before)
+                # What has come is counted when it is complete, what goes before it goes.
+                began_s = at_s if is_up else self._began_s(at_s, name, now - before)
+                _add(kept, Moved(began_s, at_s, is_up, by_lan, now - before))
         watched.counted = counted
 
+    def _began_s(self, at_s: float, name: str, size: int) -> float:
+        """Since when so many bytes have been coming here: as far back as they fill the pieces, but no long pause."""
+        for piece_s, piece in reversed(self._coming.get(name, ())):
+            if at_s - piece_s > JOINED_S:
+                break
+            at_s, size = piece_s, size - piece
+            if size <= 0:
+                break
+        return at_s
 
-def _add(kept: list[Moved], at_s: float, is_up: bool, by_lan: bool, size: int) -> None:
+    def _still_going(self, at_s: float, name: str) -> None:
+        """A transfer from here lasts as long as pieces leave that may be its."""
+        for one in reversed(self.moved.get(name, [])[-len(_WAYS) :]):
+            if one.is_up and at_s - one.ends_s <= JOINED_S:
+                one.ends_s = at_s
+                return
+
+
+def _add(kept: list[Moved], new: Moved) -> None:
     """Lengthen the last transfer of this kind, or begin one."""
     for one in reversed(kept[-len(_WAYS) :]):
-        if (one.is_up, one.by_lan) == (is_up, by_lan):
-            if at_s - one.ends_s <= JOINED_S:
-                one.ends_s, one.size = at_s, one.size + size
+        if (one.is_up, one.by_lan) == (new.is_up, new.by_lan):
+            if new.begins_s - one.ends_s <= JOINED_S:
+                one.ends_s, one.size = new.ends_s, one.size + new.size
                 return
             break
-    kept.append(Moved(at_s, at_s, is_up, by_lan, size))
+    kept.append(new)

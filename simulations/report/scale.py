@@ -11,6 +11,11 @@ from typing import Final
 
 QUIET: Final = 0.12
 """No stretch in which nothing happens takes more of the width than this, if that can be had."""
+SQUEEZED: Final = 0.02
+UNSQUEEZED: Final = 0.35
+"""Where what happens had less of the width than the first, it gets the second; all stretches that are `LONG` share the
+rest evenly."""
+LONG: Final = 0.02
 WORTH: Final = 1.3
 """A quiet stretch is shown shorter only where it is so much longer than that."""
 TICKS: Final = 9
@@ -70,15 +75,19 @@ class Scale:
         shown_s = sum(one.ends_s - one.begins_s for one in self._stretches if not one.is_short)
         step_s = next((step for step in _STEPS_S if shown_s / step <= TICKS), _STEPS_S[-1])
         found = [Tick(0.0, clock(0.0, 1.0))]
+
+        def add(at_s: float, precision_s: float) -> None:
+            left = self.at(at_s)
+            if left - found[-1].left >= APART and left <= 100 - APART / 2:
+                found.append(Tick(left, clock(at_s, precision_s)))
+
         for one in self._stretches:
             if one.is_short:
                 continue
-            number = int(one.begins_s / step_s)
-            while number * step_s <= one.ends_s:
-                left = self.at(number * step_s)
-                if number * step_s >= one.begins_s and left - found[-1].left >= APART and left <= 100 - APART / 2:
-                    found.append(Tick(left, clock(number * step_s, step_s)))
-                number += 1
+            if one.begins_s:
+                add(one.begins_s, step_s)
+            for number in range(int(one.begins_s / step_s) + 1, int(one.ends_s / step_s) + 1):
+                add(number * step_s, step_s)
         return found
 
 
@@ -125,10 +134,23 @@ def _widths(moments: Sequence[float], inside: Sequence[tuple[float, float]]) -> 
         if most_s <= QUIET * shown_s * 1.001:
             break
         most_s = QUIET * shown_s
+    most_s = _least(gaps, most_s)
     return [
         _Gap(one, other, most_s if quiet and other - one > most_s * WORTH else other - one)
         for one, other, quiet in gaps
     ]
+
+
+def _least(gaps: Sequence[tuple[float, float, bool]], most_s: float) -> float:
+    """Less than `most_s` where all that happens would be squeezed into next to nothing between quiet stretches."""
+    for _ in range(20):
+        shown_s = sum(min(other - one, most_s) if quiet else other - one for one, other, quiet in gaps)
+        long = [other - one for one, other, quiet in gaps if quiet and min(other - one, most_s) > LONG * shown_s]
+        busy_s = shown_s - sum(min(one, most_s) for one in long)
+        if not long or busy_s <= 0 or busy_s >= SQUEEZED * shown_s:
+            break
+        most_s = busy_s * (1 - UNSQUEEZED) / UNSQUEEZED / len(long)
+    return most_s
 
 
 def _placed(gaps: Sequence[_Gap]) -> Iterator[Stretch]:

@@ -58,7 +58,7 @@ def everything() -> Scenario:
 def report_of(scenario: Scenario, recording: Recording | None = None) -> Report:
     recording = recording or Recording()
     outcome = run_scenario(scenario, trace=Trace(keep_all=True, listener=recording))
-    return make_report(recording, outcome, Told(scenario.title, scenario.expects, "shoal-sim run it", 1.5))
+    return make_report(recording, outcome, Told(scenario.title, scenario.expects, "shoal-sim run it", "1", 1.5))
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_an_expectation_without_words_is_told_by_its_line() -> None:
         world.expect(desk.tree("Work") == {})
 
     (one,) = report_of(scenario).expectations
-    assert one.what == 'world.expect(desk.tree("Work") == {})'
+    assert one.what == 'desk.tree("Work") == {}'
 
 
 def test_a_story_that_breaks_off_has_a_report_too() -> None:
