@@ -67,3 +67,16 @@ TOKEN_S: Final = 900
 CHALLENGE_S: Final = 60
 POLL_S: Final = 55
 """Longest time that a long poll is held open, in seconds."""
+
+# links on the LAN
+LAN_CONTROL_BYTES: Final = 64 * KIB
+"""Longest message of a link; a chunk is none."""
+LAN_WORKSPACES: Final = 500
+"""Most workspaces that one message names."""
+LAN_VERSIONS: Final = 64
+"""Most versions that one side of a link may need at a time."""
+LAN_MORE: Final = 4_000
+LAN_REQUESTS: Final = 256
+"""Most requests of one side of a link that are not answered yet."""
+LAN_REQUESTED_BYTES: Final = 16 * MIB
+"""So many bytes these may ask for together."""

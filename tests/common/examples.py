@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
+from protocol import lan, model
 from protocol import messages as m
-from protocol import model
-from protocol.ids import ROOT, BlockId, ChunkId, CommitDigest, LogHash
+from protocol.ids import ROOT, BlockId, ChangeId, ChunkId, CommitDigest, LogHash
 from protocol.model import Change, ChunkRef, Commit, CopyOf, FlatManifest, JournalRow, Kind, PurgedChange, Role, Seen
 from tests.common.journals import (
     CHUNKER,
@@ -144,5 +144,29 @@ def message_examples(story: Story) -> list[Example]:
         m.Welcome(TIME_MS),
         m.PollRequest(((workspace, 5),), 3, 55),
         m.Polled((poke, m.ChainPoke(user, 3))),
+    ]
+    return [(type(value).__name__, type(value), value) for value in values]
+
+
+def lan_examples(story: Story) -> list[Example]:
+    """What devices say to each other on a LAN link."""
+    here = story.journal.state.workspace
+    workspace, version, chunk = here.workspace, ChangeId(seed("version")), ChunkId(seed("chunk"))
+    head = lan.LanHead(workspace, here.seq, LogHash(here.log_hash))
+    values: list[object] = [
+        head,
+        lan.LanHello(1, 0, (), (head,)),
+        lan.LanHeads((head,)),
+        lan.LanNeed(workspace, version, 11, lan.bits_of((0, 9, 10), 11)),
+        lan.LanEnough(workspace, version),
+        lan.LanHave(workspace, version, 11, lan.all_bits(11)),
+        lan.LanMore(workspace, version, (3, 7)),
+        lan.LanNothing(workspace, version),
+        lan.LanRequest(1, workspace, version, chunk, 65_536),
+        lan.LanCancel(1),
+        lan.LanGone(1, lan.GoneReason.GONE),
+        lan.LanPing(7),
+        lan.LanPong(7),
+        lan.LanBye(lan.ByeReason.CLOSING),
     ]
     return [(type(value).__name__, type(value), value) for value in values]

@@ -14,7 +14,8 @@ from protocol import codec, limits, messages, model
 from protocol.codec import Malformed
 from protocol.frames import BadFrame, Frame, FrameKind, FrameReader, absent_frame, block_head, end_frame
 from protocol.ids import BlockId
-from tests.common.examples import Story, message_examples, model_examples
+from protocol.lan import LanMessage
+from tests.common.examples import Story, lan_examples, message_examples, model_examples
 
 HEADS = (
     *(bytes([code]) for code in range(0x80, 0x100)),
@@ -43,6 +44,7 @@ def targets() -> list[object]:
         model.Body,
         model.Bundle,
         model.JournalRow,
+        LanMessage,
     ]
     return [*dict.fromkeys(kinds), model.AnyChange, model.LinkBody, model.CommitBody]
 
@@ -50,7 +52,9 @@ def targets() -> list[object]:
 def corpus() -> list[bytes]:
     """One encoding of everything."""
     story = Story()
-    return [codec.encode(value) for _, _, value in [*model_examples(story), *message_examples(story)]]
+    return [
+        codec.encode(value) for _, _, value in [*model_examples(story), *message_examples(story), *lan_examples(story)]
+    ]
 
 
 def frame_corpus() -> list[bytes]:

@@ -13,11 +13,11 @@ import msgspec
 
 from crypto.identity import sign
 from crypto.labels import Label
-from protocol import codec, frames, model
+from protocol import codec, frames, lan, lan_frames, model
 from protocol.ids import NO_LOG, BlockId
 from protocol.model import Change, Entries
 from protocol.rules import digest_of
-from tests.common.examples import Story, message_examples, model_examples
+from tests.common.examples import Story, lan_examples, message_examples, model_examples
 from tests.common.journals import HASHES, block_id
 
 FILE = Path(__file__).with_name("protocol.json")
@@ -48,7 +48,7 @@ def encodings() -> list[dict[str, Any]]:
             "value": plain(value),
             "encoding": codec.encode(value).hex(),
         }
-        for what, _, value in [*model_examples(story), *message_examples(story)]
+        for what, _, value in [*model_examples(story), *message_examples(story), *lan_examples(story)]
     ]
 
 
@@ -132,6 +132,15 @@ def frame_stream() -> dict[str, Any]:
     }
 
 
+def lan_frame_stream() -> dict[str, Any]:
+    """A message and a chunk, as they follow each other on a link."""
+    ping = lan.LanPing(7)
+    return {
+        "frames": [plain(ping), ["chunk", 3, b"chunk".hex()]],
+        "hex": (lan_frames.message_frame(ping) + lan_frames.chunk_head(3, 5) + b"chunk").hex(),
+    }
+
+
 def vectors() -> dict[str, Any]:
     """All of the file."""
     return {
@@ -140,6 +149,7 @@ def vectors() -> dict[str, Any]:
         "chain": chain(),
         "commits": commits(),
         "frames": frame_stream(),
+        "lan_frames": lan_frame_stream(),
     }
 
 

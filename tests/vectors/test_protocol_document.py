@@ -1,25 +1,28 @@
 """`docs/protocol.md` says what the code does: every type, path, label, reason and bound."""
 
+import enum
 import re
 from pathlib import Path
 
 import pytest
 
 from crypto.labels import Label
-from protocol import limits, messages, model, version
+from protocol import lan, limits, messages, model, version
 from tests.vectors.notation import line, structs
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+STRUCTS = [*structs(model), *structs(messages), *structs(lan)]
+REASONS = [messages.RefusalCode, messages.CommitReason, messages.ChangeReason, lan.GoneReason, lan.ByeReason]
 
 
-@pytest.mark.parametrize("struct", [*structs(model), *structs(messages)], ids=lambda struct: str(struct.__name__))
+@pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: str(struct.__name__))
 def test_every_type_is_written_down_as_it_is(struct: type) -> None:
     assert line(struct) in DOCUMENT.splitlines()
 
 
 def test_nothing_is_written_down_that_is_not_there() -> None:
     written = set(re.findall(r"^(\w+) = \[", DOCUMENT, re.MULTILINE))
-    assert written == {struct.__name__ for struct in [*structs(model), *structs(messages)]}
+    assert written == {struct.__name__ for struct in STRUCTS}
 
 
 def test_every_path_is_written_down() -> None:
@@ -29,8 +32,8 @@ def test_every_path_is_written_down() -> None:
         assert f"`{path}`" in DOCUMENT
 
 
-@pytest.mark.parametrize("kind", [messages.RefusalCode, messages.CommitReason, messages.ChangeReason])
-def test_every_reason_is_written_down(kind: type[messages.RefusalCode]) -> None:
+@pytest.mark.parametrize("kind", REASONS)
+def test_every_reason_is_written_down(kind: type[enum.StrEnum]) -> None:
     for reason in kind:
         assert f"`{reason.value}`" in DOCUMENT, reason
 

@@ -10,16 +10,17 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocol import codec, limits, messages, model
+from protocol import codec, lan, limits, messages, model
 from protocol.frames import FrameReader
-from tests.common.examples import Story, message_examples, model_examples
+from protocol.lan_frames import ChunkFrame, LanFrameReader
+from tests.common.examples import Story, lan_examples, message_examples, model_examples
 from tests.vectors import make_protocol
 
 VECTORS: dict[str, Any] = json.loads(make_protocol.FILE.read_text(encoding="utf-8"))
 ENCODINGS: list[dict[str, Any]] = VECTORS["encodings"]
 TYPES = {
     kind.__name__: kind
-    for module in (model, messages)
+    for module in (model, messages, lan)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, msgspec.Struct) and kind not in (codec.Array, codec.Message)
 }
@@ -45,7 +46,8 @@ def types_in(value: object) -> set[str]:
 
 def test_every_type_has_a_vector() -> None:
     story = Story()
-    shown = set().union(*(types_in(value) for _, _, value in [*model_examples(story), *message_examples(story)]))
+    examples = [*model_examples(story), *message_examples(story), *lan_examples(story)]
+    shown = set().union(*(types_in(value) for _, _, value in examples))
     assert shown == set(TYPES)
 
 
@@ -124,3 +126,11 @@ def test_the_frames_read_back() -> None:
     frames = list(reader.receive(bytes.fromhex(VECTORS["frames"]["hex"])))
     assert [frame.kind.name.lower() for frame in frames] == [frame[0] for frame in VECTORS["frames"]["frames"]]
     assert reader.ended
+
+
+def test_the_frames_of_a_link_read_back() -> None:
+    reader = LanFrameReader({3: 5}.get)
+    items = list(reader.receive(bytes.fromhex(VECTORS["lan_frames"]["hex"])))
+    chunk = items[1]
+    assert isinstance(chunk, ChunkFrame)
+    assert [make_protocol.plain(items[0]), ["chunk", chunk.number, chunk.data.hex()]] == VECTORS["lan_frames"]["frames"]

@@ -1,0 +1,111 @@
+"""Frames of a LAN link. Owns how messages and chunks follow each other in a stream of bytes, sans-IO.
+
+A frame is a head of 5 bytes (kind u8, length u32 big-endian) and `length` bytes: one encoded `LanMessage`, or the
+number of a request (u32 big-endian) and the chunk.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, cast
+
+from protocol import limits
+from protocol.codec import Malformed, decode, encode
+from protocol.lan import LanMessage
+
+MESSAGE: Final = 1
+CHUNK: Final = 2
+_HEAD: Final = struct.Struct(">BI")
+_CHUNK_HEAD: Final = struct.Struct(">BII")
+HEAD_BYTES: Final = _HEAD.size
+CHUNK_HEAD_BYTES: Final = _CHUNK_HEAD.size
+
+
+class BadLanFrame(ValueError):
+    """The stream is not a sequence of frames, breaks a bound, or brings what was not asked for. Safe to show."""
+
+
+class ChunkFrame(NamedTuple):
+    """A chunk that answers the request of that number. Not checked: the receiver compares it with its chunk id."""
+
+    number: int
+    data: bytearray
+
+
+def message_frame(message: LanMessage) -> bytes:
+    """A message as it is sent. Raises `ValueError` where it is longer than any receiver takes."""
+    body = encode(message)
+    if len(body) > limits.LAN_CONTROL_BYTES:
+        raise ValueError("a message longer than may be sent")
+    return _HEAD.pack(MESSAGE, len(body)) + body
+
+
+def chunk_head(number: int, length: int) -> bytes:
+    """What goes before the chunk that answers a request."""
+    return _CHUNK_HEAD.pack(CHUNK, length + 4, number)
+
+
+class LanFrameReader:
+    """Bytes in, messages and chunks out.
+
+    `expected` says how long the chunk of a request is, None for a number that awaits none: a chunk of another length
+    is refused when its head has come, before a byte of it is kept. So at most one message or one chunk that was asked
+    for is held, whatever the size of the pieces fed.
+    """
+
+    def __init__(self, expected: Callable[[int], int | None]) -> None:
+        self._expected = expected
+        self._head = bytearray()
+        self._body: bytearray | None = None
+        self._filled = 0
+        self._number = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes a frame not yet complete takes up."""
+        return len(self._head) + len(self._body or b"")
+
+    def receive(self, data: bytes | bytearray | memoryview) -> Iterator[LanMessage | ChunkFrame]:
+        """Feed bytes; yields what they complete, and is to be iterated to its end. Raises `BadLanFrame`."""
+        view = memoryview(data)
+        at = 0
+        while at < len(view):
+            if self._body is None:
+                wanted = (CHUNK_HEAD_BYTES if self._head[:1] == b"\2" else HEAD_BYTES) - len(self._head)
+                self._head += view[at : at + wanted]
+                at += wanted
+                self._begin()
+            else:
+                piece = view[at : at + len(self._body) - self._filled]
+                self._body[self._filled : self._filled + len(piece)] = piece
+                self._filled += len(piece)
+                at += len(piece)
+                if self._filled == len(self._body):
+                    yield self._complete(self._body)
+
+    def _begin(self) -> None:
+        """Begin a body if the head is whole."""
+        if len(self._head) < HEAD_BYTES:
+            return
+        kind, length = _HEAD.unpack_from(self._head)
+        if kind == MESSAGE and 0 < length <= limits.LAN_CONTROL_BYTES:
+            self._number, self._body = 0, bytearray(length)
+        elif kind == CHUNK and 4 < length <= 4 + limits.CHUNK_BYTES:
+            if len(self._head) < CHUNK_HEAD_BYTES:
+                return
+            _, _, self._number = _CHUNK_HEAD.unpack(self._head)
+            if self._expected(self._number) != length - 4:
+                raise BadLanFrame("a chunk that was not asked for, or of another length")
+            self._body = bytearray(length - 4)
+        else:
+            raise BadLanFrame("not a frame")
+        self._head.clear()
+        self._filled = 0
+
+    def _complete(self, body: bytearray) -> LanMessage | ChunkFrame:
+        self._body = None
+        if self._number:
+            return ChunkFrame(self._number, body)
+        try:
+            return cast(LanMessage, decode(cast(type[object], LanMessage), body, limits.LAN_CONTROL_BYTES))
+        except Malformed as error:
+            raise BadLanFrame(str(error)) from None

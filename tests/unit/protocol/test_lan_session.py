@@ -1,0 +1,306 @@
+"""The rules of a LAN link's conversation, and what breaks them."""
+
+import tracemalloc
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol import limits
+from protocol.ids import ChangeId, ChunkId, LogHash, WorkspaceId
+from protocol.lan import (
+    ByeReason,
+    GoneReason,
+    LanBye,
+    LanCancel,
+    LanEnough,
+    LanGone,
+    LanHave,
+    LanHead,
+    LanHeads,
+    LanHello,
+    LanMessage,
+    LanMore,
+    LanNeed,
+    LanNothing,
+    LanPing,
+    LanPong,
+    LanRequest,
+    all_bits,
+    bits_fit,
+    bits_of,
+    indexes_of,
+)
+from protocol.lan_frames import BadLanFrame, ChunkFrame, LanFrameReader, chunk_head, message_frame
+from protocol.lan_session import AHEAD_BYTES, Arrived, BadPeer, LanSession, NotComing, WorkToDo
+
+WORKSPACE, OTHER = WorkspaceId(b"w" * 32), WorkspaceId(b"o" * 32)
+VERSION, CHUNK = ChangeId(b"v" * 32), ChunkId(b"c" * 32)
+HEAD = LanHead(WORKSPACE, 3, LogHash(bytes(32)))
+HELLO = LanHello(1, 0, (), (HEAD,))
+
+
+def met() -> LanSession:
+    """A session that has been greeted and has greeted."""
+    session = LanSession(HELLO)
+    assert session.receive(message_frame(HELLO)) == [HELLO]
+    session.take_output()
+    return session
+
+
+def said(session: LanSession) -> list[LanMessage | ChunkFrame]:
+    """What a session has to say, read by somebody who expects anything."""
+    reader = LanFrameReader(lambda number: length_of.get(number))
+    length_of: dict[int, int] = {}
+    items: list[LanMessage | ChunkFrame] = []
+    while session.has_output:
+        pieces = session.take_output()
+        if len(pieces) == 2:
+            length_of[int.from_bytes(bytes(pieces[0])[-4:], "big")] = len(pieces[1])
+        items += reader.receive(b"".join(pieces))
+    return items
+
+
+def hear(session: LanSession, *messages: LanMessage) -> Sequence[object]:
+    return session.receive(b"".join(map(message_frame, messages)))
+
+
+def request(number: int, length: int = 5, workspace: WorkspaceId = WORKSPACE) -> LanRequest:
+    return LanRequest(number, workspace, VERSION, CHUNK, length)
+
+
+def test_the_first_thing_said_is_a_hello() -> None:
+    assert said(LanSession(HELLO)) == [HELLO]
+
+
+@pytest.mark.parametrize("message", [LanPing(1), request(1), LanBye(ByeReason.CLOSING), LanHeads((HEAD,))])
+def test_whoever_does_not_greet_first_is_dropped(message: LanMessage) -> None:
+    with pytest.raises(BadPeer, match="before the hello"):
+        hear(LanSession(HELLO), message)
+
+
+def test_a_second_hello_is_no_way_to_begin_anew() -> None:
+    with pytest.raises(BadPeer, match="second hello"):
+        hear(met(), HELLO)
+
+
+def test_another_major_version_is_not_spoken_with() -> None:
+    with pytest.raises(BadPeer, match="version 2"):
+        hear(LanSession(HELLO), LanHello(2, 0, (), ()))
+
+
+def test_heads_of_workspaces_that_are_not_shared_are_not_heard() -> None:
+    stranger = LanHead(OTHER, 1, LogHash(bytes(32)))
+    assert hear(LanSession(HELLO), LanHello(1, 0, (), (stranger, HEAD))) == [HELLO]
+    assert hear(met(), LanHeads((stranger,))) == [LanHeads(())]
+
+
+def test_a_workspace_named_later_is_shared_from_then_on() -> None:
+    session = met()
+    need = LanNeed(OTHER, VERSION, 3, all_bits(3))
+    assert hear(session, need) == []
+    assert said(session) == [LanNothing(OTHER, VERSION)]
+    session.say(LanHeads((LanHead(OTHER, 1, LogHash(bytes(32))),)))
+    assert hear(session, need) == [need]
+
+
+def test_nobody_learns_whether_a_workspace_that_is_not_shared_exists() -> None:
+    session = met()
+    assert hear(session, LanNeed(OTHER, VERSION, 3, all_bits(3)), request(1, workspace=OTHER)) == []
+    assert session.next_wanted() is None
+    assert said(session) == [LanNothing(OTHER, VERSION), LanGone(1, GoneReason.GONE)]
+
+
+def test_a_workspace_that_is_shared_no_longer_is_spoken_of_no_longer() -> None:
+    session = met()
+    hear(session, LanNeed(WORKSPACE, VERSION, 3, all_bits(3)), request(1), request(2))
+    taken = session.next_wanted()
+    assert taken is not None
+    session.unshare(WORKSPACE)
+    session.answer(taken.number, b"bytes")
+    assert session.next_wanted() is None
+    assert not session.their_needs
+    assert said(session) == [LanGone(1, GoneReason.GONE), LanGone(2, GoneReason.GONE)]
+
+
+def test_a_request_is_answered_with_its_chunk() -> None:
+    asker, holder = met(), met()
+    number = asker.request(WORKSPACE, VERSION, CHUNK, 5)
+    assert holder.receive(b"".join(asker.take_output())) == [WorkToDo()]
+    wanted = holder.next_wanted()
+    assert wanted == request(number)
+    holder.answer(number, b"bytes")
+    assert asker.receive(b"".join(holder.take_output())) == [Arrived(number, CHUNK, bytearray(b"bytes"))]
+    assert asker.open_requests == 0
+
+
+def test_a_request_withdrawn_in_time_is_not_handed_out() -> None:
+    session = met()
+    hear(session, request(1), request(2), LanCancel(1), LanCancel(7))
+    wanted = session.next_wanted()
+    assert wanted is not None
+    assert wanted.number == 2
+    assert said(session) == [LanGone(1, GoneReason.CANCELLED)]
+
+
+def test_a_chunk_that_is_on_its_way_comes_though_it_was_withdrawn() -> None:
+    session = met()
+    hear(session, request(1))
+    assert session.next_wanted() is not None
+    hear(session, LanCancel(1))
+    session.answer(1, b"bytes")
+    assert said(session) == [ChunkFrame(1, bytearray(b"bytes"))]
+
+
+def test_messages_do_not_wait_behind_chunks() -> None:
+    session = met()
+    hear(session, request(1), request(2))
+    for _ in range(2):
+        wanted = session.next_wanted()
+        assert wanted is not None
+        session.answer(wanted.number, b"bytes")
+    session.say(LanPing(1))
+    first = session.take_output()
+    assert bytes(first[0]) == message_frame(LanPing(1)) + chunk_head(1, 5)
+
+
+def test_no_more_is_handed_out_than_can_be_sent_soon() -> None:
+    session = met()
+    hear(session, *(request(number, limits.MIB) for number in range(1, 9)))
+    handed = 0
+    while (wanted := session.next_wanted()) is not None:
+        session.answer(wanted.number, bytes(limits.MIB))
+        handed += 1
+    assert handed == AHEAD_BYTES // limits.MIB
+    session.take_output()
+    assert session.next_wanted() is not None
+
+
+def test_our_own_requests_stay_within_the_bounds() -> None:
+    session = met()
+    while session.may_request(limits.CHUNK_BYTES):
+        session.request(WORKSPACE, VERSION, CHUNK, limits.CHUNK_BYTES)
+    assert session.open_requests == limits.LAN_REQUESTED_BYTES // limits.CHUNK_BYTES
+    session = met()
+    while session.may_request(1):
+        session.request(WORKSPACE, VERSION, CHUNK, 1)
+    assert session.open_requests == limits.LAN_REQUESTS
+
+
+def test_no_more_versions_are_needed_than_anybody_takes() -> None:
+    session, other = met(), met()
+    needs = [LanNeed(WORKSPACE, ChangeId(bytes([n]) * 32), 1, all_bits(1)) for n in range(limits.LAN_VERSIONS + 1)]
+    assert [session.need(need) for need in needs] == [True] * limits.LAN_VERSIONS + [False]
+    assert session.need(needs[0])
+    with pytest.raises(BadPeer, match="too many versions"):
+        hear(other, *needs)
+
+
+@pytest.mark.parametrize(
+    ("messages", "why"),
+    [
+        ([request(1), request(1)], "rise"),
+        ([request(2), request(1)], "rise"),
+        ([request(n) for n in range(1, limits.LAN_REQUESTS + 2)], "too many requests"),
+        ([request(n, limits.CHUNK_BYTES) for n in range(1, 6)], "too much"),
+        ([LanGone(1, GoneReason.GONE)], "an answer to nothing"),
+        ([LanNeed(WORKSPACE, VERSION, 9, b"\xff")], "bitmap"),
+        ([LanNeed(WORKSPACE, VERSION, 3, b"\xff")], "bitmap"),
+        ([LanHave(WORKSPACE, VERSION, 4, b"\xf0")], "another version"),
+        ([LanHave(WORKSPACE, VERSION, 3, b"\xf0")], "another version"),
+        ([LanMore(WORKSPACE, VERSION, (3,))], "beyond"),
+    ],
+)
+def test_whoever_breaks_the_rules_is_dropped(messages: list[LanMessage], why: str) -> None:
+    session = met()
+    session.need(LanNeed(WORKSPACE, VERSION, 3, all_bits(3)))
+    with pytest.raises(BadPeer, match=why):
+        hear(session, *messages)
+
+
+def test_whoever_asks_and_does_not_read_is_dropped() -> None:
+    session = met()
+    questions = message_frame(LanNeed(OTHER, VERSION, 1, all_bits(1))) * 100_000
+    with pytest.raises(BadPeer, match="without reading"):
+        session.receive(questions)
+
+
+def test_pings_are_answered_once_however_many_come() -> None:
+    session = met()
+    hear(session, *(LanPing(number) for number in range(1, 10_000)))
+    assert said(session) == [LanPong(9_999)]
+
+
+def test_what_is_told_of_a_version_no_longer_needed_is_not_heard() -> None:
+    session = met()
+    session.need(LanNeed(WORKSPACE, VERSION, 3, all_bits(3)))
+    session.enough(WORKSPACE, VERSION)
+    session.enough(WORKSPACE, VERSION)
+    assert [type(item) for item in said(session)] == [LanNeed, LanEnough]
+    assert hear(session, LanHave(WORKSPACE, VERSION, 3, all_bits(3)), LanMore(WORKSPACE, VERSION, (77,))) == []
+
+
+def test_nothing_is_heard_or_said_after_a_bye() -> None:
+    session = met()
+    assert hear(session, LanBye(ByeReason.CLOSING), request(1)) == [LanBye(ByeReason.CLOSING)]
+    session.say(LanPing(1))
+    assert not session.has_output
+    assert not session.may_request(1)
+
+
+@pytest.mark.parametrize("length", [4, 6, 0, limits.CHUNK_BYTES])
+def test_a_chunk_of_another_length_than_was_asked_for_is_refused_by_its_head(length: int) -> None:
+    session = met()
+    number = session.request(WORKSPACE, VERSION, CHUNK, 5)
+    with pytest.raises(BadPeer, match=r"not asked for|not a frame"):
+        session.receive(chunk_head(number, length))
+
+
+def test_an_answer_does_not_come_twice() -> None:
+    session = met()
+    number = session.request(WORKSPACE, VERSION, CHUNK, 5)
+    assert hear(session, LanGone(number, GoneReason.BUSY)) == [NotComing(number, CHUNK, GoneReason.BUSY)]
+    with pytest.raises(BadPeer, match="not asked for"):
+        session.receive(chunk_head(number, 5))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\x00\0\0\0\1",
+        b"\x03\0\0\0\1",
+        b"\x01\0\0\0\0",
+        b"\x01\0\1\0\1",
+        b"\x01\xff\xff\xff\xff",
+        b"\x02\xff\xff\xff\xff",
+    ],
+)
+def test_a_head_that_is_none_is_refused_without_taking_memory(head: bytes) -> None:
+    reader = LanFrameReader(lambda _: None)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadLanFrame):
+            list(reader.receive(head + bytes(100)))
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_message_too_long_for_any_receiver_is_not_made() -> None:
+    heads = tuple(LanHead(WORKSPACE, 2**53, LogHash(bytes(32))) for _ in range(limits.LAN_WORKSPACES))
+    assert len(message_frame(LanHello(1, 0, ("word",) * 16, heads))) < limits.LAN_CONTROL_BYTES
+    with pytest.raises(ValueError, match="longer"):
+        message_frame(LanHeads(heads * 2))
+
+
+@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
+def test_bitmaps_hold_what_was_put_into_them(case: tuple[int, set[int]]) -> None:
+    chunks, indexes = case
+    bits = bits_of(indexes, chunks)
+    assert bits_fit(bits, chunks)
+    assert list(indexes_of(bits)) == sorted(indexes)
+    assert all_bits(chunks) == bits_of(range(chunks), chunks)
+    assert not bits_fit(bits + b"\0", chunks)
+    if chunks % 8:
+        assert not bits_fit(bits[:-1] + bytes([bits[-1] | 1]), chunks)
