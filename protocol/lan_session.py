@@ -76,8 +76,8 @@ class WorkToDo:
     """There are requests of the other side to be answered: see `next_wanted`."""
 
 
-Event = LanHello | LanHeads | LanNeed | LanEnough | LanHave | LanMore | LanNothing | LanBye
-Event |= Arrived | NotComing | Alive | WorkToDo
+Said = LanHello | LanHeads | LanNeed | LanEnough | LanHave | LanMore | LanNothing | LanBye
+Event = Said | Arrived | NotComing | Alive | WorkToDo
 
 
 class LanSession:
@@ -106,11 +106,11 @@ class LanSession:
         self._chunks: deque[tuple[bytes, bytes | bytearray | memoryview]] = deque()
         self._chunk_bytes = 0
         self._pong: LanPong | None = None
-        self.say(hello)
+        self._put(hello)
 
     # --- what may be said -------------------------------------------------------------------------------
 
-    def say(self, message: LanHello | LanHeads | LanPing | LanHave | LanMore | LanNothing) -> None:
+    def say(self, message: LanHeads | LanPing | LanHave | LanMore | LanNothing) -> None:
         """Send a message that opens nothing here. `LanHave` and `LanMore` only of what the other side needs now: use
         `their_needs`."""
         if isinstance(message, LanHeads):
