@@ -1,7 +1,12 @@
-"""Self-signed certificates that say nothing but a public key.
+"""Certificates that say nothing but a public key.
 
-Owns their making from an Ed25519 seed and reading the key back. Never decides who is trusted:
-that is the comparison of the key, and dates and names are not looked at.
+Owns their making and reading the key back. Never decides who is trusted: that is the comparison of
+the key, and dates and names are not looked at.
+
+Two kinds. A coordinator's is *self-signed*, made from its seed. A device's on the LAN is *known*: a
+function of its public key alone, so that everybody who knows the key has the certificate too, and can
+name it to TLS as the one to trust. It is signed by a key that everybody can make, so the signature says
+nothing at all; that its holder has the key is proved by the handshake.
 """
 
 import datetime as dt
@@ -49,7 +54,7 @@ def certificate_for(
     if serial is None:
         raw = digest(Label.ID_SERIAL, public.public_bytes_raw(), size=_SERIAL_BYTES)
         serial = int.from_bytes(raw, "big") >> 1 | 1
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+    name = _name(common_name)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -64,13 +69,42 @@ def certificate_for(
     )
     return CertificatePair(
         certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+        key_pem(seed),
         certificate.public_bytes(serialization.Encoding.DER),
     )
+
+
+def known_certificate(public_key: bytes) -> bytes:
+    """The DER of the one certificate that a device with this Ed25519 key (32 bytes) shows on the LAN.
+
+    Deterministic. Raises `ValueError` for bytes that are no key.
+    """
+    public = Ed25519PublicKey.from_public_bytes(public_key)
+    issuer = Ed25519PrivateKey.from_private_bytes(digest(Label.LAN_ISSUER))
+    serial = int.from_bytes(digest(Label.ID_SERIAL, public_key, size=_SERIAL_BYTES), "big") >> 1 | 1
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(_name(f"shoal {serial:x}"))
+        .issuer_name(_name("shoal"))
+        .public_key(public)
+        .serial_number(serial)
+        .not_valid_before(NOT_BEFORE)
+        .not_valid_after(NO_EXPIRY)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(issuer, algorithm=None)
+    )
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def key_pem(seed: bytes) -> bytes:
+    """The Ed25519 key with this 32-byte seed as PEM (PKCS #8). Secret."""
+    return Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def certificate_key(der: bytes) -> bytes | None:

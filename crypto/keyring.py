@@ -46,6 +46,8 @@ class EpochKeys:
     """Blocks' content keys."""
     history: bytes = field(repr=False)
     """Older epochs' keys, sealed for those who hold this one."""
+    beacon: bytes = field(repr=False)
+    """What members recognise each other by on the LAN."""
 
     @classmethod
     def of(cls, epoch: int, key: bytes, salt: bytes) -> "EpochKeys":
@@ -57,6 +59,7 @@ class EpochKeys:
             siv=derive(Label.KEY_SIV, key, salt, number),
             block=derive(Label.KEY_BLOCK, key, salt, number),
             history=derive(Label.KEY_HISTORY, key, salt, number),
+            beacon=derive(Label.KEY_BEACON, key, salt, number),
         )
 
 

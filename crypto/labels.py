@@ -23,12 +23,12 @@ class Label(Enum):
     KEY_FILE = b"shoal.key.file"
     KEY_LINK = b"shoal.key.link"
     KEY_PIECE = b"shoal.key.piece"
-    KEY_BEACON = b"shoal.key.beacon"
     # Sub-keys of an epoch key, and the promise of one.
     KEY_SEAL = b"shoal.key.seal"
     KEY_SIV = b"shoal.key.siv"
     KEY_BLOCK = b"shoal.key.block"
     KEY_HISTORY = b"shoal.key.old"
+    KEY_BEACON = b"shoal.key.beacon"
     KEY_COMMITMENT = b"shoal.key.commit"
     # Within blocks and workspaces.
     BLOCK_CONTENT = b"shoal.block.key"
@@ -58,6 +58,10 @@ class Label(Enum):
     STATE = b"shoal.state"
     STATEMENT = b"shoal.statement"
     USER_LINK = b"shoal.user.link"
+    # On the LAN.
+    BEACON = b"shoal.beacon"
+    KNOCK = b"shoal.knock"
+    LAN_ISSUER = b"shoal.lan.issuer"
     # Signatures.
     SIGN_COMMIT = b"shoal.sign.commt"
     SIGN_LINK = b"shoal.sign.link"

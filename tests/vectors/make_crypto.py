@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from crypto import journal_chain as chain
+from crypto.beacon import RECORD_BODY_BYTES, hourly_keys, knock_tag, seal_record
 from crypto.block_box import open_block, seal_block
-from crypto.certificate import certificate_for
+from crypto.certificate import certificate_for, known_certificate
 from crypto.digest import (
     FixedKeys,
     block_id,
@@ -56,6 +57,7 @@ def make() -> dict[str, Any]:
         "identity": _identity(),
         "sealing": _sealing(),
         "journal": _journal(),
+        "beacon": _beacon(),
         "codes": [_code(kind) for kind in CodeKind],
     }
 
@@ -88,6 +90,7 @@ def _keyring() -> dict[str, Any]:
             "siv": keys.siv.hex(),
             "block": keys.block.hex(),
             "history": keys.history.hex(),
+            "beacon": keys.beacon.hex(),
             "commitment": KEYS.commitment(number).hex(),
         }
     fixed = FixedKeys.of(FIXED, SALT)
@@ -146,6 +149,26 @@ def _identity() -> dict[str, Any]:
         "sealed_context": b"context".hex(),
         "ephemeral_seed": EPHEMERAL.hex(),
         "sealed_to_box": seal_to(device.public.box, b"keys", EPHEMERAL, b"context").hex(),
+    }
+
+
+def _beacon() -> dict[str, Any]:
+    device = DeviceKeys.from_seed(SEED).public
+    key, hour = KEYS.newest.beacon, 498_000
+    hourly = hourly_keys(key, hour, device.device_id)
+    body = bytes(range(RECORD_BODY_BYTES))
+    return {
+        "key": key.hex(),
+        "hour": hour,
+        "device": device.device_id.hex(),
+        "tag": hourly.tag.hex(),
+        "record_key": hourly.key.hex(),
+        "nonce": NONCE.hex(),
+        "body": body.hex(),
+        "record": seal_record(hourly, NONCE, body).hex(),
+        "knock_nonce": SALT.hex(),
+        "knock": knock_tag(key, hour, device.device_id, SALT).hex(),
+        "certificate_der": known_certificate(device.tls).hex(),
     }
 
 

@@ -17,8 +17,8 @@ def test_every_sub_key_of_every_epoch_differs() -> None:
     for number in keys.epochs:
         epoch = keys.epoch(number)
         assert epoch is not None
-        subs += [epoch.seal, epoch.siv, epoch.block, epoch.history]
-    assert len(set(subs)) == len(subs) == 12
+        subs += [epoch.seal, epoch.siv, epoch.block, epoch.history, epoch.beacon]
+    assert len(set(subs)) == len(subs) == 14
 
 
 def test_the_fixed_keys_outlive_a_rotation() -> None:

@@ -1,0 +1,1 @@
+"""Devices that meet on the local network."""
