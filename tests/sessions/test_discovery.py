@@ -74,7 +74,7 @@ def test_strangers_find_nobody_and_forged_or_repeated_beacons_and_floods_change_
             flood(attacker, 3.0)
         heard_then, recognised_then, after_s = counted(made["a"])
         assert heard_then - heard < 5_000, "in a flood only so many are read"
-        assert recognised_then - recognised < 20
+        assert recognised_then - recognised < 100, "and of one address even fewer are looked at"
         assert after_s - before_s < 1.5
         assert counted(made["s"])[1] == 0, "a stranger recognises nobody"
         newcomer = Machine("d", DEVICE, ["b", "a"])
