@@ -35,6 +35,8 @@ class Trace:
         self._show_all = show_all
         self._hash = blake2b(digest_size=16)
         self.count = 0
+        self.is_over = False
+        """Whether what follows is the taking apart of the world, which counts and is not shown."""
         self.notes: deque[Note] = deque(maxlen=None if keep_all else KEPT)
 
     def note(self, who: str, what: str, *, shown: bool = True) -> None:
@@ -42,7 +44,7 @@ class Trace:
         note = Note(trio.current_time(), who, what)
         self._hash.update(f"{note.at_s:.6f}|{who}|{what}\n".encode())
         self.count += 1
-        if shown or self._show_all:
+        if (shown and not self.is_over) or self._show_all:
             self.notes.append(note)
 
     def happened(self, what: Happening) -> None:

@@ -219,6 +219,7 @@ async def open_world(seed: str, trace: Trace) -> AsyncGenerator[World, None]:
                 yield world
                 world.check_programs()
                 world.watch.end()
+                trace.is_over = True
                 for program in (*world.devices.values(), world.coordinator):
                     await program.kill()
             nursery.cancel_scope.cancel()

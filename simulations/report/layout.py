@@ -5,8 +5,8 @@ has a bounded number of things on it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from simulations.report.model import Lane, Mark, MarkKind, Moment, Report, Span, Transfer
@@ -60,6 +60,8 @@ class Bar:
     kind: str
     tip: str
     label: str = ""
+    is_before: bool = False
+    """Whether the label stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,11 +316,23 @@ def _transfers(transfers: Sequence[Transfer], scale: Scale, near: float, least_w
         kind = f"{'up' if is_up else 'down'}{' LAN' if by_lan == {True} else ''}"
         label = bytes_shown(size) if size >= least_written else ""
         found.append(Bar(left, max(scale.at(ends_s) - left, 0.35), kind, tip, label))
-    nexts = [*(one.left for one in found[1:]), 100.0]
-    return [
-        one if after - one.left - one.width >= _ROOM else Bar(one.left, one.width, one.kind, one.tip)
-        for one, after in zip(found, nexts, strict=False)
-    ]
+    return list(_written(found))
+
+
+def _written(bars: Sequence[Bar]) -> Iterator[Bar]:
+    """Each with its size after it or else before it, where there is room for that, or else without."""
+    taken = 0.0
+    for one, after in zip(bars, [*(one.left for one in bars[1:]), 100.0], strict=False):
+        right = one.left + one.width
+        if one.label and after - right >= _ROOM:
+            yield one
+            taken = right + _ROOM
+        elif one.label and one.left - taken >= _ROOM:
+            yield replace(one, is_before=True)
+            taken = right
+        else:
+            yield replace(one, label="")
+            taken = right
 
 
 # --- beside the time line ---------------------------------------------------------------------------------

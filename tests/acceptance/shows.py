@@ -38,4 +38,9 @@ SHOWS = (
     Show(
         "table", "which tests stand for which row of the merge table, code of a problem and fault; what is left", True
     ),
+    Show(
+        "scenario",
+        "the example of docs/simulation.md, as a newcomer runs it: as expected, with a page that is whole",
+        True,
+    ),
 )

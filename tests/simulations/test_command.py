@@ -26,6 +26,26 @@ def test_run_tells_the_story_and_what_came_of_it() -> None:
     assert "shoal-sim list" in err
 
 
+@pytest.mark.command("shoal-sim run")
+def test_run_makes_a_page_and_one_document_with_the_same_figures(workplace: Path) -> None:
+    page = workplace / "page.html"
+    status, out, err = run_program(
+        ["shoal-sim", "run", "two-people-one-document", "--seed", "7", "--json", "--report", str(page)]
+    )
+    assert status == 0, err
+    found = json.loads(out)
+    assert (found["seed"], found["ok"], found["conflicts"], found["failures"]) == ("7", True, 1, [])
+    assert found["bytes"]["server"] > 0
+    text = page.read_text()
+    assert found["trace_hash"] in text
+    assert "shoal-sim run two-people-one-document --seed 7" in text
+    status, _, err = run_program(
+        ["shoal-sim", "run", "two-people-one-document", "--report", str(workplace / "no" / "page.html")]
+    )
+    assert status == 1
+    assert "cannot be written" in err
+
+
 @pytest.mark.command("shoal-sim explore")
 def test_explore_runs_histories_twice_and_adds_up(workplace: Path) -> None:
     ledger = str(workplace / "explored.jsonl")
@@ -38,11 +58,13 @@ def test_explore_runs_histories_twice_and_adds_up(workplace: Path) -> None:
 
 
 @pytest.mark.command("shoal-sim replay")
-def test_replay_tells_what_happened_in_a_history() -> None:
-    status, out, _ = run_program(["shoal-sim", "replay", "2", "--find", "person makes"])
+def test_replay_tells_what_happened_in_a_history_and_makes_a_page_of_it(workplace: Path) -> None:
+    page = workplace / "page.html"
+    status, out, _ = run_program(["shoal-sim", "replay", "2", "--find", "person makes", "--report", str(page)])
     assert status == 0
     assert "red's person makes" in out
     assert "trace " in out
+    assert "history 2" in page.read_text()
 
 
 @pytest.mark.command("shoal-sim checkers")

@@ -279,9 +279,9 @@ def test_what_cannot_be_seen_is_spelt_out() -> None:
 def test_a_large_world_has_a_page_of_a_bounded_size() -> None:
     moments = tuple(
         Moment(at / 7, f"device-{at % 100}", MarkKind.DEED if at % 3 else MarkKind.COMMIT, f"writes Team/{at}.txt", at)
-        for at in range(6_000)
+        for at in range(4_000)
     )
-    virtual_s = 6_000 / 7
+    virtual_s = 4_000 / 7
     lanes = tuple(
         Lane(
             name=f"device-{number}",
@@ -289,7 +289,7 @@ def test_a_large_world_has_a_page_of_a_bounded_size() -> None:
             is_coordinator=number == 0,
             states=tuple(Span(at, at + 1, "syncing" if at % 2 else "up_to_date") for at in range(int(virtual_s))),
             cuts=(),
-            transfers=tuple(Transfer(at, at + 0.5, at % 2 == 0, by_lan=False, size=10) for at in range(600)),
+            transfers=tuple(Transfer(at, at + 0.5, at % 2 == 0, by_lan=False, size=10) for at in range(300)),
             marks=tuple(Mark(one.at_s, one.kind, one.what) for one in moments if one.who == f"device-{number}"),
             waits=(Wait("up_to_date", "up to date", virtual_s),),
             blocks=Blocks(1, 2, 3, 4),
