@@ -7,11 +7,13 @@ says. Each seed draws which kinds of deeds and faults it has at all, so that not
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from random import Random  # noqa: TID251 - drawn from the world's seed
 from typing import Final
 
 import trio
 
+from simulations.board import BOARD, Board, BoardReader
 from simulations.checkers.a02_lost_update import kept
 from simulations.checkers.at_rest import check_at_rest
 from simulations.checkers.l05_idle import busy
@@ -27,6 +29,8 @@ from simulations.people import SHARED, Person
 from simulations.trace import Trace
 from simulations.world import Outcome, World, run_world
 
+READERS: Final = 3
+"""At so many devices at most there is somebody at the board: what was seen is to be explained in a moment."""
 CALM_S: Final = 900.0
 """In so much virtual time all must have come to rest."""
 IDLE_S: Final = 120.0
@@ -55,6 +59,8 @@ class Shape:
     """How likely somebody acts between two calls of an engine to its disk."""
     line: Quality
     watch: WatchFaults
+    board: int
+    """How often in a phase somebody reads, writes or deletes the one file that is everybody's, at each device."""
 
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
@@ -80,6 +86,7 @@ class Shape:
                 doubled=draw.choice((0.0, 0.0, 0.1)),
                 overflow=draw.choice((0.0, 0.0, 0.01)),
             ),
+            board=draw.choice((0, 5, 10)),
         )
 
 
@@ -95,6 +102,8 @@ class History:
         self._ledger = Ledger()
         world.watch.follow(self._ledger)
         self._people: list[Person] = []
+        self._board = Board(self._ledger)
+        self._readers: list[BoardReader] = []
         self._lives: dict[str, int] = {}
         """How often each device had begun to run at the last rest."""
         self._draw = world.draw("history")
@@ -120,6 +129,7 @@ class History:
             device = world.device(name, world.site(f"{name}'s home", Quality(latency_s=0.001)))
             devices.append(device)
         world.folder(devices[0]).make_directory(SHARED)
+        world.folder(devices[0]).make_directory(BOARD)
         await world.found(devices[0], "ana")
         for device in devices[1:]:
             await world.pair(device, devices[0])
@@ -136,6 +146,10 @@ class History:
                 Person(device.name, folder, drafts, self._ledger, draw, world.trace, SIZES, self._dropped)
             )
             self._people[-1].begin()
+            if len(self._readers) < READERS:
+                tell = partial(world.trace.note, f"{device.name}'s person")
+                reader = self._board.reader(device.name, folder, drafts, world.draw(f"{device.name}'s board"), tell)
+                self._readers.append(reader)
 
     # --- turmoil ------------------------------------------------------------------------------------------
 
@@ -153,6 +167,8 @@ class History:
             async with trio.open_nursery() as working:
                 for person in self._people:
                     working.start_soon(self._work, person, shape.deeds // shape.devices)
+                for reader in self._readers:
+                    working.start_soon(reader.stay, shape.board, shape.pause_s, self._dropped, self._fault_events)
             nursery.cancel_scope.cancel()
         await faults.put_right()
         self._fault_events += faults.events
@@ -200,6 +216,7 @@ class History:
         self._lives = {one.name: one.lives for one in world.devices.values()}
         for wrong in check_at_rest(self._ledger, tree, restarted):
             world.fail(wrong)
+        world.watch.tell(self._board.rest(tree))
         if world.failures:
             self._tell_lives()
         self.figures["copies"] += sum("conflicted copy" in path for path in tree)

@@ -52,6 +52,8 @@ class Ledger:
     """What a directory was called when it was made, by its later names."""
     _touched: set[tuple[int, str]] = field(default_factory=set)
     """Which files were ever deleted or moved on which device, by their lines."""
+    _replaced: set[tuple[int, str]] = field(default_factory=set)
+    """Which contents were ever replaced or deleted on which device."""
     _directories_touched: set[tuple[str, str]] = field(default_factory=set)
     _serial: int = 0
 
@@ -69,6 +71,7 @@ class Ledger:
     def gone(self, content: Content, device: str, above: Collection[str] = ()) -> None:
         """On that device's disk a person replaced it, or deleted it from below the directories of these names."""
         self._gone.setdefault(content.serial, device)
+        self._replaced.add((content.serial, device))
         self._note_below(content, above)
         if above:
             self._touched.add((content.line, device))
@@ -108,9 +111,9 @@ class Ledger:
         as it was, cannot be told from a new one: the old one may count as deleted."""
         self._directories_gone |= {(name, device) for name, device in self._directories_moved if device in restarted}
 
-    def has_touched(self, line: int, device: str) -> bool:
-        """Whether a person ever deleted or moved that file on that device."""
-        return (line, device) in self._touched
+    def has_touched(self, content: Content, device: str) -> bool:
+        """Whether a person ever deleted or moved that file on that device, or replaced that very content there."""
+        return (content.line, device) in self._touched or (content.serial, device) in self._replaced
 
     def has_touched_directory(self, name: str, device: str) -> bool:
         """The same of a directory, by any of its names."""

@@ -1,13 +1,14 @@
 """A3, a deletion needs evidence: no device commits one unless its own person deleted or moved what it is about.
 
-Moved, because what was moved and changed while no program ran may be taken for deleted and made anew.
+Moved, because what was moved and changed while no program ran may be taken for deleted and made anew. Replaced will do
+where it is that very content: a conflicted copy of what a person has replaced meanwhile is taken back.
 """
 
 from collections.abc import Callable
 
 from protocol.model import Body, Kind
 from simulations.checkers.journal import Committed, Version
-from simulations.ledger import Ledger
+from simulations.ledger import Content, Ledger
 
 
 class Evidence:
@@ -19,7 +20,7 @@ class Evidence:
         self._ledger = ledger
         self._author = author
         self._digest = digest
-        self._lines: dict[bytes, int] = {}
+        self._contents: dict[bytes, Content] = {}
         self._hashed = 0
         self._bodies: dict[tuple[bytes, bytes], Body] = {}
 
@@ -42,18 +43,18 @@ class Evidence:
         if version.clear.kind is Kind.DIRECTORY:
             holds = self._ledger.has_touched_directory(before.name, device)
         elif version.clear.kind is Kind.FILE and before.digest is not None:
-            line = self._line(committed.workspace, before.digest)
-            holds = line is None or self._ledger.has_touched(line, device)
+            content = self._content(committed.workspace, before.digest)
+            holds = content is None or self._ledger.has_touched(content, device)
         else:
             return None
         if holds:
             return None
         return f"A3 deletion without evidence: row {committed.row.seq} by {device} deletes {before.name}"
 
-    def _line(self, workspace: bytes, digest: bytes) -> int | None:
+    def _content(self, workspace: bytes, digest: bytes) -> Content | None:
         contents = self._ledger.contents
         for serial in range(self._hashed + 1, len(contents) + 1):
             content = contents[serial]
-            self._lines[self._digest(workspace, content.data())] = content.line
+            self._contents[self._digest(workspace, content.data())] = content
         self._hashed = len(contents)
-        return self._lines.get(digest)
+        return self._contents.get(digest)

@@ -255,4 +255,12 @@ INVARIANTS = (
         "the bound of each rest; the story train-with-bad-coverage",
         "tests/e2e/sync/test_lines.py",
     ),
+    Invariant(
+        "L11",
+        "agreement",
+        "what people saw of one file on all devices has an explanation in a model of it",
+        "l11_agreement",
+        f"{_REST}, of the file in which everybody writes",
+        "tests/e2e/sync/test_agreement.py",
+    ),
 )
