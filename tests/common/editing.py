@@ -19,7 +19,7 @@ from tests.common.fleet import Peer
 SHARED = "shared"
 MANY = 60
 """With so many files in a place, people begin to delete."""
-_NOREPLACE, _EXCHANGE = 1, 2
+NOREPLACE, EXCHANGE = 1, 2
 _AT_FDCWD = -100
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,7 +106,7 @@ class Person:
             draft.rename(self._big)
         else:
             draft.write_bytes(self._ledger.new(self.peer.name, size, self._read(self._big).line))
-            rename(draft, self._big, _EXCHANGE)
+            rename(draft, self._big, EXCHANGE)
             self._throw_away(draft)
 
     def delete_copies(self) -> int:
@@ -142,7 +142,7 @@ class Person:
     def _make(self, directory: Path) -> None:
         draft = self._draft()
         try:
-            rename(draft, directory / self._fresh("file", self._draw.choice(("", ".txt"))), _NOREPLACE)
+            rename(draft, directory / self._fresh("file", self._draw.choice(("", ".txt"))), NOREPLACE)
         except OSError:
             self._throw_away(draft)
             raise
@@ -155,7 +155,7 @@ class Person:
         mode = path.stat().st_mode
         try:
             draft.chmod(mode)
-            rename(draft, path, _EXCHANGE)
+            rename(draft, path, EXCHANGE)
         except OSError:
             self._throw_away(draft)
             raise
@@ -174,7 +174,7 @@ class Person:
 
     def _move_file(self, path: Path, directory: Path) -> None:
         content = self._read(path)
-        rename(path, directory / self._fresh("file", path.suffix if path.suffix == ".txt" else ""), _NOREPLACE)
+        rename(path, directory / self._fresh("file", path.suffix if path.suffix == ".txt" else ""), NOREPLACE)
         self._ledger.moved(content, self.peer.name, self._above(path))
 
     def _set_executable(self, path: Path) -> None:
@@ -187,7 +187,7 @@ class Person:
 
     def _move_directory(self, directory: Path, top: Path) -> None:
         new = top / self._fresh("directory")
-        rename(directory, new, _NOREPLACE)
+        rename(directory, new, NOREPLACE)
         self._ledger.directory_moved(directory.name, new.name, self.peer.name)
         for path in _listed(new)[0]:
             self._ledger.moved(self._read(path), self.peer.name, [*self._above(directory), *self._above(path)])
