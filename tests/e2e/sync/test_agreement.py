@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from simulations.checkers.l11_agreement import START, Observation, Read, Stable, Write, disagreement
+from simulations.checkers.l11_agreement import START, Observation, Read, Stable, Value, Write, disagreement
 from tests.common.editing import EXCHANGE, NOREPLACE, rename
 from tests.common.fleet import Peer
 from tests.e2e.sync.conftest import Duo
