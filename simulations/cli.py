@@ -1,7 +1,6 @@
 """`shoal-sim`: histories and stories of simulated worlds, from the command line. Owns what it prints."""
 
 import json
-import os
 import shlex
 import sys
 import time
@@ -13,7 +12,7 @@ import click
 from simulations import stories
 from simulations.checkers.cli import checkers
 from simulations.crashpoints_cli import crashpoints
-from simulations.explore import Account, explore, totals, write_line
+from simulations.explore_cli import explore_command, ledger_command
 from simulations.histories import run_history
 from simulations.mutants.command import mutants
 from simulations.report import summary
@@ -24,7 +23,6 @@ from simulations.report.recording import Recording
 from simulations.scenario import run_scenario
 from simulations.shrinking import read_case, shrink, write_case
 from simulations.trace import Trace
-from simulations.world import Outcome
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines.")
 _report_option = click.option(
@@ -37,68 +35,6 @@ _report_option = click.option(
 @click.group()
 def main() -> None:
     """Let the real coordinator and real devices live through simulated time, networks, faults and people."""
-
-
-def _seeds(_context: click.Context, _parameter: click.Parameter, value: str) -> range:
-    first, dash, last = value.partition("-")
-    try:
-        seeds = range(int(first), int(last if dash else first) + 1)
-    except ValueError:
-        raise click.BadParameter("give a range of numbers, as in 0-999") from None
-    if not seeds:
-        raise click.BadParameter("the last seed comes before the first")
-    return seeds
-
-
-@main.command("explore", epilog="Example: shoal-sim explore --seeds 0-999 --ledger explored.jsonl")
-@click.option("--seeds", callback=_seeds, default="0-99", show_default=True, help="Which histories, first to last.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=None, help="Processes at a time; one a core if not given.")
-@click.option("--once", is_flag=True, help="Run no history twice to compare.")
-@click.option("--stop-after", type=click.IntRange(0), default=0, help="Stop after so many failures.")
-@click.option("--ledger", type=click.Path(path_type=Path, dir_okay=False), help="Add a line to this file.")
-@_json_option
-def explore_command(
-    seeds: range, jobs: int | None, once: bool, stop_after: int, ledger: Path | None, as_json: bool
-) -> None:
-    """Run random histories with random faults and check each; exits with 1 where one fails."""
-
-    def told(account: Account, outcome: Outcome) -> None:
-        if as_json:
-            return
-        done = account.histories + account.twice
-        if outcome.failures:
-            click.echo(f"seed {outcome.seed} fails:")
-            for failure in outcome.failures[:6]:
-                click.echo(f"    {failure[:400]}")
-        if done % 50 == 0:
-            click.echo(
-                f"{account.histories} histories, {account.twice} of them twice, {len(account.failed)} failed, "
-                f"{account.per_minute:.0f} a minute, {account.ratio:.0f} virtual seconds a second",
-                err=True,
-            )
-
-    account = explore(seeds, jobs or os.cpu_count() or 1, told, twice=not once, most_failures=stop_after)
-    if ledger is not None:
-        write_line(ledger, account)
-    if as_json:
-        click.echo(json.dumps(asdict(account) | {"figures": dict(account.figures)}))
-    else:
-        _tell(account)
-        if ledger is not None:
-            click.echo(f"in all, by {ledger}: {json.dumps(totals(ledger))}")
-    sys.exit(1 if account.failed else 0)
-
-
-def _tell(account: Account) -> None:
-    click.echo(
-        f"seeds {account.first}-{account.last}: {account.histories} histories, {account.twice} run twice, "
-        f"{len(account.failed)} failed, {len(account.unequal)} not repeatable; {account.wall_s:.0f} s, "
-        f"{account.per_minute:.0f} a minute, {account.ratio:.0f} virtual seconds a second"
-    )
-    for name, count in sorted(account.figures.items()):
-        click.echo(f"  {count:8}  {name}")
-    if account.failed:
-        click.echo("failed: " + " ".join(map(str, sorted(account.failed))))
 
 
 @main.command("list", epilog="Example: shoal-sim list")
@@ -211,6 +147,5 @@ def replay(seed: str, everything: bool, find: tuple[str, ...], report: Path | No
     sys.exit(1 if outcome.failures else 0)
 
 
-main.add_command(crashpoints)
-main.add_command(checkers)
-main.add_command(mutants)
+for command in (explore_command, ledger_command, crashpoints, checkers, mutants):
+    main.add_command(command)

@@ -156,7 +156,8 @@ class SimDevice(Program):
     # --- what people ask ----------------------------------------------------------------------------------
 
     async def ask(self, request: AnyRequest) -> Reply:
-        """The program's last answer to a command. Raises `NotRunning`."""
+        """The program's last answer to a command, which waits while the host stands still. Raises `NotRunning`."""
+        await self.host.gate()
         engine = self.engine
         if engine is None:
             raise NotRunning(self.name)

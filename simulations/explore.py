@@ -1,36 +1,36 @@
-"""Many histories, on all cores, and an honest account of them. Owns the ledger file of explorations.
+"""Many histories, on all cores. Owns in which processes they run, and what came of an exploration.
 
-A ledger line says which seeds were run at which commit, how many failed, and how many were run twice and compared.
+It goes in rounds, each in fresh processes. What is run twice has its second run in the next round, so always in another
+process, under another hash seed.
 """
 
 import gc
-import json
 import multiprocessing
 import os
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+from simulations.explorations import Line
 from simulations.histories import run_history
+from simulations.scratch import sweep_scratch
 from simulations.world import Outcome
 
 ALWAYS_TWICE: Final = 1_000
 """So many seeds of an exploration are run twice; afterwards every twentieth."""
 EVERY: Final = 20
-LIVES: Final = 50
-"""After so many histories a worker process is replaced by a fresh one, with another hash seed."""
+LIVES: Final = 100
+"""So many histories of a round, for each process."""
 
 
 @dataclass
 class Account:
-    """What came of an exploration."""
+    """What came of an exploration so far."""
 
-    first: int
-    last: int
+    seeds: range
+    jobs: int = 1
     histories: int = 0
     twice: int = 0
     failed: list[int] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Account:
 
     @property
     def per_minute(self) -> float:
-        """Histories a minute."""
+        """Runs a minute."""
         return (self.histories + self.twice) * 60 / self.wall_s if self.wall_s else 0.0
 
     @property
@@ -50,48 +50,103 @@ class Account:
         """Virtual seconds a real one."""
         return self.virtual_s / self.wall_s if self.wall_s else 0.0
 
+    def line(self, commit: str) -> Line:
+        """For the ledger, where no round is under way."""
+        return Line(
+            self.seeds[: self.histories],
+            commit,
+            self.histories,
+            self.twice,
+            tuple(self.failed),
+            tuple(self.unequal),
+            self.virtual_s,
+            self.wall_s,
+            self.jobs,
+        )
+
 
 def is_twice(number: int) -> bool:
     """Whether the exploration's history of this number is run twice."""
     return number < ALWAYS_TWICE or number % EVERY == 0
 
 
-def explore(
-    seeds: range, jobs: int, told: Callable[[Account, Outcome], None], *, twice: bool = True, most_failures: int = 0
-) -> Account:
-    """Run the histories of these seeds; `told` is called after each. Ends early after so many failures (0: never)."""
-    account, began_s = Account(seeds.start, seeds.stop - 1), time.monotonic()
-    digests: dict[int, str] = {}
-    with multiprocessing.get_context("spawn").Pool(jobs, _begin, maxtasksperchild=LIVES) as pool:
-        for outcome in pool.imap_unordered(_run, _tasks(seeds, twice)):
-            seed = int(outcome.seed)
-            account.wall_s = time.monotonic() - began_s
-            account.virtual_s += outcome.virtual_s
-            if seed in digests:
-                account.twice += 1
-                if digests.pop(seed) != outcome.digest:
-                    account.unequal.append(seed)
-                    outcome.failures.append("its two runs were not the same")
-            else:
-                account.histories += 1
-                account.figures.update(outcome.figures)
-                if twice and is_twice(seed - seeds.start):
-                    digests[seed] = outcome.digest
-            if outcome.failures and seed not in account.failed:
-                account.failed.append(seed)
-            told(account, outcome)
-            if most_failures and len(account.failed) >= most_failures:
-                pool.terminate()
+class Exploration:
+    """The histories of these seeds; `told` is called after each run.
+
+    Ends early, between two rounds, after `within_s` or after so many failures (0: never).
+    """
+
+    def __init__(
+        self,
+        seeds: range,
+        jobs: int,
+        told: Callable[[Account, Outcome], None],
+        *,
+        twice: bool = True,
+        most_failures: int = 0,
+        within_s: float = float("inf"),
+    ) -> None:
+        self.account = Account(seeds, jobs)
+        self.settled = Account(seeds, jobs)
+        """The account as of the end of the last round: all that counts where the exploration is cut short."""
+        self._told = told
+        self._twice = twice
+        self._most_failures = most_failures
+        self._within_s = within_s
+        self._digests: dict[int, str] = {}
+        self._began_s = 0.0
+
+    def run(self) -> Account:
+        """Do it."""
+        sweep_scratch()
+        self._began_s = time.monotonic()
+        again: list[int] = []
+        for seeds in self._rounds():
+            self._run_round([*again, *seeds])
+            again = [seed for seed in seeds if seed in self._digests]
+            if self._is_over():
                 break
-    account.wall_s = time.monotonic() - began_s
-    return account
+        self._run_round(again)
+        return self.settled
 
+    def _rounds(self) -> Iterator[range]:
+        seeds, size = self.account.seeds, LIVES * self.account.jobs
+        for at in range(0, len(seeds), size):
+            yield seeds[at : at + size]
 
-def _tasks(seeds: range, twice: bool) -> Iterator[int]:
-    for number, seed in enumerate(seeds):
-        yield seed
-        if twice and is_twice(number):
-            yield seed
+    def _is_over(self) -> bool:
+        failures = len(self.account.failed)
+        return self.account.wall_s >= self._within_s or bool(self._most_failures and failures >= self._most_failures)
+
+    def _run_round(self, seeds: list[int]) -> None:
+        if not seeds:
+            return
+        jobs = min(self.account.jobs, len(seeds))
+        with multiprocessing.get_context("spawn").Pool(jobs, _begin) as pool:
+            for outcome in pool.imap_unordered(_run, seeds):
+                self._take(outcome)
+        account = self.account
+        self.settled = replace(
+            account, failed=[*account.failed], unequal=[*account.unequal], figures=Counter(account.figures)
+        )
+
+    def _take(self, outcome: Outcome) -> None:
+        account, seed = self.account, int(outcome.seed)
+        account.wall_s = time.monotonic() - self._began_s
+        account.virtual_s += outcome.virtual_s
+        if seed in self._digests:
+            account.twice += 1
+            if self._digests.pop(seed) != outcome.digest:
+                account.unequal.append(seed)
+                outcome.failures.append("its two runs were not the same")
+        else:
+            account.histories += 1
+            account.figures.update(outcome.figures)
+            if self._twice and is_twice(seed - account.seeds.start):
+                self._digests[seed] = outcome.digest
+        if outcome.failures and seed not in account.failed:
+            account.failed.append(seed)
+        self._told(account, outcome)
 
 
 def _begin() -> None:
@@ -105,40 +160,6 @@ def _run(seed: int) -> Outcome:
     return run_history(seed)
 
 
-def write_line(ledger: Path, account: Account) -> None:
-    """Add a line to a ledger file."""
-    line: dict[str, Any] = {
-        "seeds": [account.first, account.last],
-        "commit": commit(),
-        "histories": account.histories,
-        "twice": account.twice,
-        "failed": sorted(account.failed),
-        "unequal": sorted(account.unequal),
-        "virtual_s": round(account.virtual_s),
-        "wall_s": round(account.wall_s, 1),
-    }
-    with ledger.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def totals(ledger: Path) -> dict[str, int]:
-    """What a ledger file adds up to."""
-    found: Counter[str] = Counter(explorations=0, histories=0, twice=0, failed=0, unequal=0)
-    for text in ledger.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
-        found["explorations"] += 1
-        for name in ("histories", "twice"):
-            found[name] += line[name]
-        for name in ("failed", "unequal"):
-            found[name] += len(line[name])
-    return dict(found)
-
-
-def commit() -> str:
-    """The checkout's commit, with `+` where something in it is changed; empty where there is none."""
-    here = Path(__file__).parent
-    asked: Sequence[str] = ("git", "-C", os.fspath(here), "describe", "--always", "--dirty=+", "--abbrev=12")
-    try:
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
+def jobs_here() -> int:
+    """One process for each core that this one may use."""
+    return len(os.sched_getaffinity(0))

@@ -9,6 +9,8 @@ from typing import Final, TypeVar, TypeVarTuple
 
 import trio
 
+from simulations.scheduling import Stillness
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -31,18 +33,23 @@ class Host:
         self.told: Callable[[bool], None] = lambda still: None
         """Told that it stands still from now on, or goes on."""
         self._thawed: trio.Event | None = None
+        self._stillness: Stillness | None = None
 
     def freeze(self) -> None:
-        """Its programs stand still from now on, as on a laptop whose lid was closed; the wall clock goes on."""
+        """Its programs stand still from now on, as on a laptop whose lid was closed; the wall clock goes on.
+
+        None of their tasks has a turn until `thaw`; then all timers that ran out meanwhile are due at once.
+        """
         if self._thawed is None:
-            self._thawed = trio.Event()
+            self._thawed, self._stillness = trio.Event(), Stillness(self)
             self.told(True)
 
     def thaw(self) -> None:
         """They go on."""
-        if self._thawed is not None:
+        if self._thawed is not None and self._stillness is not None:
+            self._stillness.end()
             self._thawed.set()
-            self._thawed = None
+            self._thawed = self._stillness = None
             self.told(False)
 
     @property
@@ -51,7 +58,7 @@ class Host:
         return self._thawed is not None
 
     async def gate(self) -> None:
-        """Whatever the programs wait for passes here: not while they stand still. A checkpoint only then."""
+        """Whoever else acts for one of its programs waits here while they stand still. A checkpoint only then."""
         while self._thawed is not None:
             await self._thawed.wait()
 
@@ -90,7 +97,6 @@ class SimClock:
     async def sleep(self, seconds: float) -> None:
         """Wait; longer on a host that stands still."""
         await trio.sleep(seconds)
-        await self._host.gate()
 
 
 class SimEntropy:
@@ -128,8 +134,9 @@ class InlineOffload:
     async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
         """See the ports."""
         async with self._limiter:
-            await self._life.host.gate()
             await self._dawdle()
+            if self._life.host.is_frozen:
+                await self._life.host.gate()
             self._life.check()
             value = fn(*args)
             with trio.CancelScope(shield=True):

@@ -8,6 +8,7 @@ from simulations.happenings import Ran, Run
 from simulations.machine import Host, Killed, Life
 from simulations.network.net import Net
 from simulations.points import Points
+from simulations.scheduling import belong_to
 from simulations.trace import Trace
 
 
@@ -82,7 +83,11 @@ class Program:
         await self.ended.wait()
 
     def end_now(self, *, power: bool = False) -> None:
-        """The same, but what is left of it is dismantled later; of no effect on anything any more."""
+        """The same, but what is left of it is dismantled later; of no effect on anything any more.
+
+        A machine that stood still does so no longer.
+        """
+        self.host.thaw()
         self.trace.note(self.name, "loses power" if power else "is killed")
         self.trace.happened(Ran(self.name, Run.POWER if power else Run.KILLED))
         self.kills += 1
@@ -112,6 +117,7 @@ class Program:
     # --- a life -------------------------------------------------------------------------------------------
 
     async def _live(self, life: Life) -> None:
+        belong_to(self.host)
         try:
             with self._scope:
                 await self.be(life)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from simulations.explore import commit
+from simulations.explorations import commit
 from simulations.histories import run_history
 from simulations.world import Outcome
 

@@ -4,19 +4,15 @@ All chance comes from the seed, by purpose, so that a further draw for one purpo
 """
 
 import logging
-import shutil
-import sys
-import tempfile
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - drawn from the world's seed
-from typing import Any, Final
+from typing import Final
 
 import trio
-import trio.testing
 
 from peer.control.messages import Add, Mount, PairReply
 from peer.control.messages import Pair as PairRequest
@@ -30,11 +26,12 @@ from simulations.journals import told_trees
 from simulations.machine import Host, SimClock
 from simulations.network.line import Quality
 from simulations.network.net import Net, Site
+from simulations.scheduling import make_clock, make_deterministic
+from simulations.scratch import open_scratch
 from simulations.trace import Trace
 
 SHARE: Final = "folder"
 """What the workspace of a world is called."""
-_SCRATCH: Final = "/dev/shm"  # noqa: S108 - a directory of its own is made there
 
 
 @dataclass
@@ -75,9 +72,9 @@ class World:
         """Chance for one purpose."""
         return Random(f"{self.seed}/{purpose}")
 
-    def site(self, name: str, uplink: Quality, lan: Quality | None = None) -> Site:
+    def site(self, name: str, uplink: Quality, lan: Quality | None = None, *, is_behind_nat: bool = False) -> Site:
         """A further place on the network."""
-        return self.net.add_site(name, uplink, lan or Quality(latency_s=0.0005))
+        return self.net.add_site(name, uplink, lan or Quality(latency_s=0.0005), is_behind_nat=is_behind_nat)
 
     def device(self, name: str, at: Site, kind: Kind | None = None) -> SimDevice:
         """A machine for a device that nobody has yet; see `found` and `pair`. `kind` is its disk's."""
@@ -209,22 +206,23 @@ class _Errors(logging.Handler):
 @asynccontextmanager
 async def open_world(seed: str, trace: Trace) -> AsyncGenerator[World, None]:
     """A world with a running coordinator and no devices."""
-    place = _make_scratch()
-    try:
+    with open_scratch() as place:
         async with trio.open_nursery() as nursery:
             world = World(seed, place, nursery, trace)
             with _errors_told(world.fail):
                 await nursery.start(world.net.run)
                 await world.coordinator.start()
-                yield world
+                try:
+                    yield world
+                finally:
+                    for program in (*world.devices.values(), world.coordinator):
+                        program.host.thaw()  # what stands still would never end
                 world.check_programs()
                 world.watch.end()
                 trace.is_over = True
                 for program in (*world.devices.values(), world.coordinator):
                     await program.kill()
             nursery.cancel_scope.cancel()
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager
@@ -235,11 +233,6 @@ def _errors_told(told: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
-
-
-def _make_scratch() -> Path:
-    scratch = _SCRATCH if Path(_SCRATCH).is_dir() else None
-    return Path(tempfile.mkdtemp(prefix="shoal-sim-", dir=scratch))
 
 
 Story = Callable[[World], Awaitable[None]]
@@ -268,18 +261,10 @@ def run_world(seed: str, story: Story, *, trace: Trace | None = None, wall_s: fl
                 if guard.tripped:
                     outcome.failures.append(guard.tripped)
 
-    _make_deterministic(seed)
+    make_deterministic(seed)
     try:
-        trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+        trio.run(run, clock=make_clock())
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever a world comes to is its outcome
         outcome.failures.append(f"the world ended: {_leaf(error)!r}")
         outcome.failures.append("".join(traceback.format_exception(_leaf(error))))
     return outcome
-
-
-def _make_deterministic(seed: str) -> None:
-    """Have trio schedule tasks by their age and a seeded draw. Its switch is private, so its version is pinned."""
-    runner: Any = sys.modules["trio._core._run"]
-    assert trio.__version__ == "0.35.0", "check that trio still schedules deterministically, then change this line"
-    runner._ALLOW_DETERMINISTIC_SCHEDULING = True
-    runner._r.seed(seed)

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from random import Random  # noqa: TID251 - drawn from the world's seed
 from typing import Final
@@ -19,6 +20,7 @@ from simulations.happenings import Lined, Placed, Stood
 from simulations.machine import Host, Life
 from simulations.network.line import Line, Quality
 from simulations.network.stream import Pipe, SimStream
+from simulations.scheduling import belong_to
 from simulations.trace import Trace
 
 CONNECT_S: Final = 60.0
@@ -33,6 +35,8 @@ class Site:
     up: Line
     down: Line
     lan: Line
+    is_behind_nat: bool = False
+    """Whether its hosts reach others, and nobody at another site reaches them."""
 
     def cut(self, *, up: bool = True, down: bool = True) -> None:
         """The uplink is dead, in one direction or both."""
@@ -73,7 +77,6 @@ class SimListener(Listener[SimStream]):
 
     async def accept(self) -> SimStream:
         """See trio."""
-        await self.life.host.gate()
         return await self._offered.receive()
 
     async def aclose(self) -> None:
@@ -101,13 +104,16 @@ class Net:
 
     # --- what there is ------------------------------------------------------------------------------------
 
-    def add_site(self, name: str, uplink: Quality, lan: Quality, down: Quality | None = None) -> Site:
+    def add_site(
+        self, name: str, uplink: Quality, lan: Quality, down: Quality | None = None, *, is_behind_nat: bool = False
+    ) -> Site:
         """A new site; `down` where its uplink is not the same in both directions."""
         site = Site(
             name,
             Line(f"{name}:up", uplink, self._draw),
             Line(f"{name}:down", down or replace(uplink), self._draw),
             Line(f"{name}:lan", lan, self._draw),
+            is_behind_nat,
         )
         self.sites[name] = site
         for line in (site.up, site.down):
@@ -182,12 +188,12 @@ class Net:
     async def connect(self, life: Life, name: str, port: int) -> Stream:
         """See the `Network` port."""
         here, there = self._stations[life.host.name], self._stations.get(name)
-        await life.host.gate()
         await trio.lowlevel.checkpoint()
         if there is None:
             raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
         out, back = self._lines(here.site, there.site), self._lines(there.site, here.site)
-        if not await self._round_trip(there, out, back):
+        hidden = there.site.is_behind_nat and there.site is not here.site
+        if not await self._round_trip(there, out, back, hidden=hidden):
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
         listener = there.listeners.get(port)
         if listener is None or there.refuses:
@@ -202,21 +208,29 @@ class Net:
             listener.offer(far)
         except (trio.WouldBlock, trio.BrokenResourceError):
             raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)) from None
-        assert self._nursery is not None
-        self._nursery.start_soon(forth.run)
-        self._nursery.start_soon(answer.run)
+        self._carry(forth, answer)
         life.check()
         here.streams.setdefault(life, []).append(near)
         there.streams.setdefault(listener.life, []).append(far)
         return near
 
-    async def _round_trip(self, there: _Station, out: list[Line], back: list[Line]) -> bool:
-        """Knock, and hear back; False where nothing comes for long."""
+    def _carry(self, *pipes: Pipe) -> None:
+        """Have what is sent carried by the network, which stands still for nobody."""
+        assert self._nursery is not None
+        for pipe in pipes:
+            copy_context().run(self._carry_one, self._nursery, pipe)
+
+    def _carry_one(self, nursery: trio.Nursery, pipe: Pipe) -> None:
+        belong_to(None)
+        nursery.start_soon(pipe.run)
+
+    async def _round_trip(self, there: _Station, out: list[Line], back: list[Line], *, hidden: bool) -> bool:
+        """Knock, and hear back; False where nothing comes for long, as from a host that is hidden."""
         with trio.move_on_after(CONNECT_S):
             while True:
                 for line in (*out, *back):
                     await line.wait_whole()
-                if there.is_up:
+                if there.is_up and not hidden:
                     break
                 await trio.sleep(1.0)
             at_s = trio.current_time()

@@ -178,3 +178,19 @@ async def test_an_end_that_was_closed_here_says_so(autojump_clock: trio.testing.
         with pytest.raises(trio.ClosedResourceError):
             await near.send_all(b"x")
         assert await far.receive_some() == b""
+
+
+async def test_behind_nat_one_reaches_others_and_is_reached_by_neighbours_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with open_pair(Quality(latency_s=0.01)) as pair:
+        pair.here.is_behind_nat = True
+        near, far = await pair.connect()
+        await far.send_all(b"an answer comes through")
+        assert await read(near, 23) == b"an answer comes through"
+        neighbour = Life(Host("neighbour"))
+        pair.net.add_host(neighbour.host, pair.here)
+        with pair.net.listening(pair.near, PORT):
+            await pair.net.connect(neighbour, "near", PORT)
+            with pytest.raises(OSError, match="timed out"):
+                await pair.net.connect(pair.far, "near", PORT)

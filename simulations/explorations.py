@@ -1,0 +1,178 @@
+"""An honest account of all explorations: a file with a line for each. Owns the file, and what it adds up to.
+
+A line says which seeds were run at which commit and what came of them. A seed means the same history only at the same
+commit, so no two lines of one commit may have a seed in common. What was run in a changed checkout is not counted: no
+one could run it again. A failure is open until a line says by what it was closed.
+"""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+CHANGED: Final = "+"
+"""What a commit ends with where the checkout was not as committed."""
+
+
+class BadLedger(Exception):
+    """The file cannot be counted, or a line would make it so; the text says why."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One exploration."""
+
+    seeds: range
+    commit: str
+    histories: int
+    twice: int
+    failed: tuple[int, ...]
+    unequal: tuple[int, ...]
+    virtual_s: float
+    wall_s: float
+    jobs: int = 1
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether somebody could run the same again."""
+        return bool(self.commit) and not self.commit.endswith(CHANGED)
+
+    def packed(self) -> dict[str, Any]:
+        """As it is in the file."""
+        return {
+            "seeds": [self.seeds.start, self.seeds.stop - 1],
+            "commit": self.commit,
+            "histories": self.histories,
+            "twice": self.twice,
+            "failed": sorted(self.failed),
+            "unequal": sorted(self.unequal),
+            "virtual_s": round(self.virtual_s),
+            "wall_s": round(self.wall_s, 1),
+            "jobs": self.jobs,
+        }
+
+
+@dataclass
+class Totals:
+    """What a file adds up to."""
+
+    explorations: int = 0
+    histories: int = 0
+    twice: int = 0
+    """Of these, run a second time in another process, under another hash seed."""
+    unequal: int = 0
+    failed: int = 0
+    open: list[str] = field(default_factory=list)
+    """Failures that no line closes, as `SEED@COMMIT`."""
+    virtual_s: float = 0.0
+    wall_s: float = 0.0
+    by_commit: Counter[str] = field(default_factory=Counter)
+    not_counted: int = 0
+    """Histories of changed checkouts."""
+
+    @property
+    def per_minute(self) -> float:
+        """Runs a minute."""
+        return (self.histories + self.twice) * 60 / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def ratio(self) -> float:
+        """Virtual seconds a real one."""
+        return self.virtual_s / self.wall_s if self.wall_s else 0.0
+
+
+class Explorations:
+    """The file at `path`, which need not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def lines(self) -> list[Line]:
+        """All explorations. Raises `BadLedger`."""
+        return self._read()[0]
+
+    def check(self, seeds: range, at: str) -> None:
+        """Raises `BadLedger` where one of these seeds was run at this commit already."""
+        for line in self.lines():
+            if line.commit == at and line.is_counted and _meet(line.seeds, seeds):
+                raise BadLedger(
+                    f"seeds {line.seeds.start}-{line.seeds.stop - 1} were run at {at} already, says {self._path}: "
+                    "take others, they would be the same histories"
+                )
+
+    def add(self, line: Line) -> None:
+        """Raises `BadLedger` where its seeds were run at its commit already."""
+        self.check(line.seeds, line.commit)
+        self._append(line.packed())
+
+    def close(self, failure: str, by: str) -> None:
+        """A failure (`SEED@COMMIT`) is closed by a fix with its test. Raises `BadLedger` where it is not open."""
+        if failure not in self.totals().open:
+            raise BadLedger(f"no failure {failure} is open in {self._path}")
+        self._append({"closed": failure, "by": by})
+
+    def totals(self) -> Totals:
+        """What it adds up to. Raises `BadLedger`."""
+        lines, closed = self._read()
+        found = Totals()
+        for at, line in enumerate(lines):
+            if not line.is_counted:
+                found.not_counted += line.histories
+                continue
+            for other in lines[:at]:
+                if other.commit == line.commit and _meet(other.seeds, line.seeds):
+                    raise BadLedger(f"{self._path} has seeds of {line.commit} twice: from {line.seeds.start} on")
+            found.explorations += 1
+            found.histories += line.histories
+            found.twice += line.twice
+            found.unequal += len(line.unequal)
+            found.failed += len(line.failed)
+            found.open += [name for seed in line.failed if (name := f"{seed}@{line.commit}") not in closed]
+            found.virtual_s += line.virtual_s
+            found.wall_s += line.wall_s
+            found.by_commit[line.commit] += line.histories
+        return found
+
+    def _read(self) -> tuple[list[Line], dict[str, str]]:
+        """The explorations, and by what failures were closed."""
+        lines: list[Line] = []
+        closed: dict[str, str] = {}
+        texts = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
+        for number, text in enumerate(texts, 1):
+            try:
+                packed = json.loads(text)
+                if "closed" in packed:
+                    closed[packed["closed"]] = packed["by"]
+                    continue
+                first, last = packed.pop("seeds")
+                packed["failed"], packed["unequal"] = tuple(packed["failed"]), tuple(packed["unequal"])
+                lines.append(Line(range(first, last + 1), **packed))
+            except (ValueError, TypeError, KeyError):
+                raise BadLedger(f"line {number} of {self._path} is no line of a ledger") from None
+        return lines, closed
+
+    def _append(self, packed: dict[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(packed) + "\n")
+
+
+def _meet(some: range, others: range) -> bool:
+    return some.start < others.stop and others.start < some.stop
+
+
+def commit() -> str:
+    """The checkout's commit, with `+` where a program in it is changed; empty where there is no checkout."""
+    here = str(Path(__file__).parent.parent)
+
+    def ask(*words: str) -> str:
+        asked: Sequence[str] = ("git", "-C", here, *words)
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = ask("status", "--porcelain", "--", ":(glob)**/*.py")
+        return ask("rev-parse", "--short=12", "HEAD") + (CHANGED if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
