@@ -142,11 +142,15 @@ class SimDevice(Program):
         files = {path.name: path.read_bytes() for path in self.home.path.iterdir() if path.is_file()}
         return Image(self.disk.image(), files)
 
-    def restore(self, image: "Image") -> None:
-        """Put an image back."""
+    def restore(self, image: "Image", *, disk: bool = True, home: bool = True) -> None:
+        """Put an image back, or a part of it."""
         assert not self.runs
         self.images += 1
-        self.disk.restore(image.disk)
+        if disk:
+            self.disk.restore(image.disk)
+        if not home:
+            return
+        self.home.prepare()
         for path in self.home.path.iterdir():
             if path.is_file():
                 path.unlink()

@@ -22,11 +22,13 @@ from simulations.disk import WatchFaults
 from simulations.faults import KINDS, Faults
 from simulations.folder import Folder
 from simulations.happenings import InStep
+from simulations.images import Images, is_unchanged
 from simulations.journals import told_lives
 from simulations.ledger import Ledger
 from simulations.network.line import Quality
 from simulations.people import SHARED, Person
 from simulations.trace import Trace
+from simulations.twins import bring_twin, check_twins, rest_of_twins
 from simulations.world import Outcome, World, run_world
 
 READERS: Final = 3
@@ -38,6 +40,12 @@ IDLE_S: Final = 120.0
 NEWCOMERS: Final = 0.3
 """The share of histories at whose end one more device joins, which must have the same."""
 SIZES: Final = (120,) * 6 + (700,) * 6 + (3_000,) * 6 + (40_000,) * 3 + (300_000,)
+TROUBLE_S: Final = 30.0
+"""For so long at most there are faults while a machine finds that its disk is an old one."""
+TWIN_DEEDS: Final = 6
+"""So many each do at a machine and at the one that has a copy of its disk."""
+_IMAGES: Final = 100
+"""What the numbers of the phases begin with in which a copy is put back."""
 NAMES: Final = ("red", "blue", "green", "amber", "violet")
 """What devices are called."""
 
@@ -49,7 +57,7 @@ class Shape:
     devices: int
     phases: int
     deeds: int
-    """In a phase, of all people together."""
+    """Of all people together, in all phases."""
     pause_s: float
     """The longest between two deeds of a person."""
     faults: tuple[str, ...]
@@ -61,15 +69,22 @@ class Shape:
     watch: WatchFaults
     board: int
     """How often in a phase somebody reads, writes or deletes the one file that is everybody's, at each device."""
+    skew_s: float
+    """The most by which a device's clock is wrong from the beginning."""
+    are_behind_nat: bool
+    images: float
+    """How likely, at each rest, some machine's disk is copied, and how likely a copy is put back."""
+    twin: float
+    """How likely, in the end, some machine's disk is brought to life a second time."""
 
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
         """A shape."""
         kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
         return cls(
-            devices=draw.choice((2, 2, 2, 3)),
+            devices=draw.choice((2, 2, 2, 3, 3, 4, 5)),
             phases=draw.choice((1, 2, 3)),
-            deeds=draw.choice((20, 40, 60)),
+            deeds=draw.choice((30, 30, 30, 40, 40, 50, 60, 80, 120, 200)),
             pause_s=draw.choice((0.5, 2.0, 6.0)),
             faults=kinds if draw.random() < 0.9 else (),
             fault_s=draw.choice((2.0, 6.0, 15.0)),
@@ -87,7 +102,16 @@ class Shape:
                 overflow=draw.choice((0.0, 0.0, 0.01)),
             ),
             board=draw.choice((0, 5, 10)),
+            skew_s=draw.choice((0.0, 0.0, 5.0, 100_000.0)),
+            are_behind_nat=draw.random() < 0.5,
+            images=draw.choice((0.0, 0.0, 0.5)),
+            twin=0.1,
         )
+
+    def share(self, phase: int, person: int) -> int:
+        """How many of the deeds one of the people does in a phase."""
+        places, at = self.phases * self.devices, phase * self.devices + person
+        return self.deeds // places + (at < self.deeds % places)
 
 
 class History:
@@ -107,13 +131,15 @@ class History:
         self._lives: dict[str, int] = {}
         """How often each device had begun to run at the last rest."""
         self._draw = world.draw("history")
+        self._images = Images(world, world.draw("images"), self.figures)
 
     async def run(self) -> None:
         """Let it happen. Failures are the world's."""
         await self._begin()
         for phase in range(self.shape.phases):
             await self._turmoil(phase)
-            if not await self._calm():
+            tree = await self._calm()
+            if tree is None or not await self._handle_images(phase, tree):
                 break
             self._draw.choice(self._people).delete_copies()
         else:
@@ -126,7 +152,9 @@ class History:
         world, shape = self._world, self.shape
         devices: list[SimDevice] = []
         for name in NAMES[: shape.devices]:
-            device = world.device(name, world.site(f"{name}'s home", Quality(latency_s=0.001)))
+            site = world.site(f"{name}'s home", Quality(latency_s=0.001), is_behind_nat=shape.are_behind_nat)
+            device = world.device(name, site)
+            device.host.skew_s = self._draw.uniform(-shape.skew_s, shape.skew_s)
             devices.append(device)
         world.folder(devices[0]).make_directory(SHARED)
         world.folder(devices[0]).make_directory(BOARD)
@@ -139,17 +167,18 @@ class History:
                 setattr(device.disk.watch_faults, name, value)
             site.up.quality = site.down.quality = shape.line
         for device in devices:
-            folder = world.folder(device)
-            drafts = Folder(device.disk.people, device.disk.drafts)
-            draw = world.draw(f"{device.name}'s person")
-            self._people.append(
-                Person(device.name, folder, drafts, self._ledger, draw, world.trace, SIZES, self._dropped)
-            )
+            self._people.append(self._make_person(device))
             self._people[-1].begin()
             if len(self._readers) < READERS:
+                folder, drafts = world.folder(device), Folder(device.disk.people, device.disk.drafts)
                 tell = partial(world.trace.note, f"{device.name}'s person")
                 reader = self._board.reader(device.name, folder, drafts, world.draw(f"{device.name}'s board"), tell)
                 self._readers.append(reader)
+
+    def _make_person(self, device: SimDevice) -> Person:
+        folder, drafts = self._world.folder(device), Folder(device.disk.people, device.disk.drafts)
+        draw, trace = self._world.draw(f"{device.name}'s person"), self._world.trace
+        return Person(device.name, folder, drafts, self._ledger, draw, trace, SIZES, self._dropped)
 
     # --- turmoil ------------------------------------------------------------------------------------------
 
@@ -165,8 +194,8 @@ class History:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(faults.run)
             async with trio.open_nursery() as working:
-                for person in self._people:
-                    working.start_soon(self._work, person, shape.deeds // shape.devices)
+                for number, person in enumerate(self._people):
+                    working.start_soon(self._work, person, shape.share(phase, number))
                 for reader in self._readers:
                     working.start_soon(reader.stay, shape.board, shape.pause_s, self._dropped, self._fault_events)
             nursery.cancel_scope.cancel()
@@ -197,15 +226,15 @@ class History:
 
     # --- calm ---------------------------------------------------------------------------------------------
 
-    async def _calm(self) -> bool:
-        """Whether all came to rest as it must."""
+    async def _calm(self) -> dict[str, bytes | None] | None:
+        """What all have, where they came to rest as they must."""
         world = self._world
         own = {person.name: person.folder.tree_below(person.name) for person in self._people}
         began_s = trio.current_time()
         tree = await world.converged(CALM_S)
         self.figures["calm_s"] += int(trio.current_time() - began_s)
         if tree is None:
-            return False
+            return None
         world.trace.happened(InStep(trio.current_time() - began_s))
         for name, before in own.items():
             after = {path: data for path, data in tree.items() if path.startswith(f"{name}/")}
@@ -222,6 +251,27 @@ class History:
         self.figures["copies"] += sum("conflicted copy" in path for path in tree)
         await world.watch.look_at_rest()
         self._ledger.revived(data for data in tree.values() if data is not None)
+        world.check_programs()
+        return None if world.failures else tree
+
+    async def _handle_images(self, phase: int, tree: dict[str, bytes | None]) -> bool:
+        """Maybe copy a machine's disk, or put a copy back while this and that goes wrong; whether all is as it was."""
+        draw, world = self._world.draw(f"images of phase {phase}"), self._world
+        if draw.random() < self.shape.images and await self._images.put_back():
+            faults = Faults(world, self.shape.faults, self.shape.fault_s, self.figures, _IMAGES + phase, self._dropped)
+            with trio.move_on_after(draw.random() * TROUBLE_S):
+                await faults.run()
+            await faults.put_right()
+            self._fault_events += faults.events
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._images.confirm)
+                found = await world.converged(CALM_S)
+                nursery.cancel_scope.cancel()
+            if found is not None and not is_unchanged(found, tree):
+                world.fail("a machine with an old copy of its disk has changed what there is")
+        if draw.random() < self.shape.images:
+            await self._images.take()
+        self._lives = {one.name: one.lives for one in world.devices.values()}
         world.check_programs()
         return not world.failures
 
@@ -263,6 +313,25 @@ class History:
         if found.doubled_versions:
             self._world.fail(f"A12 not idempotent: {found.doubled_versions} versions are there twice")
         self.figures["versions"] += found.versions
+        if self._world.draw("twin").random() < self.shape.twin:
+            await self._live_twice(first)
+
+    async def _live_twice(self, device: SimDevice) -> None:
+        """A copy of that machine's disk is brought to life beside it, and people work at both."""
+        world = self._world
+        await device.start()
+        twin = await bring_twin(world, device)
+        person = self._make_person(twin)
+        person.begin()
+        async with trio.open_nursery() as nursery:
+            for one in (self._people[0], person):
+                nursery.start_soon(self._work, one, TWIN_DEEDS)
+        going = await rest_of_twins(world, CALM_S)
+        if going is None:
+            world.fail("since two machines are one device they do not come to rest")
+        else:
+            self.figures["twins"] += 1
+            check_twins(world, self._ledger, going)
 
 
 def run_history(seed: int | str, *, trace: Trace | None = None, dropped: frozenset[str] = frozenset()) -> Outcome:

@@ -75,4 +75,4 @@ class Stillness(trio.abc.Instrument):
 
 
 def _runner() -> Any:
-    return sys.modules["trio._core._run"].GLOBAL_RUN_CONTEXT.runner  # type: ignore[attr-defined]
+    return sys.modules["trio._core._run"].GLOBAL_RUN_CONTEXT.runner

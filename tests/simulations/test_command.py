@@ -55,6 +55,22 @@ def test_explore_runs_histories_twice_and_adds_up(workplace: Path) -> None:
     assert status == 0, out + err
     account = json.loads(out)
     assert (account["histories"], account["twice"], account["failed"], account["unequal"]) == (1, 1, [], [])
+    status, out, _ = run_program(["shoal-sim", "ledger", ledger])
+    assert status == 0
+    assert "failed; open: none" in out
+
+
+@pytest.mark.command("shoal-sim ledger")
+def test_ledger_adds_up_and_says_what_is_open(workplace: Path) -> None:
+    ledger = workplace / "explored.jsonl"
+    line = {"seeds": [0, 9], "commit": "abc", "histories": 10, "twice": 10, "failed": [3], "unequal": []}
+    ledger.write_text(json.dumps(line | {"virtual_s": 600, "wall_s": 6.0, "jobs": 2}) + "\n")
+    status, out, _ = run_program(["shoal-sim", "ledger", str(ledger)])
+    assert status == 1
+    assert "open: 3@abc" in out
+    status, out, _ = run_program(["shoal-sim", "ledger", str(ledger), "--close", "3@abc", "--by", "a test", "--json"])
+    assert status == 0
+    assert json.loads(out)["open"] == []
 
 
 @pytest.mark.command("shoal-sim replay")

@@ -1,12 +1,16 @@
 """Random histories in a simulated world: they hold, they are repeatable, and what is wrong in one is found."""
 
 import logging
+from collections import Counter
+from dataclasses import replace
+from random import Random  # noqa: TID251 - seeded, for tests
 
 import pytest
 import trio
 
 from simulations.faults import KINDS
-from simulations.histories import run_history
+from simulations.histories import History, Shape, run_history
+from simulations.images import PARTS
 from simulations.machine import Host
 from simulations.network.line import Quality
 from simulations.world import World, run_world
@@ -19,6 +23,29 @@ def test_a_history_with_faults_holds_and_is_the_same_in_a_second_run(seed: int) 
     assert first.figures["deeds"] > 20
     assert set(first.figures) & set(KINDS), "something went wrong in it"
     assert (first.digest, first.virtual_s, first.figures) == (second.digest, second.virtual_s, second.figures)
+
+
+def test_a_seed_makes_of_two_to_five_devices_thirty_to_two_hundred_deeds() -> None:
+    shapes = [Shape.draw(Random(seed)) for seed in range(300)]
+    assert {shape.devices for shape in shapes} == {2, 3, 4, 5}
+    assert {min(shape.deeds for shape in shapes), max(shape.deeds for shape in shapes)} == {30, 200}
+    for shape in shapes:
+        shares = [shape.share(phase, person) for phase in range(shape.phases) for person in range(shape.devices)]
+        assert sum(shares) == shape.deeds
+        assert max(shares) - min(shares) <= 1
+
+
+def test_old_copies_of_disks_are_put_back_and_machines_are_brought_to_life_twice() -> None:
+    async def story(world: World) -> None:
+        shape = replace(Shape.draw(world.draw("shape")), phases=3, images=1.0, twin=1.0, faults=())
+        history = History(world, shape)
+        await history.run()
+        figures.update(history.figures)
+
+    figures = Counter[str]()
+    assert not run_world("images", story).failures
+    assert figures["twins"] == 1
+    assert any(figures[f"{part} put back"] for part in PARTS)
 
 
 def test_a_device_that_was_killed_goes_on_where_it_was() -> None:
