@@ -3,7 +3,7 @@
 What the commands ask for is a method here; a request that cannot be granted raises `CannotDo` with a line for people.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from peer.disk.private import open_new_root, read_marker
 from peer.engine import founding, people
 from peer.engine.context import Identity, Machine
 from peer.engine.folders import CannotDo
+from peer.engine.following import Following
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
@@ -25,7 +26,6 @@ from peer.link.notify import Notifications
 from peer.ports import Filesystem, Network
 from peer.store import workspaces
 from peer.store.workspaces import Record
-from protocol.chains import UserChain
 from protocol.ids import NO_LOG, WorkspaceId
 from protocol.messages import (
     ChainPoke,
@@ -33,7 +33,6 @@ from protocol.messages import (
     CommitRequest,
     DeviceInfo,
     DevicesRequest,
-    KeysDeposit,
     Poke,
     Refusal,
     Welcome,
@@ -70,18 +69,23 @@ class DeviceEngine:
         self._doors = Doors(network, machine.clock, machine.entropy)
         self._nursery: trio.Nursery | None = None
         self._changing = trio.Lock()
-        self._following = trio.Lock()
         self._unanswered: dict[str, Founding] = {}
         self._changed = trio.Event()
         self.on_change: Callable[[], None] = lambda: None
         """Called at once where `wait_changed` wakes; may not wait."""
-        self.known = people.load_chain(machine.database, identity.user, identity.links)
+        known = people.load_chain(machine.database, identity.user, identity.links)
+        self._following = Following(machine, self.identity, known)
         self._bundled = identity.bundled
         self._boxes = [keys.box]
         if identity.pairing_seed:
             self._boxes.append(BoxKey.from_seed(identity.pairing_seed))
         self.mounted: dict[WorkspaceId, MountedWorkspace] = {}
         self.notifications = Notifications(machine.client, machine.clock, machine.entropy, self._heads)
+
+    @property
+    def known(self) -> KnownChain:
+        """The user's chain."""
+        return self._following.known
 
     # --- running ----------------------------------------------------------------------------------------
 
@@ -97,6 +101,7 @@ class DeviceEngine:
             nursery.start_soon(self.notifications.run)
             nursery.start_soon(self._listen)
             nursery.start_soon(self._watch_link)
+            nursery.start_soon(self._following.run)
             task_status.started()
 
     def _start(self, record: Record) -> MountedWorkspace:
@@ -125,9 +130,9 @@ class DeviceEngine:
                 case Welcome():
                     for one in self.mounted.values():
                         one.wake()
-                    await self._follow_chain()
+                    await self._following.follow()
                 case ChainPoke():
-                    await self._follow_chain()
+                    self._following.poke()
                 case Poke() as poke:
                     if poke.workspace in self.mounted:
                         self.mounted[poke.workspace].wake(poke)
@@ -140,43 +145,6 @@ class DeviceEngine:
                 for one in self.mounted.values():
                     one.wake()
             self.tell_changed()
-
-    async def _follow_chain(self) -> None:
-        """Learn of devices added to this user, and give them the keys of workspaces that they may lack."""
-        async with self._following:
-            await self._take_chain(await people.follow_chain(self.machine.client, self.known))
-
-    async def _take_chain(self, latest: KnownChain) -> bool:
-        """Go on from a longer chain once its new devices have the keys; False where they could not be left for them.
-
-        Kept and used only then, so that a device is never forgotten: it is new again the next time.
-        """
-        if latest.chain.length <= self.known.chain.length:
-            return True
-        before = self.known.chain
-        new = [
-            known.keys.box
-            for device, known in latest.chain.devices.items()
-            if known.active and device not in before.devices and device != self.identity.device
-        ]
-        records = await self.machine.database_work.run(workspaces.records, self.machine.database)
-        if not await self._leave_keys(records, new, latest.chain):
-            return False
-        await self.machine.database_work.run(people.save_chain, self.machine.database, latest)
-        self.known = latest
-        return True
-
-    async def _leave_keys(
-        self, records: Sequence[Record], boxes: Sequence[bytes], chain: UserChain | None = None
-    ) -> bool:
-        """Leave workspaces' keys with the coordinator for these devices of the chain; False where it is away."""
-        for record in records if boxes else ():
-            keys = tuple(founding.seal_keys(record.keyring, chain or self.known.chain, boxes, self.machine.entropy))
-            try:
-                await self.machine.client.request(KeysDeposit(record.workspace, keys))
-            except LinkError:
-                return False
-        return True
 
     def tell_changed(self) -> None:
         """Something that a person could see is different now."""
@@ -232,7 +200,7 @@ class DeviceEngine:
             problem = name_problem(name, at_root=False)
             if problem is not None:
                 raise CannotDo(f"the workspace's name {problem}: choose one with --name")
-            async with self._following:
+            async with self._following.lock:
                 record = await self._found(name)
             return await self._mount(record, path)
 
@@ -263,7 +231,7 @@ class DeviceEngine:
         record = await database_work.run(workspaces.add, database, workspace, name, keyring, commit)
         have = {key.recipient for key in record.founding.keys}
         devices = self.known.chain.devices
-        await self._leave_keys(
+        await self._following.leave_keys(
             [record], [known.keys.box for device, known in devices.items() if known.active and device not in have]
         )
         return record
@@ -394,7 +362,7 @@ class DeviceEngine:
         """A code for another device. Raises `CannotDo`."""
         records = await self.machine.database_work.run(workspaces.records, self.machine.database)
         heads = await self.machine.database_work.run(self._verified_heads, records)
-        async with self._following:
+        async with self._following.lock:
             try:
                 offered = await offer_pairing(
                     self.machine.client, self.identity.keys, self.known, heads, self._doors, PAIRING_MS
@@ -403,7 +371,7 @@ class DeviceEngine:
                 raise Unreachable(f"cannot reach the coordinator ({error}): try again when it can be reached") from None
             if isinstance(offered, Refusal):
                 raise CannotDo(f"the coordinator refused the pairing: {offered.message}")
-            await self._take_chain(offered.chain)
+            await self._following.take(offered.chain)
         return offered
 
     def _verified_heads(self, records: list[Record]) -> list[BundledWorkspace]:

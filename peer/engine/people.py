@@ -34,10 +34,10 @@ def load_chain(database: Database, user: UserId, joined_with: tuple[SignedLink, 
         raise StoreError(f"this home is damaged ({error}): put it back from a backup, or join anew") from error
 
 
-def save_chain(database: Database, known: KnownChain) -> None:
-    """Keep a chain that goes on from the one kept. In the database's thread."""
+def save_chain(database: Database, known: KnownChain, kept: int = 0) -> None:
+    """Keep a chain that goes on from the one of which so many links are kept. In the database's thread."""
     with database.transaction():
-        rows = [(known.chain.user, index, encode(link)) for index, link in enumerate(known.links)]
+        rows = [(known.chain.user, kept + at, encode(link)) for at, link in enumerate(known.links[kept:])]
         database.insert(schema.chain_links, rows)
 
 

@@ -43,4 +43,5 @@ SHOWS = (
         "the example of docs/simulation.md, as a newcomer runs it: as expected, with a page that is whole",
         True,
     ),
+    Show("explore", "simulated worlds: fixed histories the same in two runs, fresh ones, and none fails", True),
 )

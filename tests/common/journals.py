@@ -162,7 +162,10 @@ class TestUser:
 
     def pair(self, name: str) -> TestDevice:
         """Admit a pairing and use it for a new device."""
-        pairing = self.admit(name)
+        return self.use(self.admit(name), name)
+
+    def use(self, pairing: InvitationKeys, name: str) -> TestDevice:
+        """Add a device by a pairing that was admitted."""
         device = make_device(name)
         self.append(DevicePaired(pairing.sign.public, device.keys), pairing.sign, device.secret.sign)
         self.devices.append(device)

@@ -1,29 +1,21 @@
 """What the coordinator says is not enough: what is counted as accepted, and who is counted as having the keys."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
-import trio
 
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.engine.context import Context, Identity, Machine, Signal
-from peer.engine.device import DeviceEngine
 from peer.engine.moving import Mover
 from peer.engine.people import load_chain
 from peer.engine.problems import Problems
 from peer.engine.proposing import Proposer, Sent
-from peer.home import Home, pack_bundled, pack_links
-from peer.home import Identity as HomeIdentity
-from peer.link.chain import judge_received
-from peer.link.errors import Unreachable
-from peer.machine import SystemClock, SystemEntropy, ThreadOffload
+from peer.machine import SystemClock
 from peer.planner.operations import Agreed, ProposeChange
 from peer.planner.trees import Node
-from peer.ports import Filesystem, Network
 from peer.store import schema, workspaces
 from peer.store.contents import ContentStore
 from peer.store.database import Database, StoreError, open_database
@@ -32,7 +24,6 @@ from peer.store.outbox import Outbox
 from peer.store.trees import TreeStore
 from protocol.codec import encode
 from protocol.ids import ROOT, CommitDigest, LogHash
-from protocol.messages import KeysDeposit, Ok
 from protocol.model import Genesis, JournalRow, Kind
 from protocol.rules import digest_of
 from tests.common.journals import CHUNKER, HASHES, TestJournal, TestUser, entry_id, seed
@@ -93,65 +84,6 @@ def test_a_commit_that_the_verified_journal_does_not_have_counts_as_nothing(data
     assert proposer.accepted(sent)
     assert trees.synced(node.entry) is not None
     assert database.one("SELECT count(*) FROM outbox") == (0,)
-
-
-class Coordinator:
-    """As far as leaving keys goes; `away`: nobody answers."""
-
-    def __init__(self) -> None:
-        self.away = True
-        self.url = ""
-        self.left: list[KeysDeposit] = []
-
-    async def request(self, message: KeysDeposit) -> Ok:
-        await trio.lowlevel.checkpoint()
-        if self.away:
-            raise Unreachable("cut")
-        self.left.append(message)
-        return Ok()
-
-
-async def test_a_new_device_is_new_until_the_keys_were_left_for_it(database: Database, tmp_path: Path) -> None:
-    user = TestUser("ana")
-    first = tuple(user.links)
-    journal = TestJournal(user)
-    workspaces.add(database, journal.id, "work", KEYRING, journal.commits[0])
-    coordinator = Coordinator()
-    machine = SimpleNamespace(
-        clock=SystemClock(),
-        entropy=SystemEntropy(),
-        database_work=ThreadOffload(1),
-        client=coordinator,
-        database=database,
-    )
-    own = user.devices[0]
-    identity = HomeIdentity(
-        device_seed=seed("device", own.name),
-        recovery_seed=b"",
-        device_id=own.id,
-        device_name=own.name,
-        user_id=user.id,
-        user_name="ana",
-        coordinator=bytes(32),
-        addresses=(),
-        chain=pack_links(first),
-        bundle=pack_bundled(()),
-    )
-    engine = DeviceEngine(cast(Machine, machine), Home(tmp_path), identity, cast(Filesystem, None), cast(Network, None))
-    assert isinstance(engine.identity, Identity)
-    user.pair("ana-2")
-    latest = judge_received(tuple(user.links))
-
-    assert not await engine._take_chain(latest)
-    assert engine.known.chain.length == len(first)
-    assert load_chain(database, user.id, first).chain.length == len(first)
-
-    coordinator.away = False
-    assert await engine._take_chain(latest)
-    assert [len(each.keys) for each in coordinator.left] == [1]
-    assert engine.known.chain.length == load_chain(database, user.id, first).chain.length == len(user.links)
-    assert await engine._take_chain(judge_received(first)), "a chain that is known already"
-    assert len(coordinator.left) == 1
 
 
 def test_a_kept_chain_that_is_damaged_gives_way_to_the_one_it_began_with(database: Database) -> None:

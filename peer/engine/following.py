@@ -1,0 +1,90 @@
+"""The chain of this device's user as it grows: followed, and new devices given the keys that they may lack.
+
+Owns the chain that is known. All devices of a user hear of a new one in the same moment, and the keys that one of them
+leaves are enough: the device that admitted it leaves them at once, the others some time later, for all that are new by
+then. So a hundred devices that come one after the other do not make ten thousand requests.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from peer.engine import founding, people
+from peer.engine.context import Identity, Machine
+from peer.link.chain import KnownChain
+from peer.link.errors import LinkError
+from peer.store import workspaces
+from peer.store.workspaces import Record
+from protocol.chains import UserChain
+from protocol.messages import KeysDeposit
+
+LATER_S: Final = (2.0, 20.0)
+"""When a device follows that did not admit the new one: drawn between these."""
+
+
+class Following:
+    """What this device knows of its user's devices. `run` until cancelled."""
+
+    def __init__(self, machine: Machine, identity: Identity, known: KnownChain) -> None:
+        self._machine = machine
+        self._identity = identity
+        self.known = known
+        self.lock = trio.Lock()
+        """Held while the chain is taken further, and by whoever needs that it is not."""
+        self._moved = trio.Event()
+
+    def poke(self) -> None:
+        """The chain has grown."""
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Follow it after each poke."""
+        while True:
+            await self._moved.wait()
+            if not self._has_admitted():
+                await self._machine.clock.sleep(self._machine.entropy.jitter(*LATER_S))
+            self._moved = trio.Event()
+            await self.follow()
+
+    async def follow(self) -> None:
+        """Learn of devices added to this user, and give them the keys of workspaces that they may lack."""
+        async with self.lock:
+            await self.take(await people.follow_chain(self._machine.client, self.known))
+
+    async def take(self, latest: KnownChain) -> bool:
+        """Go on from a longer chain once its new devices have the keys; False where they could not be left for them.
+
+        Kept and used only then, so that a device is never forgotten: it is new again the next time.
+        """
+        if latest.chain.length <= self.known.chain.length:
+            return True
+        before, machine = self.known.chain, self._machine
+        new = [
+            known.keys.box
+            for device, known in latest.chain.devices.items()
+            if known.active and device not in before.devices and device != self._identity.device
+        ]
+        records = await machine.database_work.run(workspaces.records, machine.database)
+        if not await self.leave_keys(records, new, latest.chain):
+            return False
+        await machine.database_work.run(people.save_chain, machine.database, latest, before.length)
+        self.known = latest
+        return True
+
+    async def leave_keys(
+        self, records: Sequence[Record], boxes: Sequence[bytes], chain: UserChain | None = None
+    ) -> bool:
+        """Leave workspaces' keys with the coordinator for these devices of the chain; False where it is away."""
+        machine = self._machine
+        for record in records if boxes else ():
+            keys = tuple(founding.seal_keys(record.keyring, chain or self.known.chain, boxes, machine.entropy))
+            try:
+                await machine.client.request(KeysDeposit(record.workspace, keys))
+            except LinkError:
+                return False
+        return True
+
+    def _has_admitted(self) -> bool:
+        """Whether a device that this one has admitted may be the new one."""
+        return any(pairing.author == self._identity.device for pairing in self.known.chain.pairings.values())
