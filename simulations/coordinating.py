@@ -28,6 +28,7 @@ from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
 from simulations.network.net import Net
 from simulations.points import GuardedOffload, Points, guarded
 from simulations.programs import Program
+from simulations.templates import put_metadata
 from simulations.trace import Trace
 
 PORT: Final = 8440
@@ -62,6 +63,7 @@ class SimCoordinator(Program):
         clock, entropy, files = self._clock, self._entropy, DirectoryFiles()
         database = self.place / METADATA_FILE
         self.place.mkdir(parents=True, exist_ok=True)
+        put_metadata(database)
         self.points = points = Points(life)
         points.on_kill = self.end_now
         points.told, self.told_next = self.told_next, None

@@ -27,6 +27,7 @@ from simulations.machine import Host, InlineOffload, Killed, Life, SimClock, Sim
 from simulations.network.net import Net
 from simulations.points import GuardedDatabase, Points, guarded
 from simulations.programs import Program
+from simulations.templates import put_store
 from simulations.trace import Trace
 
 
@@ -93,6 +94,7 @@ class SimDevice(Program):
         """Become a device by a code; the program does not run yet."""
         meant = decode_code(code) if isinstance(code, str) else code
         self.home.prepare()
+        put_store(self.home.database)
         life = Life(self.host)
         doors = Doors(self.net.door(life), self._clock, self._entropy, allow_plain=True)
         identity = await become(self.home, meant, name or self.name, doors)

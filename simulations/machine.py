@@ -11,6 +11,10 @@ import trio
 
 from simulations.scheduling import Stillness
 
+_TAKES_TIME: Final = 0.1
+_YIELDS: Final = 0.4
+"""The shares of calls before which, and after which, time passes or others have a turn."""
+
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -132,20 +136,31 @@ class InlineOffload:
         self._slow_s = slow_s
 
     async def run(self, fn: Callable[[*Ts], T], *args: *Ts) -> T:
-        """See the ports."""
-        async with self._limiter:
-            await self._dawdle()
+        """See the ports. Not always a checkpoint, as it is with a thread: what is drawn decides."""
+        try:
+            self._limiter.acquire_nowait()
+        except trio.WouldBlock:
+            await self._limiter.acquire()
+        try:
+            drawn = self._draw.random()
+            if drawn < _YIELDS:
+                await self._dawdle(drawn)
+            else:
+                await trio.lowlevel.checkpoint_if_cancelled()
             if self._life.host.is_frozen:
                 await self._life.host.gate()
             self._life.check()
             value = fn(*args)
-            with trio.CancelScope(shield=True):
-                await self._dawdle()
+            drawn = self._draw.random()
+            if drawn < _YIELDS:
+                with trio.CancelScope(shield=True):
+                    await self._dawdle(drawn)
             return value
+        finally:
+            self._limiter.release()
 
-    async def _dawdle(self) -> None:
-        drawn = self._draw.random()
-        if drawn < 0.1:
+    async def _dawdle(self, drawn: float) -> None:
+        if drawn < _TAKES_TIME:
             await trio.sleep(self._draw.random() * self._slow_s)
-        elif drawn < 0.4:
+        else:
             await trio.lowlevel.checkpoint()

@@ -16,6 +16,8 @@ from simulations.trace import Trace
 
 WINDOW_BYTES: Final = 192 * 1024
 PIECE_BYTES: Final = 16 * 1024
+AHEAD_S: Final = 0.05
+"""So far at most a sender runs ahead of the line: others use it too."""
 
 
 class Pipe:
@@ -29,6 +31,7 @@ class Pipe:
         self._unsent: deque[bytes] = deque()
         self._under_way: deque[tuple[float, bytes]] = deque()
         self._size = 0
+        self._arrives_s = 0.0
         self._ended = False
         self._end_at_s: float | None = None
         self._broken = False
@@ -36,8 +39,11 @@ class Pipe:
         self._void = False
         self.answer: Pipe | None = None
         """The other direction."""
-        self._news = trio.Event()
-        self._room = trio.Event()
+        self._news = trio.lowlevel.ParkingLot()
+        self._work = trio.lowlevel.ParkingLot()
+        self._room = trio.lowlevel.ParkingLot()
+        self._is_idle = False
+        """Whether `run` waits for something to be sent."""
 
     # --- what the ends do ---------------------------------------------------------------------------------
 
@@ -45,18 +51,21 @@ class Pipe:
         """Hand over everything; raises `BrokenResourceError` where the connection is gone."""
         for at in range(0, len(data), PIECE_BYTES):
             while self._size >= WINDOW_BYTES and not self._broken:
-                await self._room.wait()
+                await self._room.park()
             if self._broken:
                 raise trio.BrokenResourceError("the connection is gone")
             piece = data[at : at + PIECE_BYTES]
             self._size += len(piece)
-            self._unsent.append(piece)
-            self._wake()
+            if self._is_idle and not self._ended and self._is_way_free():
+                self._carry(piece)
+            else:
+                self._unsent.append(piece)
+                self._work.unpark_all()
 
     async def wait_room(self) -> None:
         """Until something could be sent."""
         while self._size >= WINDOW_BYTES and not self._broken:
-            await self._room.wait()
+            await self._room.park()
 
     def end(self) -> None:
         """Nothing more will be sent."""
@@ -71,14 +80,24 @@ class Pipe:
         self._wake()
 
     async def wait_readable(self) -> None:
-        """Until `take` has something to say."""
-        while not self._broken and not self._reader_gone:
-            due = self._under_way[0][0] if self._under_way else self._end_at_s
-            if due is not None and due <= trio.current_time():
-                return
-            news = self._news
-            with trio.move_on_at(float("inf") if due is None else due):
-                await news.wait()
+        """Until `take` has something to say. Not a checkpoint where it has."""
+        while not self.is_readable():
+            due_s = self._due_s()
+            if due_s == float("inf"):
+                await self._news.park()
+            else:
+                with trio.move_on_at(due_s):
+                    await self._news.park()
+
+    def is_readable(self) -> bool:
+        """Whether `take` has something to say."""
+        return self._broken or self._reader_gone or self._due_s() <= trio.current_time()
+
+    def _due_s(self) -> float:
+        """When the next piece, or the end, is there."""
+        if self._under_way:
+            return self._under_way[0][0]
+        return float("inf") if self._end_at_s is None else self._end_at_s
 
     def take(self, most: int) -> bytes | None:
         """What has arrived; `b""` at the end, None where nothing has. Raises `BrokenResourceError`, and
@@ -111,31 +130,30 @@ class Pipe:
             self._under_way.appendleft((at_s, data[most:]))
             data = data[:most]
         self._size -= len(data)
-        self._room.set()
-        self._room = trio.Event()
+        self._room.unpark_all()
         return data
 
     def _wake(self) -> None:
-        self._news.set()
-        self._news = trio.Event()
-        self._room.set()
-        self._room = trio.Event()
+        self._news.unpark_all()
+        self._work.unpark_all()
+        self._room.unpark_all()
 
     # --- on the way ---------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Carry everything; ends with the connection."""
-        arrives_s = 0.0
+        """Carry everything that cannot be carried at once; ends with the connection."""
         while not self._broken:
             if not self._unsent and not self._ended:
-                await self._news.wait()
+                self._is_idle = True
+                await self._work.park()
+                self._is_idle = False
                 continue
             for line in self._lines:
                 await line.wait_whole()
             if not self._unsent:
                 if self._void or self._broken:
                     return
-                self._end_at_s = max(arrives_s, self._through_at_s(0))
+                self._end_at_s = max(self._arrives_s, self._through_at_s(0))
                 self._wake()
                 return
             piece = self._unsent.popleft()
@@ -143,22 +161,32 @@ class Pipe:
                 continue
             if self._reader_gone:
                 await trio.sleep(max(0.0, self._through_at_s(0) - trio.current_time()))
-                self.break_off()
-                assert self.answer is not None
-                self.answer.break_off()
+                self._break_both()
                 return
-            if any(line.breaks() for line in self._lines):
-                self._trace.note("network", f"{self.name} was reset")
-                self.break_off()
-                assert self.answer is not None
-                self.answer.break_off()
-                return
-            arrives_s = max(arrives_s, self._through_at_s(len(piece)))
-            self._trace.note("network", f"{self.name} {len(piece)} bytes, there at {arrives_s:.6f}", shown=False)
-            self._trace.carried(self._ends, len(piece))
-            self._under_way.append((arrives_s, piece))
-            self._wake()
+            self._carry(piece)
             await self._wait_turn()
+
+    def _is_way_free(self) -> bool:
+        """Whether a piece that is sent now need not wait, and will be there."""
+        if self._void or self._reader_gone:
+            return False
+        return not any(line.is_cut or line.busy_for_s() > AHEAD_S for line in self._lines)
+
+    def _carry(self, piece: bytes) -> None:
+        if any(line.breaks() for line in self._lines):
+            self._trace.note("network", f"{self.name} was reset")
+            self._break_both()
+            return
+        self._arrives_s = max(self._arrives_s, self._through_at_s(len(piece)))
+        self._trace.note("network", f"{self.name} {len(piece)} bytes, there at {self._arrives_s:.6f}", shown=False)
+        self._trace.carried(self._ends, len(piece))
+        self._under_way.append((self._arrives_s, piece))
+        self._news.unpark_all()
+
+    def _break_both(self) -> None:
+        self.break_off()
+        assert self.answer is not None
+        self.answer.break_off()
 
     def _through_at_s(self, size: int) -> float:
         at_s = trio.current_time()
@@ -167,10 +195,10 @@ class Pipe:
         return at_s
 
     async def _wait_turn(self) -> None:
-        """A sender does not run ahead of the first line by more than a moment: others use it too."""
+        """Until the lines are not busy for longer than a moment."""
         ahead_s = max((line.busy_for_s() for line in self._lines), default=0.0)
-        if ahead_s > 0.05:
-            await trio.sleep(ahead_s - 0.05)
+        if ahead_s > AHEAD_S:
+            await trio.sleep(ahead_s - AHEAD_S)
 
 
 class SimStream(HalfCloseableStream):
@@ -204,7 +232,8 @@ class SimStream(HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """See trio."""
-        await trio.lowlevel.checkpoint()
+        if self._into.is_readable():
+            await trio.lowlevel.checkpoint()
         self._check()
         while True:
             await self._into.wait_readable()
