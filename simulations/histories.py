@@ -57,7 +57,7 @@ class Shape:
     devices: int
     phases: int
     deeds: int
-    """Of all people together, in all phases."""
+    """Of all people together, in all phases; up to half as many more in between."""
     pause_s: float
     """The longest between two deeds of a person."""
     faults: tuple[str, ...]
@@ -84,7 +84,7 @@ class Shape:
         return cls(
             devices=draw.choice((2, 2, 2, 3, 3, 4, 5)),
             phases=draw.choice((1, 2, 3)),
-            deeds=draw.choice((30, 30, 30, 40, 40, 50, 60, 80, 120, 200)),
+            deeds=draw.choice((30, 30, 30, 30, 30, 40, 40, 50, 70, 120)),
             pause_s=draw.choice((0.5, 2.0, 6.0)),
             faults=kinds if draw.random() < 0.9 else (),
             fault_s=draw.choice((2.0, 6.0, 15.0)),
@@ -218,7 +218,7 @@ class History:
             draw = self._world.draw(f"{person.name} in between")
 
             def perhaps(person: Person = person, draw: Random = draw) -> None:
-                if draw.random() < share and person.actions < 400:
+                if draw.random() < share and self.figures["in between"] < self.shape.deeds // 2:
                     self.figures["in between"] += 1
                     person.act_now()
 

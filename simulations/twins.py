@@ -28,6 +28,7 @@ async def bring_twin(world: World, device: SimDevice) -> SimDevice:
     """Another machine with a copy of that one's disk, beside it."""
     twin = world.device(TWIN, world.site("the twin's home", Quality(latency_s=0.02)))
     twin.restore(await take_image(device))
+    world.watch.note_twin(twin)
     world.trace.note("fault", f"the disk of {device.name} is copied to another machine")
     await twin.start()
     return twin

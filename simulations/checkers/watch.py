@@ -60,6 +60,7 @@ class Watch:
         self._lives = coordinator.lives
         self._devices: dict[str, SimDevice] = {}
         self._names: dict[bytes, str] = {}
+        self._doubled: set[bytes] = set()
         self._keyrings = Keyrings()
         self.versions = Versions()
         self.order = Order()
@@ -103,6 +104,10 @@ class Watch:
         device.disk.looking = look
         device.disk.before_loss = lambda: watch_loss(device.name, device.home.database, device.disk, self.tell)
         device.committed = lambda: self.tell(cursor.look())
+
+    def note_twin(self, device: SimDevice) -> None:
+        """Another machine is this device as well: whose person did something cannot be told from now on."""
+        self._doubled.add(bytes(device.home.read_identity().device))
 
     def follow(self, ledger: Ledger) -> None:
         """From now on people's deeds are in this ledger."""
@@ -182,6 +187,8 @@ class Watch:
                     self.versions.note_link(committed.workspace, keyring.fixed, version.body.target)
 
     def _author(self, device: bytes) -> str | None:
+        if device in self._doubled:
+            return None
         if device not in self._names:
             joined = (one for one in self._devices.values() if one.home.has_joined())
             self._names = {bytes(one.home.read_identity().device): one.name for one in joined}
