@@ -33,6 +33,10 @@ from simulations.world import Outcome, World, run_world
 
 READERS: Final = 3
 """At so many devices at most there is somebody at the board: what was seen is to be explained in a moment."""
+DEEDS: Final = (30, 30, 30, 30, 30, 40, 40, 50, 70, 120)
+MOST_BESIDE_BOARD: Final = 50
+"""With more deeds than that there is nobody at the board: a history is about 200 things that people do, at most. Nor is
+there where disks are put back: who reads an old copy sees what was."""
 CALM_S: Final = 900.0
 """In so much virtual time all must have come to rest."""
 IDLE_S: Final = 120.0
@@ -81,10 +85,11 @@ class Shape:
     def draw(cls, draw: Random) -> "Shape":
         """A shape."""
         kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
+        deeds, images = draw.choice(DEEDS), draw.choice((0.0, 0.0, 0.5))
         return cls(
             devices=draw.choice((2, 2, 2, 3, 3, 4, 5)),
             phases=draw.choice((1, 2, 3)),
-            deeds=draw.choice((30, 30, 30, 30, 30, 40, 40, 50, 70, 120)),
+            deeds=deeds,
             pause_s=draw.choice((0.5, 2.0, 6.0)),
             faults=kinds if draw.random() < 0.9 else (),
             fault_s=draw.choice((2.0, 6.0, 15.0)),
@@ -101,10 +106,10 @@ class Shape:
                 doubled=draw.choice((0.0, 0.0, 0.1)),
                 overflow=draw.choice((0.0, 0.0, 0.01)),
             ),
-            board=draw.choice((0, 5, 10)),
+            board=0 if images or deeds > MOST_BESIDE_BOARD else draw.choice((0, 5, 10)),
             skew_s=draw.choice((0.0, 0.0, 5.0, 100_000.0)),
             are_behind_nat=draw.random() < 0.5,
-            images=draw.choice((0.0, 0.0, 0.5)),
+            images=images,
             twin=0.1,
         )
 
