@@ -68,7 +68,7 @@ FOLLOWING = (
         "gap-in-the-journal",
         "a message is lost, and the device follows a history that lacks what was in it",
         "the journal is one",
-        occasions.CUT_OFF,
+        occasions.AWAY_AND_ON,
         (
             Change(
                 "protocol.rules:judge_row",
@@ -81,7 +81,14 @@ FOLLOWING = (
                 "mutated()\n        here = replace(verdict.workspace, seq=row.seq, log_hash=row.log_hash)\n"
                 "        return replace(verdict, workspace=here)",
             ),
+            Change("protocol.rules:_Judgement._require_head", "_require(known,", "_require(known or self.replay,"),
+            Change(
+                "protocol.rules:_Judgement._number_verdict",
+                "self.header.after == self.last_number",
+                "self.header.after == self.last_number or self.replay",
+            ),
             Change("peer.engine.feed:Feed.take_poke", "rows[0].seq == seq + 1", "rows[0].seq > seq"),
+            Change("peer.engine.feed:Feed.take_poke", "seq >= poke.head_seq", "seq > 0"),
             Change(
                 "peer.engine.workspace:WorkspaceEngine.wake",
                 "self._due.journal = True",
@@ -93,12 +100,17 @@ FOLLOWING = (
         "not-asked-after-a-cut",
         "a laptop comes back on line, and what happened meanwhile never reaches it",
         "convergence",
-        occasions.CUT_OFF,
+        occasions.AWAY,
         (
             Change(
                 "peer.engine.workspace:WorkspaceEngine.wake",
                 "self._due.journal = True",
-                "self._due.journal = self._due.journal or not mutated()",
+                "self._due.journal = self._due.journal or poke is not None",
+            ),
+            Change(
+                "peer.engine.feed:Feed.take_poke",
+                "return self._context.journal.workspace.seq >= poke.head_seq",
+                "return mutated()",
             ),
         ),
     ),

@@ -29,7 +29,8 @@ FAR_APART = Histories(
     "people far apart", {**_CALM, "line": _FAR, "devices": 2, "phases": 2, "deeds": 60, "pause_s": 0.5}
 )
 CUT_OFF = Histories(
-    "people cut off now and then", {**_CALM, "faults": ("line cut",), "fault_s": 6.0, "deeds": 60, "pause_s": 2.0}
+    "people cut off now and then",
+    {**_CALM, "devices": 2, "faults": ("line cut",), "fault_s": 4.0, "deeds": 60, "pause_s": 1.0},
 )
 CUT_SHORT = Histories(
     "connections reset", {**_CALM, "line": _FAR, "faults": ("connections reset",), "fault_s": 2.0, "pause_s": 0.5}
@@ -237,6 +238,34 @@ async def _unreadable_for_a_while(world: World) -> None:
     await _demand(world, OLD, OTHER)
 
 
+async def _away(world: World) -> None:
+    _, blue = await _miss_one(world)
+    await trio.sleep(30)
+    if list(_files(blue).values()) != [NEW]:
+        world.fail("blue is back for a while, and does not have what was made meanwhile")
+
+
+async def _away_and_on(world: World) -> None:
+    red, _ = await _miss_one(world)
+    _hands(red).put("b", OTHER)
+    await trio.sleep(30)
+    await _demand(world, NEW, OTHER)
+
+
+async def _miss_one(world: World) -> tuple[SimDevice, SimDevice]:
+    """Blue is away while red makes a file. Nobody asks blue whether it is in step: that alone would make it so."""
+    red, blue = await _devices(world, "red", "blue")
+    site = world.net.site_of(blue.host)
+    site.cut()
+    _hands(red).put("a", NEW)
+    await trio.sleep(10)
+    world.net.reset(blue.host)  # what was on its way to blue is lost
+    await trio.sleep(30)
+    site.mend()
+    await trio.sleep(30 * world.draw("when").random())
+    return red, blue
+
+
 async def _saved_in_that_instant(world: World) -> None:
     red, blue = await _devices(world, "red", "blue")
     _hands(red).fill({"a": OLD, "b": OLD})
@@ -282,6 +311,8 @@ MADE_EXECUTABLE = Story("a file made executable", _made_executable)
 DELETED_UNSEEN = Story("directories deleted while somebody puts something into them", _deleted_unseen)
 SAVED_AGAIN = Story("killed, saved again, started", _saved_again_while_stopped)
 BIT_ROT = Story("a bit of the coordinator's disk flips", _bit_rot)
+AWAY = Story("a device away for a minute", _away)
+AWAY_AND_ON = Story("a device away for a minute, and more to come", _away_and_on)
 COPY_OF_REPLACED = Story("a copy of what is replaced, and a new device", _copy_of_what_is_replaced)
 UNREADABLE = Story("a directory that cannot be read for a while", _unreadable_for_a_while)
 SAVED_IN_THAT_INSTANT = Story("a file saved in the instant in which another version arrives", _saved_in_that_instant)
