@@ -1,6 +1,7 @@
 """Mistakes in what is concluded from a device's disk. Owns their list."""
 
 from simulations.mutants import occasions
+from simulations.mutants.finders import Points
 from simulations.mutants.mutant import Change, Mutant
 
 LOOKING = (
@@ -74,7 +75,7 @@ LOOKING = (
         "rename-is-delete-and-create",
         "somebody renames a chapter that somebody else is editing: afterwards there are two of it",
         "no resurrection",
-        occasions.CUT_OFF,
+        Points("an edit and a move", "blue", "kill"),
         (
             Change(
                 "peer.scan.identity:_Identification._identify_by_inode",
