@@ -49,7 +49,7 @@ def test_a_mistake_that_cannot_be_put_in_is_not_passed_over(change: Change) -> N
     assert tree_rules._alone.__code__ is before
 
 
-@pytest.mark.parametrize("name", ["no-compare-and-swap", "names-not-flushed", "twins-ignored"])
+@pytest.mark.parametrize("name", ["no-compare-and-swap", "cursor-before-trees", "twins-ignored"])
 def test_a_mistake_is_found_where_the_program_without_it_passes(name: str) -> None:
     finder = MUTANTS[name].finder
     trial = try_one(name, finder, BUDGET)
