@@ -129,6 +129,16 @@ class Folder:
             self._fs.remove_dir(parent, name)
             self._fs.sync(parent)
 
+    def sync(self, path: str) -> None:
+        """Have a file's bytes and the names in its directory survive a loss of power."""
+        with self._parent(path) as (parent, name):
+            handle = self._fs.open_read(parent, name)
+            try:
+                self._fs.sync(handle)
+            finally:
+                self._fs.close(handle)
+            self._fs.sync(parent)
+
     def flip_executable(self, path: str) -> None:
         """The other way round."""
         with self._parent(path) as (parent, name):

@@ -389,7 +389,11 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         (
             "in step after",
             "never" if longest is None else lasted(longest),
-            "nothing waited for it" if longest is None else "once" if times == 1 else f"the longest of {times} waits",
+            ("nothing waited for it" if report.ok else "it did not come to that")
+            if longest is None
+            else "once"
+            if times == 1
+            else f"the longest of {times} waits",
         ),
         ("by the server", bytes_shown(report.server_bytes), f"of blocks; {bytes_shown(wire)} in all on the lines"),
         ("by the LAN", bytes_shown(report.lan_bytes), f"of blocks; {bytes_shown(lan)} in all"),

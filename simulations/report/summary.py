@@ -18,7 +18,7 @@ def told(report: Report) -> Iterator[str]:
         yield "as expected"
     waits = ", ".join(lasted(one.after_s) for one in report.in_step[:8])
     more = ", …" if len(report.in_step) > 8 else ""
-    yield f"{'in step after':18}{waits + more if waits else 'never: nothing waited for it'}"
+    yield f"{'in step after':18}{waits + more if waits else 'never'}"
     wire = sum(one.up + one.down for one in report.sites) // 2
     lan = sum(one.lan for one in report.sites)
     yield f"{'by the server':18}{bytes_shown(report.server_bytes)} of blocks; {bytes_shown(wire)} in all on the lines"
