@@ -178,9 +178,10 @@ class LanSession:
         """The versions that the other side needs, with their number of chunks."""
         return self._their_needs
 
-    def shares(self, workspace: WorkspaceId) -> bool:
-        """Whether the other device may be told of a workspace."""
-        return workspace in self._shared
+    @property
+    def shared(self) -> frozenset[WorkspaceId]:
+        """The workspaces that the other device may be told of."""
+        return frozenset(self._shared)
 
     # --- answering --------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ server name of the first message is a tag that members of a common workspace can
 import os
 import ssl
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from crypto.certificate import certificate_key, key_pem, known_certificate
@@ -60,9 +61,14 @@ def _context(protocol: int, own: SigningKey) -> ssl.SSLContext:
 
 
 def _trust(context: ssl.SSLContext, keys: Iterable[bytes]) -> None:
-    certificates = b"".join(known_certificate(key) for key in sorted(set(keys)))
+    certificates = b"".join(_certificate(key) for key in sorted(set(keys)))
     if certificates:
         context.load_verify_locations(cadata=certificates)
+
+
+@lru_cache(maxsize=2_000)
+def _certificate(key: bytes) -> bytes:
+    return known_certificate(key)
 
 
 def _load(context: ssl.SSLContext, own: SigningKey) -> None:

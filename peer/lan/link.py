@@ -1,0 +1,179 @@
+"""One link, running: a session's bytes over a TLS stream. Owns its tasks, its keep-alive and its end.
+
+Never chooses what to ask for and never reads a file: events go to a `LinkOwner`, which answers requests too. All
+bounds on what is held are the session's.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import trio
+from trio.abc import Stream
+
+from peer.ports import Clock
+from protocol.ids import DeviceId
+from protocol.lan import ByeReason, GoneReason, LanBye, LanHello, LanPing, LanRequest
+from protocol.lan_session import Alive, BadPeer, Event, LanSession, WorkToDo
+
+PING_S: Final = 10.0
+"""After so long a silence the other side is asked whether it is there,"""
+DEAD_S: Final = 25.0
+"""and after so long a one the link is given up."""
+GOODBYE_S: Final = 1.0
+"""How long the last message may take."""
+BATCH: Final = 16
+BATCH_BYTES: Final = 1024 * 1024
+"""Requests are answered in batches of at most so many, and of little more than so many bytes."""
+_LAST_NUMBER: Final = 2**32 - 1
+
+Answer = bytes | bytearray | memoryview | GoneReason
+
+
+class LinkOwner(Protocol):
+    """Whoever uses a link."""
+
+    def take(self, link: "Link", event: Event) -> None:
+        """The other side said something. Called in the order in which it came; never awaits."""
+        ...
+
+    async def answer(self, link: "Link", wanted: Sequence[LanRequest]) -> Sequence[Answer]:
+        """The chunks that the other side asked for, in order, or why they do not come. All are of shared workspaces."""
+        ...
+
+
+class Link:
+    """A link to one device, whose identity is proved. `run` it once; say things through `session`, then `wake` it."""
+
+    def __init__(self, device: DeviceId, stream: Stream, hello: LanHello, clock: Clock, *, dialled: bool) -> None:
+        self.device = device
+        self.dialled = dialled
+        """Whether the connection was made from here."""
+        self.session = LanSession(hello)
+        self.greeted = False
+        """Whether the other side has taken us in: only then has it looked at our certificate."""
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.ending: str = ""
+        """Why the link ended, for people; empty while it runs."""
+        self._stream = stream
+        self._clock = clock
+        self._scope = trio.CancelScope()
+        self._output = trio.Event()
+        self._work = trio.Event()
+        self._heard_s = clock.monotonic_s()
+        self._last_words: ByeReason | None = None
+
+    async def run(self, owner: LinkOwner) -> None:
+        """Carry the conversation until either side ends it, breaks its rules, or dies. Closes the stream."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._receive, owner)
+                    nursery.start_soon(self._send)
+                    nursery.start_soon(self._answer, owner)
+                    nursery.start_soon(self._keep_alive)
+        finally:
+            self.ending = self.ending or "closed"
+            await self._say_goodbye()
+
+    def wake(self) -> None:
+        """Something was said through `session`: send it."""
+        self._output.set()
+
+    def end(self, why: str, reason: ByeReason = ByeReason.CLOSING) -> None:
+        """End the link now, telling the other side if that is possible at once."""
+        if not self.ending:
+            self.ending, self._last_words = why, reason
+            self._scope.cancel()
+
+    def _lost(self, why: str) -> None:
+        if not self.ending:
+            self.ending = why
+            self._scope.cancel()
+
+    async def _receive(self, owner: LinkOwner) -> None:
+        while True:
+            try:
+                data = await self._stream.receive_some()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return self._lost("the connection broke")
+            if not data:
+                return self._lost("the other side went away")
+            self._heard_s = self._clock.monotonic_s()
+            self.received_bytes += len(data)
+            try:
+                events = self.session.receive(data)
+            except BadPeer as error:
+                return self.end(f"the other side broke the rules: {error}", ByeReason.MALFORMED)
+            for event in events:
+                match event:
+                    case WorkToDo():
+                        self._work.set()
+                    case Alive():
+                        pass
+                    case LanBye(reason=reason):
+                        return self._lost(f"the other side said goodbye: {reason.value}")
+                    case _:
+                        self.greeted = True
+                        owner.take(self, event)
+            if self.session.has_output:
+                self._output.set()
+
+    async def _send(self) -> None:
+        while True:
+            pieces = self.session.take_output()
+            if not pieces:
+                self._output = trio.Event()
+                await self._output.wait()
+                continue
+            self._work.set()  # there is room for more answers
+            try:
+                for piece in pieces:
+                    await self._stream.send_all(piece)
+                    self.sent_bytes += len(piece)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return self._lost("the connection broke")
+
+    async def _answer(self, owner: LinkOwner) -> None:
+        while True:
+            batch: list[LanRequest] = []
+            size = 0
+            while len(batch) < BATCH and size < BATCH_BYTES and (wanted := self.session.next_wanted()) is not None:
+                batch.append(wanted)
+                size += wanted.length
+            if not batch:
+                self._work = trio.Event()
+                await self._work.wait()
+                continue
+            for wanted, answer in zip(batch, await owner.answer(self, batch), strict=True):
+                if isinstance(answer, GoneReason):
+                    self.session.refuse(wanted.number, answer)
+                else:
+                    self.session.answer(wanted.number, answer)
+            self._output.set()
+
+    async def _keep_alive(self) -> None:
+        number = 0
+        while True:
+            silent_s = self._clock.monotonic_s() - self._heard_s
+            if silent_s >= DEAD_S:
+                return self._lost("the other side fell silent")
+            if silent_s >= PING_S:
+                number = number % _LAST_NUMBER + 1
+                self.session.say(LanPing(number))
+                self._output.set()
+            await self._clock.sleep(min(PING_S / 2, max(PING_S - silent_s, 1.0)))
+
+    async def _say_goodbye(self) -> None:
+        with trio.CancelScope(shield=True) as scope:
+            scope.deadline = trio.current_time() + GOODBYE_S
+            if self._last_words is not None:
+                self.session.bye(self._last_words)
+                try:
+                    for piece in self.session.take_output()[:1]:
+                        await self._stream.send_all(piece)
+                except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                    pass
+            await self._stream.aclose()
+        if scope.cancelled_caught:
+            await trio.aclose_forcefully(self._stream)

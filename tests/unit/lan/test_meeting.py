@@ -1,0 +1,200 @@
+"""Links between devices, over a network in memory and in virtual time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from peer.lan.link import DEAD_S
+from peer.lan.meeting import HANDSHAKE_S, HANDSHAKES
+from protocol.ids import ChangeId, ChunkId, WorkspaceId
+from protocol.lan import GoneReason
+from protocol.lan_session import Arrived, NotComing
+from tests.common.memory_lan import PORT, Device, MemoryLan
+
+HERE, THERE = WorkspaceId(b"h" * 32), WorkspaceId(b"t" * 32)
+VERSION = ChangeId(b"v" * 32)
+
+
+@asynccontextmanager
+async def running(*devices: Device) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        for device in devices:
+            nursery.start_soon(device.run)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def three() -> tuple[MemoryLan, Device, Device, Device]:
+    """Three devices; the first has the smallest id."""
+    lan = MemoryLan()
+    a, b, c = sorted((Device(lan, seed) for seed in (1, 2, 3)), key=lambda device: device.id)
+    return lan, a, b, c
+
+
+async def linked(a: Device, b: Device) -> None:
+    await a.wait_until(lambda: b.id in a.linked())
+    await b.wait_until(lambda: a.id in b.linked())
+
+
+async def test_devices_that_find_each_other_exchange_chunks(autojump_clock: MockClock) -> None:
+    _, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    b.chunks[b"c" * 32] = bytes(100_000)
+    async with running(a, b):
+        a.find(b)
+        await linked(a, b)
+        link = a.meeting.links[b.id]
+        first = link.session.request(HERE, VERSION, ChunkId(b"c" * 32), 100_000)
+        second = link.session.request(HERE, VERSION, ChunkId(b"d" * 32), 5)
+        link.wake()
+        await a.wait_until(lambda: link.session.open_requests == 0)
+    assert Arrived(first, ChunkId(b"c" * 32), bytearray(100_000)) in a.events
+    assert NotComing(second, ChunkId(b"d" * 32), GoneReason.GONE) in a.events
+
+
+@pytest.mark.parametrize("first", [0, 1, None])
+async def test_of_two_connections_made_at_once_one_stays_and_both_know_which(
+    first: int | None, autojump_clock: MockClock
+) -> None:
+    _, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    async with running(a, b):
+        for number, (near, far) in enumerate(((a, b), (b, a))):
+            near.find(far)
+            if number == first:
+                await trio.sleep(0.0005)
+        await trio.sleep(2)
+        await linked(a, b)
+        assert a.meeting.links[b.id].dialled is not b.meeting.links[a.id].dialled
+        if first is None:
+            assert a.meeting.links[b.id].dialled, "the one with the smaller id has dialled the one that stays"
+        await trio.sleep(120)
+        assert a.linked() == {b.id}
+        assert b.linked() == {a.id}
+
+
+async def test_a_revoked_device_is_gone_within_a_second_and_does_not_come_back(autojump_clock: MockClock) -> None:
+    lan, a, b, c = three()
+    a.share(b, c)
+    b.share(a, c)
+    c.share(a, b)
+    async with running(a, b, c):
+        a.find(b)
+        b.find(a)
+        c.find(a)
+        await linked(a, b)
+        await linked(a, c)
+        a.share(c)
+        with trio.fail_after(1):
+            await b.wait_until(lambda: not b.meeting.links)
+            await a.wait_until(lambda: a.linked() == {c.id})
+        before = lan.dials
+        await trio.sleep(600)
+        assert b.id not in a.linked()
+        assert not b.linked()
+        assert lan.dials - before < 60, "and tries less and less often"
+        assert a.linked() == {c.id}
+
+
+async def test_only_the_device_that_is_meant_is_spoken_with(autojump_clock: MockClock) -> None:
+    _, a, b, c = three()
+    a.share(b, c)
+    c.share(a, b)
+    async with running(a, b, c):
+        a.find(b, host=c.host)
+        await trio.sleep(60)
+        assert not a.meeting.links
+        assert not c.linked()
+        assert not c.events
+
+
+async def test_a_place_where_nobody_is_or_somebody_silent_is_given_up(autojump_clock: MockClock) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    lan.listen("silent")
+    async with running(a, b):
+        a.find(b, host="nowhere")
+        await trio.sleep(30)
+        a.known[b.id] = "silent"
+        await trio.sleep(60)
+        assert not a.meeting.links
+        a.known[b.id] = b.host
+        with trio.fail_after(60):
+            await linked(a, b)
+
+
+async def test_strangers_who_connect_and_say_nothing_keep_nobody_out(autojump_clock: MockClock) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    async with running(a, b):
+        await trio.sleep(0.1)
+        held = [await lan.network("evil").connect(a.host, PORT) for _ in range(100)]
+        await trio.sleep(0.1)
+        assert a.meeting._handshakes.total() <= HANDSHAKES
+        b.find(a)
+        with trio.fail_after(HANDSHAKE_S):
+            await linked(a, b)
+        await trio.sleep(HANDSHAKE_S + 1)
+        assert a.meeting._handshakes.total() == 0
+        for stream in held:
+            assert await stream.receive_some() == b"", "all were closed"
+            await stream.aclose()
+
+
+async def test_whoever_falls_silent_is_noticed_and_met_again(autojump_clock: MockClock) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    async with running(a, b):
+        a.find(b)
+        await linked(a, b)
+        await trio.sleep(300)
+        assert not a.ended, "idle links stay"
+        lan.cut()
+        with trio.fail_after(DEAD_S + 6):
+            await a.wait_until(lambda: "the other side fell silent" in a.ended)
+        with trio.fail_after(30):
+            await linked(a, b)
+
+
+async def test_a_workspace_shared_no_longer_is_spoken_of_no_longer_and_the_link_stays(
+    autojump_clock: MockClock,
+) -> None:
+    _, a, b, _ = three()
+    a.share(b, workspaces=(HERE, THERE))
+    b.share(a, workspaces=(HERE, THERE))
+    b.chunks[b"c" * 32] = b"bytes"
+    async with running(a, b):
+        a.find(b)
+        await linked(a, b)
+        b.share(a, workspaces=(HERE,))
+        link = a.meeting.links[b.id]
+        number = link.session.request(THERE, VERSION, ChunkId(b"c" * 32), 5)
+        link.wake()
+        await a.wait_until(lambda: link.session.open_requests == 0)
+        assert NotComing(number, ChunkId(b"c" * 32), GoneReason.GONE) in a.events
+        b.share(a, workspaces=(HERE, THERE))
+        number = link.session.request(THERE, VERSION, ChunkId(b"c" * 32), 5)
+        link.wake()
+        await a.wait_until(lambda: link.session.open_requests == 0)
+        assert Arrived(number, ChunkId(b"c" * 32), bytearray(b"bytes")) in a.events
+
+
+async def test_a_side_that_breaks_the_rules_is_dropped(autojump_clock: MockClock) -> None:
+    _, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    async with running(a, b):
+        a.find(b)
+        await linked(a, b)
+        a.meeting.links[b.id].session._out.append(b"\x07nonsense")
+        a.meeting.links[b.id].wake()
+        await b.wait_until(lambda: any("broke the rules" in why for why in b.ended))
+        await a.wait_until(lambda: bool(a.ended))
