@@ -23,6 +23,7 @@ from peer.lan.link import Answer, Link
 from peer.lan.trust import dial_context, listen_context
 from peer.link.tls import open_client_tls, open_server_tls
 from peer.machine import SystemClock
+from protocol import limits
 from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
 from protocol.lan import LanHead, LanHello, LanRequest
 from protocol.lan_session import Arrived, Event
@@ -65,10 +66,13 @@ class Receiver:
     def take(self, link: Link, event: Event) -> None:
         if isinstance(event, Arrived):
             assert len(event.data) == self._length
+            link.session.give_back(event.data)
             self._waiting -= 1
             if not self._waiting:
                 link.end("done")
-        self.ask(link)
+        # Asked in groups: a request by itself costs each side more than the chunk.
+        if link.session.may_request(limits.LAN_REQUESTED_BYTES // 2):
+            self.ask(link)
 
     async def answer(self, link: Link, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
         raise NotImplementedError

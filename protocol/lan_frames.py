@@ -17,6 +17,8 @@ CHUNK: Final = 2
 _HEAD: Final = struct.Struct(">BI")
 _CHUNK_HEAD: Final = struct.Struct(">BII")
 HEAD_BYTES: Final = _HEAD.size
+POOL_BYTES: Final = 4 * limits.MIB
+_SMALLEST_BUFFER: Final = 64 * limits.KIB
 CHUNK_HEAD_BYTES: Final = _CHUNK_HEAD.size
 
 
@@ -28,7 +30,7 @@ class ChunkFrame(NamedTuple):
     """A chunk that answers the request of that number. Not checked: the receiver compares it with its chunk id."""
 
     number: int
-    data: bytearray
+    data: memoryview
 
 
 def message_frame(message: LanMessage) -> bytes:
@@ -44,6 +46,33 @@ def chunk_head(number: int, length: int) -> bytes:
     return _CHUNK_HEAD.pack(CHUNK, length + 4, number)
 
 
+class Buffers:
+    """Memory for chunks, used again: new memory costs more than filling it.
+
+    At most `POOL_BYTES` lie idle. What is given back must not be looked at any more.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[int, list[bytearray]] = {}
+        self._idle_bytes = 0
+
+    def take(self, length: int) -> memoryview:
+        """So many bytes of any content."""
+        size = max(_SMALLEST_BUFFER, 1 << (length - 1).bit_length())
+        idle = self._idle.get(size)
+        if idle:
+            self._idle_bytes -= size
+            return memoryview(idle.pop())[:length]
+        return memoryview(bytearray(size))[:length]
+
+    def give_back(self, data: memoryview) -> None:
+        """The holder of these bytes is done with them."""
+        buffer = data.obj
+        if isinstance(buffer, bytearray) and self._idle_bytes + len(buffer) <= POOL_BYTES:
+            self._idle.setdefault(len(buffer), []).append(buffer)
+            self._idle_bytes += len(buffer)
+
+
 class LanFrameReader:
     """Bytes in, messages and chunks out.
 
@@ -55,7 +84,8 @@ class LanFrameReader:
     def __init__(self, expected: Callable[[int], int | None]) -> None:
         self._expected = expected
         self._head = bytearray()
-        self._body: bytearray | None = None
+        self._body: memoryview | None = None
+        self.buffers = Buffers()
         self._filled = 0
         self._number = 0
 
@@ -88,20 +118,20 @@ class LanFrameReader:
             return
         kind, length = _HEAD.unpack_from(self._head)
         if kind == MESSAGE and 0 < length <= limits.LAN_CONTROL_BYTES:
-            self._number, self._body = 0, bytearray(length)
+            self._number, self._body = 0, memoryview(bytearray(length))
         elif kind == CHUNK and 4 < length <= 4 + limits.CHUNK_BYTES:
             if len(self._head) < CHUNK_HEAD_BYTES:
                 return
             _, _, self._number = _CHUNK_HEAD.unpack(self._head)
             if self._expected(self._number) != length - 4:
                 raise BadLanFrame("a chunk that was not asked for, or of another length")
-            self._body = bytearray(length - 4)
+            self._body = self.buffers.take(length - 4)
         else:
             raise BadLanFrame("not a frame")
         self._head.clear()
         self._filled = 0
 
-    def _complete(self, body: bytearray) -> LanMessage | ChunkFrame:
+    def _complete(self, body: memoryview) -> LanMessage | ChunkFrame:
         self._body = None
         if self._number:
             return ChunkFrame(self._number, body)

@@ -36,6 +36,7 @@ from protocol.version import MAJOR
 
 AHEAD_BYTES: Final = 2 * limits.MIB
 """So much may wait to be sent before no further request is handed out to be answered."""
+PIECE_BYTES: Final = 256 * limits.KIB
 BACKLOG_BYTES: Final = limits.MIB
 """So much may wait that only answers what the other side says; more means that it does not read."""
 
@@ -52,7 +53,7 @@ class Arrived:
 
     number: int
     chunk: ChunkId
-    data: bytearray
+    data: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +220,19 @@ class LanSession:
         return bool(self._out or self._chunks or self._pong)
 
     def take_output(self) -> list[bytes | bytearray | memoryview]:
-        """What is to be sent next, in order: all messages, then one chunk, so that a message waits for one at most."""
-        pieces: list[bytes | bytearray | memoryview] = []
+        """What is to be sent next, in order: all messages, then chunks worth `PIECE_BYTES` or one that is longer, so
+        that a message does not wait for more than that."""
         if self._pong is not None:
             self._put(self._pong)
             self._pong = None
-        messages = b"".join(self._out)
+        pieces: list[bytes | bytearray | memoryview] = list(self._out)
         self._out.clear()
-        self._out_bytes = 0
-        if self._chunks:
+        self._out_bytes = size = 0
+        while self._chunks and (size == 0 or size + len(self._chunks[0][1]) <= PIECE_BYTES):
             head, data = self._chunks.popleft()
             self._chunk_bytes -= len(data)
-            return [messages + head, data]
-        if messages:
-            pieces.append(messages)
+            size += len(data)
+            pieces += (head, data)
         return pieces
 
     def _put(self, message: LanMessage) -> None:
@@ -240,6 +240,10 @@ class LanSession:
             frame = message_frame(message)
             self._out.append(frame)
             self._out_bytes += len(frame)
+
+    def give_back(self, data: memoryview) -> None:
+        """The bytes of an `Arrived` are looked at no more: their memory may serve another chunk."""
+        self._reader.buffers.give_back(data)
 
     # --- bytes in ---------------------------------------------------------------------------------------
 

@@ -14,6 +14,8 @@ from trio.abc import Stream
 
 READ_BYTES: Final = 256 * 1024
 """So much ciphertext is read at once, and so much plaintext handed out at most."""
+WRITE_BYTES: Final = 2 * READ_BYTES
+"""So much is encrypted before it is sent."""
 RECORD_BYTES: Final = 16 * 1024
 CLOSE_S: Final = 1.0
 """How long closing may take to say goodbye."""
@@ -134,8 +136,8 @@ class TlsStream(Stream):
             if self._broken:
                 raise trio.BrokenResourceError(_BROKEN)
             view = memoryview(data)
-            for at in range(0, len(view), READ_BYTES):
-                self._encrypt(view[at : at + READ_BYTES])
+            for at in range(0, len(view), WRITE_BYTES):
+                self._encrypt(view[at : at + WRITE_BYTES])
                 await self._drain()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -146,6 +148,10 @@ class TlsStream(Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return what has arrived, up to 256 KiB at once, waiting for at least one byte; `b""` at the end."""
+        return bytes(await self.receive_view(max_bytes))
+
+    async def receive_view(self, max_bytes: int | None = None) -> memoryview:
+        """Like `receive_some`, without a copy: what is returned changes with the next call."""
         self._check_open()
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
@@ -160,13 +166,13 @@ class TlsStream(Stream):
                 size = self._decrypt(limit)
                 if size:
                     await trio.lowlevel.cancel_shielded_checkpoint()
-                    return bytes(self._plain[:size])
+                    return self._plain[:size]
                 if self._outgoing.pending:
                     await self._flush()
                 if not self._ended:
                     await self._feed()
             await trio.lowlevel.cancel_shielded_checkpoint()
-            return b""
+            return self._plain[:0]
         finally:
             self._receiving.release()
 

@@ -126,6 +126,8 @@ class Side:
             match event:
                 case Arrived(number=number, chunk=chunk, data=body):
                     assert (chunk, bytes(body)) == chunk_of(self.asked[number])
+                    if self.random.random() < 0.5:
+                        self.session.give_back(body)
                     self._end(number)
                 case NotComing(number=number, chunk=chunk, reason=reason):
                     assert chunk == chunk_of(self.asked[number])[0]

@@ -52,7 +52,7 @@ async def test_devices_that_find_each_other_exchange_chunks(autojump_clock: Mock
         second = link.session.request(HERE, VERSION, ChunkId(b"d" * 32), 5)
         link.wake()
         await a.wait_until(lambda: link.session.open_requests == 0)
-    assert Arrived(first, ChunkId(b"c" * 32), bytearray(100_000)) in a.events
+    assert Arrived(first, ChunkId(b"c" * 32), memoryview(bytes(100_000))) in a.events
     assert NotComing(second, ChunkId(b"d" * 32), GoneReason.GONE) in a.events
 
 
@@ -184,7 +184,7 @@ async def test_a_workspace_shared_no_longer_is_spoken_of_no_longer_and_the_link_
         number = link.session.request(THERE, VERSION, ChunkId(b"c" * 32), 5)
         link.wake()
         await a.wait_until(lambda: link.session.open_requests == 0)
-        assert Arrived(number, ChunkId(b"c" * 32), bytearray(b"bytes")) in a.events
+        assert Arrived(number, ChunkId(b"c" * 32), memoryview(b"bytes")) in a.events
 
 
 async def test_a_side_that_breaks_the_rules_is_dropped(autojump_clock: MockClock) -> None:
