@@ -38,7 +38,7 @@ FOLLOWING = (
         "committed-twice",
         "an answer is lost, the device tries once more, and every version is in the history twice",
         "a message that comes twice changes nothing",
-        occasions.CUT_SHORT,
+        occasions.ANSWERS_LOST,
         (
             Change(
                 "peer.engine.proposing:Proposer.send",
@@ -55,7 +55,7 @@ FOLLOWING = (
             Change(
                 "protocol.tree_rules:_alone",
                 "if clear.base != head:",
-                "if clear.base != head and (known is None or known.device != header.device):",
+                "if clear.base != head and not (clear.base and known and known.device == header.device):",
             ),
             Change(
                 "protocol.rules:_Judgement._number_verdict",

@@ -179,21 +179,38 @@ async def _saved_again_while_stopped(world: World) -> None:
     await _rest(world)
     for number in range(8):
         _hands(red).save("a", b"save %d" % number)
-        pieces = 1 + draw.randrange(12)
-
-        def heard() -> None:
-            nonlocal pieces
-            pieces -= 1
-            if pieces == 0:
-                red.end_now()
-
-        red.host.heard = heard
+        _at_piece(red, 1 + draw.randrange(12), red.end_now)
         await trio.sleep(5)
         red.host.heard = None
         await red.kill()
         _hands(red).save("a", b"save %d again" % number)
         await red.start()
         await _demand(world, b"save %d again" % number)
+
+
+async def _answers_lost(world: World) -> None:
+    red, _ = await _devices(world, "red", "blue")
+    draw = world.draw("when")
+    _hands(red).put("a", OLD)
+    await _rest(world)
+    for number in range(12):
+        _hands(red).save("a", b"save %d" % number)
+        _at_piece(red, 1 + draw.randrange(6), lambda: world.net.reset(red.host))
+        await trio.sleep(30)
+    red.host.heard = None
+    await _demand(world, b"save 11")
+
+
+def _at_piece(device: SimDevice, pieces: int, deed: Callable[[], None]) -> None:
+    """Do something just before the device's program hears so many more pieces from the network."""
+
+    def heard() -> None:
+        nonlocal pieces
+        pieces -= 1
+        if pieces == 0:
+            deed()
+
+    device.host.heard = heard
 
 
 async def _bit_rot(world: World) -> None:
@@ -311,6 +328,7 @@ WRITTEN_WHILE_READ = Story("a file written while it is read", _written_while_rea
 MADE_EXECUTABLE = Story("a file made executable", _made_executable)
 DELETED_UNSEEN = Story("directories deleted while somebody puts something into them", _deleted_unseen)
 SAVED_AGAIN = Story("killed, saved again, started", _saved_again_while_stopped)
+ANSWERS_LOST = Story("answers that do not arrive", _answers_lost)
 BIT_ROT = Story("a bit of the coordinator's disk flips", _bit_rot)
 AWAY = Story("a device away for a minute", _away)
 AWAY_AND_ON = Story("a device away for a minute, and more to come", _away_and_on)

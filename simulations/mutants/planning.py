@@ -34,7 +34,7 @@ PLANNING = (
         "copies-without-conflict",
         "every edit leaves a conflicted copy of the version before it on each device that receives it",
         "no phantoms",
-        occasions.QUIET,
+        Points("a file saved by a rename", "blue", "kill"),
         (
             Change(
                 "peer.planner.merge:_merge_fields",

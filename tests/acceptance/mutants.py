@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 
 from tests.acceptance.telling import demand, tell
@@ -14,9 +15,19 @@ DEADLINE_S = 3600.0
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--budget", type=int, default=60)
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("names", nargs="*")
     options = parser.parse_args(arguments)
-    asked = ["shoal-sim", "mutants", *options.names, "--budget", str(options.budget), "--json"]
+    asked = [
+        "shoal-sim",
+        "mutants",
+        *options.names,
+        "--budget",
+        str(options.budget),
+        "--jobs",
+        str(options.jobs),
+        "--json",
+    ]
     status, out, err = run_program(asked, deadline_s=DEADLINE_S)
     demand(bool(out), err)
     trials = json.loads(out)
@@ -24,7 +35,8 @@ def run(arguments: Sequence[str]) -> None:
     plain = [trial for trial in trials if not trial["mutant"]]
     for trial in mutated:
         after = f"{trial['unit']} {trial['attempts']}, {trial['seconds']:.0f} s"
-        tell(f"{trial['mutant']}: {trial['disaster']}", f"{after}: {trial['finding'][:100]}")
+        tell(trial["mutant"], f"{after}: {trial['disaster']}")
+        tell("", trial["finding"][:100])
     tell("found", f"{sum(trial['is_good'] for trial in mutated)} of {len(mutated)}")
     tell("attempts without a mistake", sum(trial["attempts"] for trial in plain))
     for trial in trials:
