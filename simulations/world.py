@@ -30,6 +30,8 @@ from simulations.scheduling import make_clock, make_deterministic
 from simulations.scratch import open_scratch
 from simulations.trace import Trace
 
+_LOOK_S: Final = 0.5
+_LONGEST_LOOK_S: Final = 5.0
 SHARE: Final = "folder"
 """What the workspace of a world is called."""
 
@@ -128,26 +130,35 @@ class World:
         self.failures.append(what)
 
     async def converged(self, within_s: float) -> dict[str, bytes | None] | None:
-        """Wait until all devices are in step and their folders are equal; the tree, None where that does not happen."""
-        trees: dict[str, dict[str, bytes | None]] = {}
+        """Wait until all devices are in step and their folders are equal; the tree, None where that does not happen.
+
+        They have to come to it by themselves: a device that is asked to wait looks anew at all that it has, so each is
+        asked only then, and has to be in step after that too.
+        """
         with trio.move_on_after(within_s):
-            while True:
-                try:
-                    for device in self.devices.values():
-                        await device.wait_ready()
-                        await device.wait(within_s)
-                    states = [(await device.status()).workspaces[0] for device in self.devices.values()]
-                except NotRunning as error:
-                    self.fail(f"{error} does not run")
-                    return None
-                if len({state.cursor for state in states}) == 1 and all(one.cursor == one.head for one in states):
-                    trees = {name: self.folder(device).tree() for name, device in self.devices.items()}
-                    first = next(iter(trees.values()))
-                    if all(tree == first for tree in trees.values()):
-                        return first
-                await trio.sleep(1.0)
+            try:
+                await self._in_step()
+                for device in self.devices.values():
+                    await device.wait(within_s)
+                return await self._in_step()
+            except NotRunning as error:
+                self.fail(f"{error} does not run")
+                return None
         await self._tell_not_converged()
         return None
+
+    async def _in_step(self) -> dict[str, bytes | None]:
+        pause_s = _LOOK_S
+        while True:
+            for device in self.devices.values():
+                await device.wait_ready()
+            states = [(await device.status()).workspaces[0] for device in self.devices.values()]
+            if len({state.cursor for state in states}) == 1 and all(one.cursor == one.head for one in states):
+                first, *others = (self.folder(device).tree() for device in self.devices.values())
+                if all(tree == first for tree in others):
+                    return first
+            await trio.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)
 
     async def _tell_not_converged(self) -> None:
         self.fail("no convergence")
