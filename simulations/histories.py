@@ -19,6 +19,7 @@ from simulations.checkers.at_rest import check_at_rest
 from simulations.checkers.l05_idle import busy
 from simulations.devices import SimDevice
 from simulations.disk import WatchFaults
+from simulations.disk.disk import FOLDER
 from simulations.faults import KINDS, Faults
 from simulations.folder import Folder
 from simulations.happenings import InStep
@@ -39,6 +40,8 @@ MOST_BESIDE_BOARD: Final = 50
 there where disks are put back: who reads an old copy sees what was."""
 CALM_S: Final = 900.0
 """In so much virtual time all must have come to rest."""
+UNASKED_S: Final = 300.0
+"""In so much virtual time they must have come to rest without anybody asking them to."""
 IDLE_S: Final = 120.0
 """For so long nothing may happen in the end."""
 NEWCOMERS: Final = 0.3
@@ -236,6 +239,7 @@ class History:
         world = self._world
         own = {person.name: person.folder.tree_below(person.name) for person in self._people}
         began_s = trio.current_time()
+        await world.watch.come_to_rest(FOLDER, UNASKED_S)
         tree = await world.converged(CALM_S)
         self.figures["calm_s"] += int(trio.current_time() - began_s)
         if tree is None:

@@ -41,6 +41,7 @@ from simulations.ledger import Ledger
 _WORDS: Final = (b"conflicted copy", b"directory", b".txt")
 """What is in people's names and nowhere in the coordinator's own."""
 _WORD_BYTES: Final = 14
+_LOOK_S: Final = 5.0
 REST_S: Final = 60.0
 """So long after all have the same, all say that they rest."""
 MOST_TOLD: Final = 20
@@ -159,6 +160,27 @@ class Watch:
         tasks = trio.lowlevel.current_statistics().tasks_living
         for wrong in left_over({one.name: self._views[one.name].opened for one in running}, tasks):
             self.tell(wrong)
+
+    async def come_to_rest(self, folder: str, within_s: float) -> bool:
+        """Wait until all devices have in this folder what the journal says. Only looks: who asks a device has it look
+        around, and hides that it would not have done so by itself. Whether they came to it in that time."""
+        ends_s = trio.current_time() + within_s
+        while True:
+            wrong = self._differing(folder)
+            if not wrong:
+                return True
+            if trio.current_time() > ends_s:
+                self.tell(f"L1 divergence: by themselves devices are not in step after {within_s:.0f} s: {wrong[:6]}")
+                return False
+            await trio.sleep(_LOOK_S)
+
+    def _differing(self, folder: str) -> list[str]:
+        found: list[str] = []
+        for workspace, journal in self._trees.items():
+            digest = partial(self._digest, workspace)
+            trees = {name: disk_tree(one.disk, folder, digest) for name, one in self._devices.items() if one.runs}
+            found += diverged(journal.tree(), trees)
+        return found
 
     @staticmethod
     async def _statuses(devices: list[SimDevice], share: str | None) -> list[tuple[SimDevice, WorkspaceStatus]]:
