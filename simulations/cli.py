@@ -4,6 +4,7 @@ import json
 import shlex
 import sys
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def run_command(story: str, seed: str, quiet: bool, report: Path | None, as_json
         scenario = stories.load(story)
     except LookupError as error:
         raise click.ClickException(str(error)) from None
+    except Exception as error:  # noqa: BLE001 - whatever somebody's file comes to
+        raise click.ClickException(f"{story} cannot be read: {_where(error, story)}") from None
     recording = Recording()
     trace = Trace(keep_all=True, listener=recording)
     began_s = time.monotonic()
@@ -82,6 +85,17 @@ def run_command(story: str, seed: str, quiet: bool, report: Path | None, as_json
         if report is not None:
             click.echo(f"{'the page is in':18}{report}")
     sys.exit(1 if outcome.failures else 0)
+
+
+def _where(error: Exception, story: str) -> str:
+    """The last line of a file in which it went wrong, and how."""
+    line: int | None = None
+    if isinstance(error, SyntaxError):
+        line = error.lineno
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename) == Path(story):
+            line = frame.lineno
+    return f"line {line}: {error}" if line else str(error)
 
 
 def _write_report(path: Path | None, report: Report) -> None:

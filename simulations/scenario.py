@@ -17,6 +17,7 @@ import trio
 from peer.control.messages import Add, Mount, PairReply
 from peer.control.messages import Pair as PairRequest
 from peer.fingerprint import DiskKind
+from protocol.names import device_name_problem
 from simulations.devices import Image, SimDevice
 from simulations.disk import Content, Kind
 from simulations.folder import Folder
@@ -25,7 +26,7 @@ from simulations.network.line import Quality
 from simulations.network.net import Site
 from simulations.programs import Program
 from simulations.trace import Trace
-from simulations.world import Outcome, World, run_world
+from simulations.world import BACKBONE, COORDINATOR, Outcome, World, run_world
 
 Tree = dict[str, str]
 """What is in a folder by path: `directory`, `-> TARGET`, or size and digest of a file."""
@@ -206,14 +207,27 @@ class Scenario:
         jitter_ms: float = 0.0,
         loss: float = 0.0,
     ) -> SitePlan:
-        """A place. `lan` and `uplink` are bytes a second (see `mbit`), None for no bound; `loss` a share of pieces."""
+        """A place. `lan` and `uplink` are bytes a second (see `mbit`), None for no bound; `loss` a share of pieces.
+
+        Raises `ValueError` where the name is taken.
+        """
+        if name == BACKBONE or any(one.name == name for one in self.sites):
+            raise ValueError(f"there is another place called {name!r}")
         quality = Quality(latency_s=latency_ms / 1000, jitter_s=jitter_ms / 1000, rate=uplink, loss=loss)
         site = SitePlan(name, Quality(latency_s=0.0005, rate=lan), quality)
         self.sites.append(site)
         return site
 
     def device(self, name: str, *, at: SitePlan, capacity: int | None = None) -> DevicePlan:
-        """A device of the one person whom the story is about; `capacity` is its disk's, in bytes."""
+        """A device of the one person whom the story is about; `capacity` is its disk's, in bytes.
+
+        Raises `ValueError` where the name is taken, or is none that a device may have.
+        """
+        problem = device_name_problem(name)
+        if problem is not None:
+            raise ValueError(f"the device name {name!r} {problem}")
+        if name == COORDINATOR or any(one.name == name for one in self.devices):
+            raise ValueError(f"there is another machine called {name!r}")
         device = DevicePlan(name, at, capacity)
         self.devices.append(device)
         return device

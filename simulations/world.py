@@ -32,6 +32,9 @@ from simulations.trace import Trace
 
 _LOOK_S: Final = 0.5
 _LONGEST_LOOK_S: Final = 5.0
+COORDINATOR: Final = "coordinator"
+BACKBONE: Final = "server"
+"""The machine of the coordinator, and the place where it is."""
 SHARE: Final = "folder"
 """What the workspace of a world is called."""
 
@@ -61,8 +64,8 @@ class World:
         self.net = Net(self.draw("network"), trace)
         self.devices: dict[str, SimDevice] = {}
         self.failures: list[str] = []
-        backbone = self.net.add_site("server", Quality(latency_s=0.005), Quality(latency_s=0.0005))
-        host = Host("coordinator")
+        backbone = self.net.add_site(BACKBONE, Quality(latency_s=0.005), Quality(latency_s=0.0005))
+        host = Host(COORDINATOR)
         self.net.add_host(host, backbone)
         self.coordinator = SimCoordinator(
             host, self.net, trace, nursery, place / "coordinator", self.draw("coordinator"), f"{seed}/coordinator keys"

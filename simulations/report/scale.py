@@ -16,6 +16,8 @@ UNSQUEEZED: Final = 0.35
 """Where what happens had less of the width than the first, it gets the second; all stretches that are `LONG` share the
 rest evenly."""
 LONG: Final = 0.02
+SHORT_S: Final = 0.5
+"""Nothing as short as this is ever shortened."""
 WORTH: Final = 1.3
 """A quiet stretch is shown shorter only where it is so much longer than that."""
 TICKS: Final = 9
@@ -136,7 +138,7 @@ def _widths(moments: Sequence[float], inside: Sequence[tuple[float, float]]) -> 
         most_s = QUIET * shown_s
     most_s = _least(gaps, most_s)
     return [
-        _Gap(one, other, most_s if quiet and other - one > most_s * WORTH else other - one)
+        _Gap(one, other, most_s if quiet and other - one > max(most_s * WORTH, SHORT_S) else other - one)
         for one, other, quiet in gaps
     ]
 

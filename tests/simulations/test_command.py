@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from simulations.cli import main
 from tests.common.processes import run_program
 
 
@@ -44,6 +46,27 @@ def test_run_makes_a_page_and_one_document_with_the_same_figures(workplace: Path
     )
     assert status == 1
     assert "cannot be written" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("scenario = Scenario('unknown')\n", "line 1: name 'Scenario' is not defined"),
+        ("a = 1\nb = = 2\n", "line 2: invalid syntax"),
+        (
+            "from simulations import Scenario\ns = Scenario('x')\ns.device('a/b', at=s.site('home'))\n",
+            "line 3: the device name 'a/b'",
+        ),
+        ("import simulations\n", "has no `scenario`"),
+    ],
+)
+def test_a_file_that_is_no_story_is_told_by_its_line(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "story.py"
+    file.write_text(text)
+    ended = CliRunner().invoke(main, ["run", str(file)])
+    assert ended.exit_code == 1
+    assert said in ended.output
+    assert "Traceback" not in ended.output
 
 
 @pytest.mark.command("shoal-sim explore")

@@ -76,6 +76,18 @@ def test_a_story_can_be_in_a_file_of_ones_own(tmp_path: Path) -> None:
         load("no-such-story")
 
 
+def test_names_that_could_not_be_told_apart_are_refused() -> None:
+    scenario = Scenario("names")
+    home = scenario.site("home")
+    scenario.device("desk", at=home)
+    for name in ("desk", "coordinator", "a/b", "", "x" * 41):
+        with pytest.raises(ValueError, match=r"name|called"):
+            scenario.device(name, at=home)
+    for name in ("home", "server"):
+        with pytest.raises(ValueError, match="called"):
+            scenario.site(name)
+
+
 def test_everything_that_a_story_can_say_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text()
     words = {name for kind in (Scenario, DevicePlan, Stage) for name in vars(kind) if not name.startswith("_")}
