@@ -150,14 +150,16 @@ class Exploration:
 
 
 def _begin() -> None:
-    """What a worker process has loaded lives on: it is not looked through for garbage all the time."""
+    """What a worker process has loaded lives on, and garbage is looked for only between histories."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.disable()
 
 
 def _run(seed: int) -> Outcome:
-    return run_history(seed)
+    outcome = run_history(seed)
+    gc.collect()
+    return outcome
 
 
 def jobs_here() -> int:

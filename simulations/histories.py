@@ -67,6 +67,8 @@ class Shape:
     """Of all people together, in all phases; up to half as many more in between."""
     pause_s: float
     """The longest between two deeds of a person."""
+    bursts: float
+    """How likely a deed follows the one before at once."""
     faults: tuple[str, ...]
     fault_s: float
     """The longest between two faults."""
@@ -94,6 +96,7 @@ class Shape:
             phases=draw.choice((1, 2, 3)),
             deeds=deeds,
             pause_s=draw.choice((0.5, 2.0, 6.0)),
+            bursts=draw.choice((0.2, 0.6, 0.8)),
             faults=kinds if draw.random() < 0.9 else (),
             fault_s=draw.choice((2.0, 6.0, 15.0)),
             disturbed=draw.choice((0.0, 0.0, 0.002, 0.01)),
@@ -215,7 +218,8 @@ class History:
     async def _work(self, person: Person, deeds: int) -> None:
         draw = self._world.draw(f"{person.name} at work {person.actions}")
         for _ in range(deeds):
-            await trio.sleep(draw.random() ** 2 * self.shape.pause_s)
+            if draw.random() >= self.shape.bursts:
+                await trio.sleep(draw.random() ** 2 * self.shape.pause_s)
             await person.act()
 
     def _disturb(self) -> None:

@@ -4,7 +4,10 @@ Owns all that is asked of trio's insides, and so the version of trio that it was
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from random import Random  # noqa: TID251 - drawn from the world's seed
 from typing import Any, Final
 
 import trio
@@ -12,15 +15,38 @@ import trio.testing
 
 _VERSION: Final = "0.35.0"
 """Where trio is another one: check that what is used of its insides here is still so, then change this line."""
+_TURNS: Final = 0.3
+"""How often others have a turn though the task need not wait."""
 _machine: ContextVar[object | None] = ContextVar("machine", default=None)
 
 
-def make_deterministic(seed: str) -> None:
-    """Have trio schedule tasks by their age and a seeded draw."""
+@contextmanager
+def deterministic(seed: str) -> Iterator[None]:
+    """Have trio schedule tasks by their age and a seeded draw in the runs within the context.
+
+    Where a task need not wait but lets others have a turn, it is drawn as well whether it does: all of these turns
+    would be a third of a run, and most orders of events come about without them.
+    """
     assert trio.__version__ == _VERSION, "see _VERSION"
     runner: Any = sys.modules["trio._core._run"]
+    real, draw = trio.lowlevel.cancel_shielded_checkpoint, Random(f"turns of {seed}").random
+
+    async def perhaps() -> None:
+        if draw() < _TURNS:
+            await real()
+
+    before = runner._ALLOW_DETERMINISTIC_SCHEDULING
     runner._ALLOW_DETERMINISTIC_SCHEDULING = True
     runner._r.seed(seed)
+    places: tuple[Any, ...] = (trio.lowlevel, sys.modules["trio._core"], runner)
+    for place in places:
+        place.cancel_shielded_checkpoint = perhaps
+    try:
+        yield
+    finally:
+        runner._ALLOW_DETERMINISTIC_SCHEDULING = before
+        for place in places:
+            place.cancel_shielded_checkpoint = real
 
 
 def make_clock() -> trio.testing.MockClock:

@@ -26,7 +26,7 @@ from simulations.journals import told_trees
 from simulations.machine import Host, SimClock
 from simulations.network.line import Quality
 from simulations.network.net import Net, Site
-from simulations.scheduling import make_clock, make_deterministic
+from simulations.scheduling import deterministic, make_clock
 from simulations.scratch import open_scratch
 from simulations.trace import Trace
 
@@ -275,9 +275,9 @@ def run_world(seed: str, story: Story, *, trace: Trace | None = None, wall_s: fl
                 if guard.tripped:
                     outcome.failures.append(guard.tripped)
 
-    make_deterministic(seed)
     try:
-        trio.run(run, clock=make_clock())
+        with deterministic(seed):
+            trio.run(run, clock=make_clock())
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - whatever a world comes to is its outcome
         outcome.failures.append(f"the world ended: {_leaf(error)!r}")
         outcome.failures.append("".join(traceback.format_exception(_leaf(error))))

@@ -110,11 +110,11 @@ class SqlMetadata:
 
     def _read(self, use_case: Callable[[Transaction], T]) -> T:
         with self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
+            _tell(connection, "BEGIN")
             try:
                 return use_case(SqlTransaction(connection))
             finally:
-                connection.exec_driver_sql("ROLLBACK")
+                _tell(connection, "ROLLBACK")
 
     async def write_forever(self, offload: Offload) -> None:
         """The writer: takes what waits, in order, and answers it after the COMMIT. Ends after `close`."""
@@ -150,26 +150,26 @@ class SqlMetadata:
 
     def _write(self, batch: list[_Job]) -> None:
         connection = self._writer
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _tell(connection, "BEGIN IMMEDIATE")
         try:
             for job in batch:
                 self._write_one(connection, job)
-            connection.exec_driver_sql("COMMIT")
+            _tell(connection, "COMMIT")
         except BaseException:
             if _in_transaction(connection):
-                connection.exec_driver_sql("ROLLBACK")
+                _tell(connection, "ROLLBACK")
             raise
 
     def _write_one(self, connection: Connection, job: _Job) -> None:
-        connection.exec_driver_sql("SAVEPOINT use_case")
+        _tell(connection, "SAVEPOINT use_case")
         try:
             job.value = job.use_case(self._transaction)
         except Exception as error:
             job.error = _told(error)
             if not _in_transaction(connection):
                 raise  # the database gave the whole transaction up (a full disk, say): everybody's failed
-            connection.exec_driver_sql("ROLLBACK TO use_case")
-        connection.exec_driver_sql("RELEASE use_case")
+            _tell(connection, "ROLLBACK TO use_case")
+        _tell(connection, "RELEASE use_case")
 
 
 @asynccontextmanager
@@ -249,6 +249,11 @@ def _told(error: Exception) -> Exception:
 def _is_full(error: BaseException) -> bool:
     cause = getattr(error, "orig", error)
     return getattr(cause, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(cause, "errno", 0) == errno.ENOSPC
+
+
+def _tell(connection: Connection, word: str) -> None:
+    """A word about transactions, straight to the driver: SQLAlchemy leaves them to us."""
+    connection.connection.driver_connection.execute(word)  # type: ignore[union-attr]
 
 
 def _in_transaction(connection: Connection) -> bool:

@@ -89,6 +89,18 @@ _SEALED: Final = Lookup(
 _ADD_SEALED: Final = Statement(upsert(tables.sealed_keys).on_conflict_do_nothing())
 
 
+_WORKSPACES_OF: Final = Statement(
+    select(tables.workspaces, _members.role)
+    .join_from(tables.members, tables.workspaces, _workspaces.id == _members.workspace)
+    .where(_members.user_id == bindparam("user"))
+    .order_by(_workspaces.id)
+)
+_MEMBERS: Final = Statement(
+    select(_members.user_id, _members.role).where(_members.workspace == _KEY).order_by(_members.user_id)
+)
+_ALL_DEVICES: Final = Statement(select(tables.workspace_devices).where(_devices.workspace == _KEY))
+
+
 class SqlJournals:
     """`records.Journals` over one connection."""
 
@@ -107,13 +119,7 @@ class SqlJournals:
 
     def workspaces_of(self, user: UserId) -> list[tuple[Workspace, Role]]:
         """Those that the user is a member of."""
-        found = (
-            select(tables.workspaces, _members.role)
-            .join_from(tables.members, tables.workspaces, _workspaces.id == _members.workspace)
-            .where(_members.user_id == user)
-            .order_by(_workspaces.id)
-        )
-        return [(_workspace(row), Role(row.role)) for row in self._connection.execute(found)]
+        return [(_workspace(row), Role(row.role)) for row in self._driver.rows(_WORKSPACES_OF, {"user": user})]
 
     def shares_workspace(self, one: UserId, other: UserId) -> bool:
         """Whether two users are members of one workspace."""
@@ -132,8 +138,7 @@ class SqlJournals:
 
     def members(self, key: int) -> list[tuple[UserId, Role]]:
         """All members."""
-        found = select(_members.user_id, _members.role).where(_members.workspace == key).order_by(_members.user_id)
-        return [(UserId(user), Role(role)) for user, role in self._connection.execute(found)]
+        return [(UserId(user), Role(role)) for user, role in self._driver.rows(_MEMBERS, {"workspace": key})]
 
     def device(self, key: int, device: DeviceId) -> DeviceState | None:
         """A device that the journal has added."""
@@ -142,8 +147,8 @@ class SqlJournals:
 
     def devices(self, key: int) -> list[tuple[DeviceId, DeviceState]]:
         """All of them."""
-        found = select(tables.workspace_devices).where(_devices.workspace == key)
-        return [(DeviceId(row.device_id), _device(row)) for row in self._connection.execute(found)]
+        found = self._driver.rows(_ALL_DEVICES, {"workspace": key})
+        return [(DeviceId(row.device_id), _device(row)) for row in found]
 
     def audience(self, key: int) -> frozenset[DeviceId]:
         """All active devices of its members, whether the journal has added them or not."""

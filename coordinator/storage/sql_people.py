@@ -15,7 +15,37 @@ from protocol.rules import ChainState
 _users, _links, _devices = tables.users.c, tables.links.c, tables.devices.c
 _invitations, _pairings = tables.invitations.c, tables.pairings.c
 
+_USER: Final = Statement(select(tables.users).where(_users.user_id == bindparam("user")))
+_USER_NAMED: Final = Statement(select(tables.users).where(_users.name == bindparam("name")))
+_ADD_USER: Final = Statement(insert(tables.users))
+_LINKS: Final = Statement(
+    select(_links.link)
+    .where(_links.user_id == bindparam("user"), _links.position >= bindparam("start"))
+    .order_by(_links.position)
+    .limit(bindparam("count"))
+)
+_LINK_HASH: Final = Statement(
+    select(_links.hash).where(_links.user_id == bindparam("user"), _links.position == bindparam("position"))
+)
+_ADD_LINK: Final = Statement(insert(tables.links))
+_EXTEND: Final = Statement(
+    update(tables.users)
+    .where(_users.user_id == bindparam("user"))
+    .values(chain_length=bindparam("length"), chain_last=bindparam("last"))
+)
 _DEVICE: Final = Statement(select(tables.devices).where(_devices.device_id == bindparam("device")))
+_DEVICES: Final = Statement(select(tables.devices).where(_devices.user_id == bindparam("user")).order_by(_devices.name))
+_ADD_DEVICE: Final = Statement(insert(tables.devices))
+_SEEN: Final = Statement(
+    update(tables.devices).where(_devices.device_id == bindparam("device")).values(last_seen=bindparam("at"))
+)
+_PAIRING: Final = Statement(select(tables.pairings).where(_pairings.lookup == bindparam("id")))
+_OPEN_PAIRINGS: Final = Statement(
+    select(tables.pairings).where(
+        _pairings.user_id == bindparam("user"), _pairings.used_by.is_(None), _pairings.expires > bindparam("now")
+    )
+)
+_ADD_PAIRING: Final = Statement(insert(tables.pairings))
 _KEYS_BYTES: Final = 1024
 
 
@@ -28,12 +58,12 @@ class SqlPeople:
 
     def user(self, user: UserId) -> User | None:
         """By id."""
-        row = self._connection.execute(select(tables.users).where(_users.user_id == user)).one_or_none()
+        row = self._driver.row(_USER, {"user": user})
         return None if row is None else _user(row)
 
     def user_named(self, name: str) -> User | None:
         """By exact name."""
-        row = self._connection.execute(select(tables.users).where(_users.name == name)).one_or_none()
+        row = self._driver.row(_USER_NAMED, {"name": name})
         return None if row is None else _user(row)
 
     def users(self) -> list[User]:
@@ -51,33 +81,24 @@ class SqlPeople:
             "chain_length": user.chain.length,
             "chain_last": user.chain.last,
         }
-        self._connection.execute(insert(tables.users), row)
+        self._driver.run(_ADD_USER, row)
 
     def links(self, user: UserId, start: int, count: int) -> tuple[SignedLink, ...]:
         """The chain's links from `start` on, at most `count`."""
-        found = self._connection.execute(
-            select(_links.link)
-            .where(_links.user_id == user, _links.position >= start)
-            .order_by(_links.position)
-            .limit(count)
-        )
+        found = self._driver.rows(_LINKS, {"user": user, "start": start, "count": count})
         return tuple(codec.decode(SignedLink, link, limits.BUNDLE_BYTES) for (link,) in found)
 
     def link_hash(self, user: UserId, position: int) -> LinkHash | None:
         """Hash of one link."""
-        value: LinkHash | None = self._connection.scalar(
-            select(_links.hash).where(_links.user_id == user, _links.position == position)
-        )
+        value: LinkHash | None = self._driver.value(_LINK_HASH, {"user": user, "position": position})
         return value
 
     def add_link(self, user: UserId, link: SignedLink, link_hash: LinkHash) -> None:
         """Extend the chain by one; the user's end moves along."""
         position = link.link.index
         row = {"user_id": user, "position": position, "hash": link_hash, "link": codec.encode(link)}
-        self._connection.execute(insert(tables.links), row)
-        self._connection.execute(
-            update(tables.users).where(_users.user_id == user).values(chain_length=position + 1, chain_last=link_hash)
-        )
+        self._driver.run(_ADD_LINK, row)
+        self._driver.run(_EXTEND, {"user": user, "length": position + 1, "last": link_hash})
 
     def device(self, device: DeviceId) -> Device | None:
         """By id."""
@@ -86,8 +107,7 @@ class SqlPeople:
 
     def devices(self, user: UserId) -> list[Device]:
         """A user's, by name."""
-        found = select(tables.devices).where(_devices.user_id == user).order_by(_devices.name)
-        return [_device(row) for row in self._connection.execute(found)]
+        return [_device(row) for row in self._driver.rows(_DEVICES, {"user": user})]
 
     def all_devices(self) -> list[Device]:
         """Everybody's."""
@@ -105,11 +125,11 @@ class SqlPeople:
             "created": device.created,
             "last_seen": device.last_seen,
         }
-        self._connection.execute(insert(tables.devices), row)
+        self._driver.run(_ADD_DEVICE, row)
 
     def seen(self, device: DeviceId, at: int) -> None:
         """The device was here."""
-        self._connection.execute(update(tables.devices).where(_devices.device_id == device).values(last_seen=at))
+        self._driver.run(_SEEN, {"device": device, "at": at})
 
     def invitation(self, public: bytes) -> Invitation | None:
         """By its public key."""
@@ -141,15 +161,12 @@ class SqlPeople:
 
     def pairing(self, lookup: bytes) -> Pairing | None:
         """By its lookup id."""
-        row = self._connection.execute(select(tables.pairings).where(_pairings.lookup == lookup)).one_or_none()
+        row = self._driver.row(_PAIRING, {"id": lookup})
         return None if row is None else _pairing(row)
 
     def open_pairings(self, user: UserId, now: int) -> list[Pairing]:
         """A user's unused and unexpired ones."""
-        found = select(tables.pairings).where(
-            _pairings.user_id == user, _pairings.used_by.is_(None), _pairings.expires > now
-        )
-        return [_pairing(row) for row in self._connection.execute(found)]
+        return [_pairing(row) for row in self._driver.rows(_OPEN_PAIRINGS, {"user": user, "now": now})]
 
     def forget_bundles(self, user: UserId, now: int) -> None:
         """What was left for a user's expired pairings."""
@@ -167,7 +184,7 @@ class SqlPeople:
             "bundle": pairing.bundle,
             "used_by": pairing.used_by,
         }
-        self._connection.execute(insert(tables.pairings), row)
+        self._driver.run(_ADD_PAIRING, row)
 
     def use_pairing(self, lookup: bytes, device: DeviceId) -> None:
         """It has added this device; the bundle is forgotten."""
