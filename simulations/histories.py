@@ -34,7 +34,7 @@ from simulations.world import Outcome, World, run_world
 
 READERS: Final = 3
 """At so many devices at most there is somebody at the board: what was seen is to be explained in a moment."""
-DEEDS: Final = (30, 30, 30, 30, 30, 40, 40, 50, 70, 120)
+DEEDS: Final = (30, 30, 30, 30, 30, 30, 30, 40, 60, 120)
 MOST_BESIDE_BOARD: Final = 50
 """With more deeds than that there is nobody at the board: a history is about 200 things that people do, at most. Nor is
 there where disks are put back: who reads an old copy sees what was."""
@@ -44,7 +44,7 @@ UNASKED_S: Final = 300.0
 """In so much virtual time they must have come to rest without anybody asking them to."""
 IDLE_S: Final = 120.0
 """For so long nothing may happen in the end."""
-NEWCOMERS: Final = 0.3
+NEWCOMERS: Final = 0.2
 """The share of histories at whose end one more device joins, which must have the same."""
 SIZES: Final = (120,) * 6 + (700,) * 6 + (3_000,) * 6 + (40_000,) * 3 + (300_000,)
 TROUBLE_S: Final = 30.0
@@ -92,7 +92,7 @@ class Shape:
         kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
         deeds, images = draw.choice(DEEDS), draw.choice((0.0, 0.0, 0.5))
         return cls(
-            devices=draw.choice((2, 2, 2, 3, 3, 4, 5)),
+            devices=draw.choice((2, 2, 2, 2, 2, 3, 3, 4, 5)),
             phases=draw.choice((1, 2, 3)),
             deeds=deeds,
             pause_s=draw.choice((0.5, 2.0, 6.0)),
@@ -116,7 +116,7 @@ class Shape:
             skew_s=draw.choice((0.0, 0.0, 5.0, 100_000.0)),
             are_behind_nat=draw.random() < 0.5,
             images=images,
-            twin=0.1,
+            twin=0.05,
         )
 
     def share(self, phase: int, person: int) -> int:
