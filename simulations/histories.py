@@ -66,7 +66,7 @@ class Shape:
     deeds: int
     """Of all people together, in all phases; up to half as many more in between."""
     pause_s: float
-    """The longest between two deeds of a person."""
+    """The longest between two deeds of a person, on an average over those that follow at once."""
     bursts: float
     """How likely a deed follows the one before at once."""
     faults: tuple[str, ...]
@@ -98,7 +98,7 @@ class Shape:
             pause_s=draw.choice((0.5, 2.0, 6.0)),
             bursts=draw.choice((0.2, 0.6, 0.8)),
             faults=kinds if draw.random() < 0.9 else (),
-            fault_s=draw.choice((2.0, 6.0, 15.0)),
+            fault_s=draw.choice((1.0, 3.0, 8.0)),
             disturbed=draw.choice((0.0, 0.0, 0.002, 0.01)),
             line=Quality(
                 latency_s=draw.choice((0.001, 0.02, 0.15)),
@@ -219,7 +219,7 @@ class History:
         draw = self._world.draw(f"{person.name} at work {person.actions}")
         for _ in range(deeds):
             if draw.random() >= self.shape.bursts:
-                await trio.sleep(draw.random() ** 2 * self.shape.pause_s)
+                await trio.sleep(draw.random() ** 2 * self.shape.pause_s / (1 - self.shape.bursts))
             await person.act()
 
     def _disturb(self) -> None:
