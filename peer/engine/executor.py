@@ -5,7 +5,7 @@ version that has not been fetched yet is set aside until its temporary file is t
 makes the plan stale; a step that the disk refuses holds up what builds on it. What was done stays done.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -171,14 +171,19 @@ class Executor:
 
         match operation:
             case MakeDirectory():
-                path = place(operation.parent, operation.name)
+                path = self._free(operation.entry, operation.parent, operation.name, place)
                 return None if path is None else _Task(operation, steps.MakeDirectory(path), path)
             case WriteContent():
                 # A file that is there may be called otherwise on this disk, in another Unicode form.
-                path = trees.path(operation.entry) if operation.expected else place(operation.parent, operation.name)
+                path = (
+                    trees.path(operation.entry)
+                    if operation.expected
+                    else self._free(operation.entry, operation.parent, operation.name, place)
+                )
                 return None if path is None else self._write_task(operation, path, temps.get(operation.entry))
             case MoveEntry() | ForkEntry():
-                source, path = trees.path(operation.entry), place(operation.parent, operation.name)
+                source = trees.path(operation.entry)
+                path = self._free(operation.entry, operation.parent, operation.name, place)
                 if source is None or path is None:
                     self.stale = True
                     return None
@@ -209,6 +214,18 @@ class Executor:
                 return _Task(operation, steps.SetAttributes(path, expected, its.executable, its.mtime_ns), path)
             case _:
                 return _Task(operation, None, ())
+
+    def _free(
+        self, entry: EntryId, parent: EntryId, name: str, place: Callable[[EntryId, str], Path | None]
+    ) -> Path | None:
+        """Where that name is, if no other entry is known to be there: what did not move away as it was to has to be
+        looked for first, or what is put there would be taken for it."""
+        path, holder = place(parent, name), self._context.trees.local_named(parent, name)
+        if path is not None and holder not in (None, entry):
+            self.stale = True
+            self._scanner.look_again(path)
+            return None
+        return path
 
     def _write_task(self, operation: WriteContent, path: Path, ready: Ready | None) -> _Task | None:
         context = self._context

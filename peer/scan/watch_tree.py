@@ -220,6 +220,8 @@ class WatchTree:
         self._touched = {(moved(path) if len(path) > depth else path): touch for path, touch in self._touched.items()}
         self._rescan = {moved(path) for path in self._rescan}
         self.to_add = [moved(path) for path in self.to_add]
+        for departed in self._departed.values():
+            departed.path = moved(departed.path)
 
     def _ask_for(self, path: Path) -> None:
         self._rescan.add(path)

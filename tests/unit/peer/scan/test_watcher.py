@@ -82,6 +82,18 @@ async def test_a_rename_is_one_pair_and_what_is_below_keeps_being_watched(
     assert changed.rescan == frozenset()
 
 
+async def test_what_left_a_directory_that_was_then_renamed_is_gone_from_where_that_is_now(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "d").mkdir(parents=True)
+    (folder / "d/a").touch()
+    async with watching(folder) as events:
+        (folder / "d/a").rename(tmp_path / "a")
+        (folder / "d").rename(folder / "n")
+        (folder / "mark").touch()
+        changed = await collect(events, ("mark",))
+    assert changed.touched[("n", "a")] is Touch.GONE
+
+
 async def test_it_is_behind_until_all_that_happened_was_told(tmp_path: pathlib.Path) -> None:
     async with watching(tmp_path) as events:
         assert not events.is_behind()
