@@ -82,7 +82,7 @@ async def test_a_rename_is_one_pair_and_what_is_below_keeps_being_watched(
     assert changed.rescan == frozenset()
 
 
-async def test_what_left_a_directory_that_was_then_renamed_is_gone_from_where_that_is_now(tmp_path: pathlib.Path) -> None:
+async def test_what_left_a_directory_that_was_then_renamed_is_gone_from_its_new_name(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "folder"
     (folder / "d").mkdir(parents=True)
     (folder / "d/a").touch()
