@@ -27,7 +27,7 @@ LOOKING = (
         "overflow-ignored",
         "thousands of files change at once, the system tells of some of them, and the rest is never synced",
         "convergence",
-        occasions.LOST_EVENTS,
+        occasions.EVENTS_LOST,
         (Change("peer.engine.noticing:Notices.take", "self._rescan.add(())", "mutated()"),),
     ),
     Mutant(
@@ -49,7 +49,7 @@ LOOKING = (
         "same-size-is-unchanged",
         "an edit that leaves a file as long as it was is never seen",
         "convergence",
-        occasions.QUIET,
+        Points("an edit in place", "red", "kill"),
         (
             Change(
                 "peer.engine.scanning:_keeps_content",
