@@ -33,7 +33,7 @@ COORDINATING = (
         (
             Change(
                 "coordinator.storage.metadata_sql:SqlMetadata._write",
-                'connection.exec_driver_sql("COMMIT")',
+                '_tell(connection, "COMMIT")',
                 "mutated()",
             ),
             Change(
@@ -41,7 +41,7 @@ COORDINATING = (
                 "job.done.set()",
                 "job.done.set()\n"
                 "    await trio.sleep(0.004)\n"
-                '    await offload.run(lambda: self._writer.exec_driver_sql("COMMIT"))',
+                '    await offload.run(lambda: _tell(self._writer, "COMMIT"))',
             ),
         ),
     ),
