@@ -10,7 +10,7 @@ from typing import Final
 from blake3 import blake3
 
 from simulations.checkers.journal import Committed
-from simulations.checkers.reading import look_up, read_only
+from simulations.checkers.reading import Reader, look_up
 from simulations.disk import SimDisk
 
 _ID_BYTES: Final = 32
@@ -25,7 +25,7 @@ class References:
     """The blocks of one coordinator. `directory` is where its segments are on its disk."""
 
     def __init__(self, database: Path, disk: SimDisk, directory: str) -> None:
-        self._database = database
+        self.reader = Reader(database)
         self._disk = disk
         self._directory = directory
         self.blocks: set[bytes] = set()
@@ -52,8 +52,8 @@ class References:
 
     def missing(self, blocks: Iterable[bytes]) -> int:
         """How many of these are not on the disk for good, or are damaged."""
-        with read_only(self._database) as connection:
-            places = {block: connection.execute(_PLACE, (block, _STORED)).fetchone() for block in blocks}
+        execute = self.reader.connection.execute
+        places = {block: execute(_PLACE, (block, _STORED)).fetchone() for block in blocks}
         return sum(not self._is_there(block, place) for block, place in places.items())
 
     def _is_there(self, block: bytes, place: tuple[str, int, int] | None) -> bool:

@@ -13,7 +13,7 @@ _LEAST: Final = 6
 
 def forms(word: bytes) -> list[bytes]:
     """How it might be written. Of base64 those characters that do not depend on what is around it."""
-    found = [word, word.decode("latin-1").encode("utf-16-le"), word.hex().encode(), word.hex().upper().encode()]
+    found = [word, word.decode("latin-1").encode("utf-16-le"), word.hex().encode()]
     for before in range(3):
         encoded = b64encode(bytes(before) + word)
         found.append(encoded[-(-before * 4 // 3) : (before + len(word)) * 4 // 3])

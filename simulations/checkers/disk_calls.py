@@ -65,9 +65,7 @@ class DiskCalls:
         self._taken: set[Inode] = set()
 
     def resolve(self, view: SimFilesystem, call: str, arguments: tuple[object, ...]) -> DiskCall | None:
-        """The call; None where it changes nothing or its handles lead nowhere."""
-        if call not in CHANGES:
-            return None
+        """The call, one of `CHANGES`; None where its handles lead nowhere."""
         if call in NAMES:
             pairs = _TWO if call in TWO_NAMES else _ONE
             found = [self._named(view, arguments[at], arguments[at + 1]) for at in pairs]

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import Connection, Engine
 
@@ -81,6 +81,7 @@ class Journal:
         self._told = told
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        self._driver: sqlite3.Connection | None = None
         self._seqs: dict[int, int] = {}
 
     def read(self) -> None:
@@ -88,8 +89,11 @@ class Journal:
         if self._connection is None:
             self._engine = sqlite_engine(self._path)
             self._connection = self._engine.connect()
-        heads = self._connection.exec_driver_sql("SELECT id, head_seq, workspace_id FROM workspaces").fetchall()
-        for key, head, workspace in heads:
+            self._driver = cast(sqlite3.Connection, self._connection.connection.dbapi_connection)
+        assert self._driver is not None
+        for key, head, workspace in self._driver.execute(
+            "SELECT id, head_seq, workspace_id FROM workspaces"
+        ).fetchall():
             seq = self._seqs.get(key, 0)
             if head != seq:
                 rows = SqlJournals(self._connection).rows(key, seq, _ROWS, _BYTES)

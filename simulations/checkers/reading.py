@@ -19,6 +19,27 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+class Reader:
+    """The same for many looks, through one connection for as long as the program does not change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """Opened at the first look, and at the first one after `end`."""
+        if self._connection is None:
+            self._connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        return self._connection
+
+    def end(self) -> None:
+        """Let go of the database: another program will open it, or none."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 def look_up(disk: SimDisk, path: str) -> Inode | None:
     """What is at an absolute path."""
     at = disk.volume.root

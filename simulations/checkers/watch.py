@@ -4,7 +4,6 @@ Steps are: each call by which a program changes its disk, each commit of a devic
 each loss of power. Nothing that is done here takes time, draws, or is in the trace.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
@@ -26,19 +25,19 @@ from simulations.checkers.a14_partial import misplaced
 from simulations.checkers.a15_containment import escaped
 from simulations.checkers.a17_ciphertext import readable
 from simulations.checkers.a20_bounds import left_over, too_many_handles
-from simulations.checkers.disk_calls import DiskCalls, Place
+from simulations.checkers.disk_calls import CHANGES, DiskCalls, Place
 from simulations.checkers.journal import Committed, Journal, Keyrings
 from simulations.checkers.l01_convergence import JournalTree, Tree, disk_tree, diverged
 from simulations.checkers.l05_idle import Activity
 from simulations.checkers.l08_explained import rests, unexplained
-from simulations.checkers.reading import look_up
+from simulations.checkers.reading import Reader, look_up
 from simulations.checkers.versions import MOST_BYTES, Versions
 from simulations.coordinating import BLOCKS, SimCoordinator
 from simulations.devices import SimDevice
 from simulations.disk import SimFilesystem
 from simulations.ledger import Ledger
 
-_WORDS: Final = (b"conflicted copy", b"directory", b".txt")
+_WORDS: Final = (b"conflicted copy", b"directory")
 """What is in people's names and nowhere in the coordinator's own."""
 _WORD_BYTES: Final = 14
 _LOOK_S: Final = 5.0
@@ -91,8 +90,11 @@ class Watch:
         self._keyrings.databases.append(device.home.database)
 
         def look(view: SimFilesystem, call: str, arguments: tuple[object, ...]) -> None:
-            self._views[device.name] = view
-            self.tell(too_many_handles(device.name, view.opened))
+            if call not in CHANGES:
+                if call == "open_dir":
+                    self._views[device.name] = view
+                    self.tell(too_many_handles(device.name, view.opened))
+                return
             resolved = calls.resolve(view, call, arguments)
             if resolved is not None:
                 self._changes[device.name] += any(name.place is Place.PEOPLE for name in resolved.names)
@@ -115,7 +117,7 @@ class Watch:
         self._row_checks.append(Evidence(ledger, self._author, self._digest))
         self._words = lambda: (
             *_WORDS,
-            *(content.data()[:_WORD_BYTES] for content in list(ledger.contents.values())[:3]),
+            *(content.data()[:_WORD_BYTES] for content in list(ledger.contents.values())[:1]),
         )
 
     def tell(self, wrong: str | None) -> None:
@@ -130,6 +132,7 @@ class Watch:
         for wrong in readable(self._at_the_coordinator(), self._words()):
             self.tell(wrong)
         self._journal.end()
+        self.references.reader.end()
         for cursor in self._cursors:
             cursor.end()
 
@@ -158,7 +161,9 @@ class Watch:
             for wrong in diverged(self._trees[workspace].tree(), trees):
                 self.tell(wrong)
         tasks = trio.lowlevel.current_statistics().tasks_living
-        for wrong in left_over({one.name: self._views[one.name].opened for one in running}, tasks):
+        for wrong in left_over(
+            {one.name: self._views[one.name].opened for one in running if one.name in self._views}, tasks
+        ):
             self.tell(wrong)
 
     async def come_to_rest(self, folder: str, within_s: float) -> bool:
@@ -193,6 +198,7 @@ class Watch:
         if self._lives != self._coordinator.lives:
             self._lives = self._coordinator.lives
             self._journal.end()
+            self.references.reader.end()
         self._journal.read()
 
     def _committed(self, committed: Committed) -> None:
@@ -237,7 +243,7 @@ class _Cursor:
     def __init__(self, device: SimDevice, check: Cursors) -> None:
         self._device = device
         self._check = check
-        self._connection: sqlite3.Connection | None = None
+        self._reader = Reader(device.home.database)
         self._lives = 0
         self._images = 0
 
@@ -247,14 +253,11 @@ class _Cursor:
         if self._images != device.images:
             self._images = device.images
             self._check.forget()
-        if self._connection is None or self._lives != device.lives:
-            self.end()
+        if self._lives != device.lives:
             self._lives = device.lives
-            self._connection = sqlite3.connect(f"file:{device.home.database}?mode=ro", uri=True)
-        return self._check(self._connection.execute("SELECT id, seq, log_hash FROM workspaces").fetchall())
+            self._reader.end()
+        return self._check(self._reader.connection.execute("SELECT id, seq, log_hash FROM workspaces").fetchall())
 
     def end(self) -> None:
         """Let go of the database."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._reader.end()
