@@ -97,6 +97,7 @@ class LanSession:
         self._asked: dict[int, LanRequest] = {}
         self._asked_bytes = 0
         self._needed: dict[Version, int] = {}
+        self._told: set[Version] = set()
         self._their_last_number = 0
         self._wanted: dict[int, LanRequest] = {}
         self._answering: dict[int, LanRequest] = {}
@@ -129,6 +130,7 @@ class LanSession:
         self._shared.discard(workspace)
         self._their_needs = {version: n for version, n in self._their_needs.items() if version[0] != workspace}
         self._needed = {version: n for version, n in self._needed.items() if version[0] != workspace}
+        self._told = {version for version in self._told if version[0] != workspace}
         for number in [n for n, request in self._answering.items() if request.workspace == workspace]:
             self.refuse(number, GoneReason.GONE)
 
@@ -143,6 +145,7 @@ class LanSession:
 
     def enough(self, workspace: WorkspaceId, version: ChangeId) -> None:
         """Say that nothing more of a version is needed."""
+        self._told.discard((workspace, version))
         if self._needed.pop((workspace, version), None) is not None:
             self._put(LanEnough(workspace, version))
 
@@ -325,16 +328,20 @@ class LanSession:
         return message
 
     def _take_have(self, message: LanHave | LanMore | LanNothing) -> Event | None:
-        chunks = self._needed.get((message.workspace, message.version))
+        version = (message.workspace, message.version)
+        chunks = self._needed.get(version)
         if chunks is None:
             return None  # it crossed with a `LanEnough`
         match message:
             case LanHave():
                 if message.chunks != chunks or not bits_fit(message.bits, chunks):
                     raise BadPeer("a bitmap of another version")
+                self._told.add(version)
             case LanMore():
                 if max(message.indexes) >= chunks:
                     raise BadPeer("an index beyond the version's chunks")
+                if version not in self._told:
+                    return None  # it belongs to a need that was ended, and the answer to this one is to come
             case LanNothing():
                 pass
         return message

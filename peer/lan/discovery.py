@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from peer.lan.members import Members, Membership
+from peer.lan.members import Members
 from peer.lan.ports import LocalNetwork, Multicast
 from peer.lan.sightings import Announcing, Place, Sightings
 from peer.ports import Clock, Entropy
@@ -57,12 +57,10 @@ class Discovery:
             except* OSError:
                 await self._clock.sleep(AGAIN_S)
 
-    def replace(self, memberships: list[Membership]) -> None:
-        """These are the memberships from now on; whoever shares nothing any more is forgotten at once."""
-        if self._members.replace(memberships):
-            own = frozenset[DeviceId]().union(*(each.devices for each in memberships))
-            self._sightings.keep_only(own)
-            self._change()
+    def members_changed(self) -> None:
+        """`members` are others now: whoever shares nothing any more is forgotten, and who is new is told of us soon."""
+        self._sightings.keep_only(self._members.devices)
+        self._change()
 
     def places(self, device: DeviceId) -> tuple[Place, ...]:
         """Where to try to reach a device, the newest first."""

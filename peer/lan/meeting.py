@@ -95,7 +95,7 @@ class Meeting:
         longer shared.
         """
         self._members.replace(memberships)
-        wanted = frozenset[DeviceId]().union(*(each.devices for each in memberships)) - {self._own_device}
+        wanted = self._members.devices
         self._keys = {device: key for device, key in keys.items() if device in wanted}
         self._devices = {key: device for device, key in self._keys.items()}
         self._patience = {device: each for device, each in self._patience.items() if device in self._keys}

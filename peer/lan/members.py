@@ -77,6 +77,11 @@ class Members:
         """Whether there is nobody to be found."""
         return not any(membership.devices - {self._own} for membership in self._memberships)
 
+    @property
+    def devices(self) -> frozenset[DeviceId]:
+        """Everybody that this device shares a workspace with."""
+        return frozenset[DeviceId]().union(*(each.devices for each in self._memberships)) - {self._own}
+
     def shared_with(self, device: DeviceId) -> frozenset[WorkspaceId]:
         """The workspaces that a device is an active member of together with this one."""
         return frozenset(each.workspace for each in self._memberships if device in each.devices)

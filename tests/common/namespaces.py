@@ -70,6 +70,11 @@ class Machine:
         assert line, f"{self.name} has ended"
         return line.rstrip("\n")
 
+    @property
+    def printed(self) -> list[str]:
+        """What was printed so far and not waited for."""
+        return list(self._passed)
+
     def line_with(self, *words: str) -> str:
         """A line with all of these in it, which may have been printed before others that were waited for."""
         while True:

@@ -33,11 +33,28 @@ def test_devices_that_are_members_find_each_other_by_ipv4_and_ipv6() -> None:
         bridge.connect(made["c"], "eth0", None)
         for machine in made.values():
             machine.tell("go")
-        made["a"].line_with("found b", f"10.9.0.2#{4_000 + ord('b')}")
+        made["a"].line_with("found b", "10.9.0.2#")
         made["a"].line_with("found b", "fe80:")
-        made["b"].line_with("found a", f"10.9.0.1#{4_000 + ord('a')}")
+        made["b"].line_with("found a", "10.9.0.1#")
         made["a"].line_with("found c", "fe80:")
         made["c"].line_with("found a", "fe80:")
+
+
+@in_own_network
+def test_devices_that_found_each_other_link_also_where_there_is_only_ipv6_and_part_when_one_is_revoked() -> None:
+    bridge = Bridge()
+    with machines(DEVICE, a=["a", "b", "c"], b=["b", "a", "c"], c=["c", "a", "b"]) as made:
+        bridge.connect(made["a"], "eth0", "10.9.0.1")
+        bridge.connect(made["b"], "eth0", "10.9.0.2")
+        bridge.connect(made["c"], "eth0", None)
+        for machine in made.values():
+            machine.tell("go")
+        for one, other in (("a", "b"), ("b", "a"), ("a", "c"), ("c", "a"), ("b", "c"), ("c", "b")):
+            made[one].line_with(f"linked {other}")
+        made["a"].tell("revoke b")
+        made["a"].line_with("parted b")
+        made["b"].line_with("parted a", "not_shared")
+        assert not any("parted c" in line for line in made["a"].printed)
 
 
 @in_own_network

@@ -240,6 +240,17 @@ def test_what_is_told_of_a_version_no_longer_needed_is_not_heard() -> None:
     assert hear(session, LanHave(WORKSPACE, VERSION, 3, all_bits(3)), LanMore(WORKSPACE, VERSION, (77,))) == []
 
 
+def test_what_belongs_to_a_need_that_was_ended_does_not_come_before_the_answer_to_the_next() -> None:
+    session = met()
+    more = LanMore(WORKSPACE, VERSION, (1,))
+    have = LanHave(WORKSPACE, VERSION, 3, all_bits(3))
+    session.need(LanNeed(WORKSPACE, VERSION, 3, all_bits(3)))
+    assert hear(session, have, more) == [have, more]
+    session.enough(WORKSPACE, VERSION)
+    session.need(LanNeed(WORKSPACE, VERSION, 3, all_bits(3)))
+    assert hear(session, more, have, more) == [have, more]
+
+
 def test_nothing_is_heard_or_said_after_a_bye() -> None:
     session = met()
     assert hear(session, LanBye(ByeReason.CLOSING), request(1)) == [LanBye(ByeReason.CLOSING)]
