@@ -69,6 +69,8 @@ class Executor:
         self._scanner = scanner
         self._rests = rests
         self._touched: dict[EntryId, Fingerprint | None] = {}
+        self._being_read: dict[tuple[EntryId, str], EntryId] = {}
+        """What was found and is not read yet, by where it was found; it has no row, or that of what was there before."""
         self.holding = Holding(context.trees.local)
         self.stale = False
         """Something was not as planned: make a new plan."""
@@ -126,6 +128,7 @@ class Executor:
     def _prepare(self, operations: Sequence[Operation], temps: dict[EntryId, Ready]) -> list[_Task]:
         trees = self._context.trees
         places: dict[EntryId, Path | None] = {}
+        self._being_read = {(one.parent, one.name): entry for entry, one in self._scanner.reading.items()}
         tasks: list[_Task] = []
         early: list[ForkEntry | MoveEntry] = []
         for operation in operations:
@@ -220,8 +223,9 @@ class Executor:
     ) -> Path | None:
         """Where that name is, if no other entry is known to be there: what did not move away as it was to has to be
         looked for first, or what is put there would be taken for it."""
-        path, holder = place(parent, name), self._context.trees.local_named(parent, name)
-        if path is not None and holder not in (None, entry):
+        path = place(parent, name)
+        holders = {self._context.trees.local_named(parent, name), self._being_read.get((parent, name))}
+        if path is not None and holders - {None, entry}:
             self.stale = True
             self._scanner.look_again(path)
             return None
