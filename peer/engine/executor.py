@@ -70,7 +70,7 @@ class Executor:
         self._rests = rests
         self._touched: dict[EntryId, Fingerprint | None] = {}
         self._being_read: dict[tuple[EntryId, str], EntryId] = {}
-        """What was found and is not read yet, by where it was found; it has no row, or that of what was there before."""
+        """What was found and is not read yet, by its place: it has no row, or that of what was there before."""
         self.holding = Holding(context.trees.local)
         self.stale = False
         """Something was not as planned: make a new plan."""
