@@ -21,7 +21,9 @@ LEAST_WINDOW_BYTES: Final = 1024 * 1024
 """at least for so much, or for one chunk that is longer, and at first for no more,"""
 MOST_WINDOW_BYTES: Final = 16 * 1024 * 1024
 MOST_ASKED: Final = 256
-"""and never for more than that."""
+"""and never for more than that;"""
+MOST_TOGETHER_BYTES: Final = 32 * 1024 * 1024
+"""nor all of them together for more than that and a chunk."""
 TWICE_S: Final = 0.2
 """A chunk that is due within so long is not asked for twice."""
 SILENT_S: Final = 2.0
@@ -183,12 +185,16 @@ class Scheduler:
         if roomy:
             held = self._count_holders()
             late = self._late_owners(now_s)
+            budget = MOST_TOGETHER_BYTES - sum(each.asked_bytes for each in self._sources.values())
             for index in sorted(
                 self._open, key=lambda one: (self._owner(one) != self._own, held.get(one, 0), self._order[one])
             ):
+                if budget <= 0:
+                    break
                 name = self._soonest(index, ready, may_ask_the_complete=self._owner(index) in late)
                 if name is not None and self._has_room(ready[name], self._lengths[index]):
                     asks.append(self._ask(name, index, now_s))
+                    budget -= self._lengths[index]
                     if not self._has_room(ready[name], self._shortest):
                         roomy.discard(name)
                         if not roomy:

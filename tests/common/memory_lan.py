@@ -19,6 +19,20 @@ from tests.common.link_server import SeededEntropy, TrioClock
 PORT = 4_000
 
 
+class Uplink:
+    """What one host can send to all others together, in bytes a second of virtual time."""
+
+    def __init__(self, rate_s: float) -> None:
+        self.rate_s = rate_s
+        self.sent_bytes = 0
+        self._turn = trio.Lock()
+
+    async def carry(self, count: int) -> None:
+        async with self._turn:
+            await trio.sleep(count / self.rate_s)
+            self.sent_bytes += count
+
+
 class Cable:
     """What two ends of a connection have in common: whether anything passes."""
 
@@ -32,6 +46,7 @@ class End(Stream):
     def __init__(self, cable: Cable, room_bytes: int = 256 * 1024) -> None:
         self.cable = cable
         self.other: End
+        self.uplink: Uplink | None = None
         self.room_bytes = room_bytes
         self._held = bytearray()
         self._changed = trio.Event()
@@ -55,6 +70,9 @@ class End(Stream):
             if self.cable.is_cut or room <= 0:
                 await other._changed.wait()
                 continue
+            if self.uplink is not None:
+                await self.uplink.carry(min(room, len(view), 16_384))
+                room = min(16_384, self.room_bytes - len(other._held))
             other._held += view[:room]
             view = view[room:]
             other._change()
@@ -95,6 +113,7 @@ class MemoryLan:
     def __init__(self) -> None:
         self.listeners: dict[str, trio.MemorySendChannel[tuple[Stream, str]]] = {}
         self.cables: list[Cable] = []
+        self.uplinks: dict[str, Uplink] = {}
         self.dials = 0
 
     def listen(self, host: str) -> "MemoryListener":
@@ -137,6 +156,7 @@ class MemoryNetwork:
         cable = Cable()
         self._lan.cables.append(cable)
         near, far = connection(cable)
+        near.uplink, far.uplink = self._lan.uplinks.get(self._host), self._lan.uplinks.get(host)
         listener.send_nowait((far, self._host))
         return near
 

@@ -1,0 +1,217 @@
+"""Devices that fetch one file from each other: real links, sessions and schedulers, over a network in memory."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from crypto.digest import chunk_id
+from crypto.identity import DeviceKeys
+from peer.lan.exchange import Exchange, Piece
+from peer.lan.link import Answer
+from peer.lan.meeting import Meeting
+from peer.lan.members import Members, Membership
+from peer.lan.sightings import Place
+from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
+from protocol.lan import GoneReason, LanHead, LanRequest
+from simulations.noise import noise
+from tests.common.blocks import TestKeys
+from tests.common.link_server import SeededEntropy, TrioClock
+from tests.common.memory_lan import PORT, MemoryLan, Uplink
+
+HERE, VERSION = WorkspaceId(b"h" * 32), ChangeId(b"v" * 32)
+KEYS = TestKeys.ring().fixed
+CHUNKS = 80
+DATA = [bytes([number]) + noise(40_000) for number in range(CHUNKS)]
+PIECES = [Piece(ChunkId(chunk_id(KEYS, data)), len(data)) for data in DATA]
+
+
+class Peer:
+    """A device with some of the file, which may answer badly."""
+
+    def __init__(self, lan: MemoryLan, seed: int, indexes: Sequence[int] = (), rate_s: float = 10e6) -> None:
+        self.keys = DeviceKeys.from_seed(bytes([seed]) * 32)
+        self.id = DeviceId(self.keys.public.device_id)
+        self.host = f"host{seed}"
+        self.lan = lan
+        self.uplink = lan.uplinks[self.host] = Uplink(rate_s)
+        self.chunks = {PIECES[index].chunk: DATA[index] for index in indexes}
+        self.spoil: Callable[[bytes], Answer] = lambda data: data
+        self.places: dict[DeviceId, str] = {}
+        self.exchange = Exchange(self.id, TrioClock(), self)
+        self.meeting = Meeting(
+            self.keys.tls,
+            self.id,
+            lan.network(self.host),
+            TrioClock(),
+            SeededEntropy(seed),
+            Members(self.id),
+            lambda device: [Place(self.places[device], PORT)] if device in self.places else [],
+            lambda workspace: LanHead(workspace, 1, LogHash(bytes(32))),
+            self.exchange,
+        )
+
+    async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
+        await trio.lowlevel.checkpoint()
+        return [piece.chunk in self.chunks for piece in PIECES] if self.chunks and version == VERSION else None
+
+    async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
+        await trio.lowlevel.checkpoint()
+        return [
+            self.spoil(self.chunks[each.chunk]) if each.chunk in self.chunks else GoneReason.GONE for each in wanted
+        ]
+
+    async def keep(self, index: int, data: memoryview) -> bool:
+        await trio.lowlevel.checkpoint()
+        if chunk_id(KEYS, data) != PIECES[index].chunk:
+            return False
+        self.chunks[PIECES[index].chunk] = bytes(data)
+        return True
+
+    async def fetch(self, patience_s: float = 10.0) -> frozenset[int]:
+        missing = [at for at, piece in enumerate(PIECES) if piece.chunk not in self.chunks]
+        return await self.exchange.fetch(HERE, VERSION, PIECES, missing, self.keep, patience_s=patience_s)
+
+    @property
+    def has_everything(self) -> bool:
+        return all(self.chunks.get(piece.chunk) == data for piece, data in zip(PIECES, DATA, strict=True))
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.exchange.run)
+            nursery.start_soon(self.meeting.run, self.lan.listen(self.host))
+
+
+@asynccontextmanager
+async def together(*peers: Peer) -> AsyncIterator[None]:
+    """All of them members of one workspace, and linked."""
+    members = frozenset(peer.id for peer in peers)
+    keys = {peer.id: peer.keys.tls.public for peer in peers}
+    async with trio.open_nursery() as nursery:
+        for peer in peers:
+            peer.meeting.replace([Membership(HERE, (b"k" * 32,), members)], keys)
+            nursery.start_soon(peer.run)
+        await trio.sleep(0.01)
+        for peer in peers:
+            for other in peers:
+                if other is not peer:
+                    peer.places[other.id] = other.host
+                    peer.meeting.found(other.id)
+        await trio.sleep(5)
+        assert all(len(peer.meeting.links) == len(peers) - 1 for peer in peers)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def everything() -> range:
+    return range(CHUNKS)
+
+
+async def fetch_all(*takers: Peer) -> None:
+    async with trio.open_nursery() as nursery:
+        for taker in takers:
+            nursery.start_soon(taker.fetch)
+
+
+async def test_a_file_comes_from_whoever_has_it(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, taker = Peer(lan, 1, everything()), Peer(lan, 2)
+    async with together(author, taker):
+        assert await taker.fetch() == frozenset()
+        assert taker.has_everything
+        assert not taker.exchange._asked
+        assert not taker.exchange._numbers
+
+
+async def test_five_takers_get_a_new_file_of_which_the_author_sends_little_more_than_one_copy(
+    autojump_clock: MockClock,
+) -> None:
+    lan = MemoryLan()
+    author = Peer(lan, 1, everything())
+    takers = [Peer(lan, seed) for seed in range(2, 7)]
+    async with together(author, *takers):
+        before = author.uplink.sent_bytes
+        await fetch_all(*takers)
+        assert all(taker.has_everything for taker in takers)
+        assert author.uplink.sent_bytes - before < 1.5 * sum(map(len, DATA))
+
+
+async def test_parts_that_several_hold_make_a_whole(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    first, second = Peer(lan, 1, range(0, CHUNKS, 2)), Peer(lan, 2, range(1, CHUNKS, 2))
+    async with together(first, second):
+        await fetch_all(first, second)
+        assert first.has_everything
+        assert second.has_everything
+
+
+async def test_what_nobody_has_is_said_after_a_while(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    holder, taker = Peer(lan, 1, range(CHUNKS - 2)), Peer(lan, 2)
+    async with together(holder, taker):
+        assert await taker.fetch() == {CHUNKS - 2, CHUNKS - 1}
+
+
+def wrong(data: bytes) -> Answer:
+    return bytes(len(data))
+
+
+def never_there(data: bytes) -> Answer:
+    return GoneReason.GONE
+
+
+def always_busy(data: bytes) -> Answer:
+    return GoneReason.BUSY
+
+
+@pytest.mark.parametrize("spoil", [wrong, never_there, always_busy])
+async def test_who_answers_badly_changes_nothing_but_the_time(
+    spoil: Callable[[bytes], Answer], autojump_clock: MockClock
+) -> None:
+    lan = MemoryLan()
+    liar, author, taker = Peer(lan, 1, everything()), Peer(lan, 2, everything()), Peer(lan, 3)
+    liar.spoil = spoil
+    async with together(liar, author, taker):
+        start_s = trio.current_time()
+        assert await taker.fetch() == frozenset()
+        assert taker.has_everything
+        assert trio.current_time() - start_s < 5
+
+
+async def test_who_drips_is_left_behind(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    drip, author, taker = Peer(lan, 1, everything()), Peer(lan, 2, everything()), Peer(lan, 3)
+    async with together(drip, author, taker):
+        drip.uplink.rate_s = 100.0
+        start_s = trio.current_time()
+        assert await taker.fetch() == frozenset()
+        assert taker.has_everything
+        assert trio.current_time() - start_s < 10
+
+
+async def test_a_link_that_breaks_in_the_middle_is_made_again(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, taker = Peer(lan, 1, everything(), rate_s=100e3), Peer(lan, 2)
+    async with together(author, taker):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(taker.fetch)
+            await trio.sleep(3)
+            assert 0 < len(taker.chunks) < CHUNKS
+            author.meeting.links[taker.id].end("for the test")
+        assert taker.has_everything
+
+
+async def test_a_member_revoked_in_the_middle_gets_no_more(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, taker = Peer(lan, 1, everything(), rate_s=100e3), Peer(lan, 2)
+    async with together(author, taker), trio.open_nursery() as nursery:
+        nursery.start_soon(taker.fetch)
+        await trio.sleep(3)
+        author.meeting.replace([Membership(HERE, (b"k" * 32,), frozenset({author.id}))], {})
+        await trio.sleep(1)
+        before = author.uplink.sent_bytes
+        await trio.sleep(300)
+        assert not taker.has_everything
+        assert author.uplink.sent_bytes - before < 20_000, "goodbyes, and handshakes that come to nothing"
