@@ -4,12 +4,15 @@ Owns which label and which parts go into each. Never encodes a change or a commi
 the bytes, whose encoding is fixed elsewhere. All results are 32 bytes of BLAKE2b unless said.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from crypto.digest import digest
 from crypto.identity import DevicePublic, verify
 from crypto.labels import Label
 
+_LINKS: Final = 4_096
+"""So many signatures of links are remembered to hold, or not to."""
 BEFORE_GENESIS: Final = bytes(32)
 """The log hash before the first commit."""
 
@@ -60,6 +63,11 @@ def link_hash(link: bytes) -> bytes:
     return digest(Label.USER_LINK, link)
 
 
+@lru_cache(maxsize=_LINKS)
+def _verify_link(public: bytes, link_hash: bytes, signature: bytes) -> bool:
+    return verify(Label.SIGN_LINK, public, link_hash, signature)
+
+
 class JournalHashes:
     """All that judging a commit takes of this package, as one stateless object to hand in."""
 
@@ -99,6 +107,7 @@ class JournalHashes:
         """Whether this key's signature over a chain link's hash holds.
 
         One label serves all who may sign a link (devices, recovery keys, pairing keys): the
-        link itself says which of them has to.
+        link itself says which of them has to. What was found is remembered for a while: each
+        device that is added to a workspace brings its user's whole chain.
         """
-        return verify(Label.SIGN_LINK, public, link_hash, signature)
+        return _verify_link(bytes(public), bytes(link_hash), bytes(signature))
