@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check show bench lock wheel clean
+.PHONY: help demo test check show explore bench lock wheel clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -41,6 +41,9 @@ check: $(READY) ## style, formatting, types, import rules
 
 show: $(READY) ## the promises, shown: one of them with NAME=…, without it the list
 	@$(RUN) -m tests.acceptance $(NAME) $(ARGS)
+
+explore: $(READY) ## random histories of simulated worlds, into the ledger; SEEDS=0-19999, ARGS="--minutes 100"
+	@nice -n 10 $(BIN)/shoal-sim explore --seeds $(or $(SEEDS),0-19999) --jobs $(JOBS) --ledger simulations/explored.jsonl $(ARGS)
 
 bench: $(READY) ## the benchmarks; one of them with NAME=…
 	@$(RUN) -m benchmarks $(NAME) $(ARGS)
