@@ -44,10 +44,10 @@ class Trial:
 def try_all(names: Sequence[str], budget: int, jobs: int, told: Callable[[Trial], None]) -> list[Trial]:
     """Look for each of these mistakes, then make the same attempts without any; `told` is called after each."""
     trials: list[Trial] = []
-    with multiprocessing.get_context("spawn").Pool(
-        jobs, gc.set_threshold, (50_000, 20, 50), maxtasksperchild=1
-    ) as pool:
-        for stage in (_mutated(names, budget), _unchanged(names, trials)):
+    for stage, lives in ((_mutated(names, budget), 1), (_unchanged(names, trials), None)):
+        with multiprocessing.get_context("spawn").Pool(
+            jobs, gc.set_threshold, (50_000, 20, 50), maxtasksperchild=lives
+        ) as pool:
             for trial in pool.imap_unordered(_try, stage):
                 trials.append(trial)
                 told(trial)
