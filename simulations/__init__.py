@@ -1,6 +1,8 @@
 """Worlds in which the real coordinator and the real peers run under virtual time and faults."""
 
-from simulations.scenario import DevicePlan, Scenario, SitePlan, Stage, Unexpected, run_scenario
+from simulations.plans import DevicePlan, SitePlan
+from simulations.scenario import Scenario, run_scenario
+from simulations.stage import Stage, Unexpected
 from simulations.units import GB, KB, MB, days, hours, kbit, mbit, minutes, seconds
 
 __all__ = [

@@ -8,7 +8,7 @@ import pytest
 from simulations import MB, DevicePlan, Scenario, Stage, mbit, minutes, run_scenario
 from simulations.stories import load, names
 
-LONG = {"many-devices", "phone-that-sleeps", "week-offline"}
+LONG = {"hundred-devices", "many-devices", "phone-that-sleeps", "week-offline"}
 """Not run with every change: `shoal-sim run NAME`."""
 
 
