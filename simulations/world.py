@@ -6,7 +6,7 @@ All chance comes from the seed, by purpose, so that a further draw for one purpo
 import logging
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random  # noqa: TID251 - drawn from the world's seed
@@ -173,6 +173,8 @@ class World:
         for name, device in self.devices.items():
             if rows := told_trees(device.home):
                 self.failures.append(f"{name}'s trees differ:\n" + "\n".join(rows))
+        with suppress(NotRunning):
+            await self.watch.look_for_causes()
         root = trio.lowlevel.current_root_task()
         assert root is not None
         self.failures.append("every task waits for:\n" + "\n".join(told_tasks(root)))

@@ -179,6 +179,14 @@ class Watch:
                 return False
             await trio.sleep(_LOOK_S)
 
+    async def look_for_causes(self) -> None:
+        """A world has not come to rest: do the devices that have something else than the journal say so?"""
+        for device, status in await self._statuses([one for one in self._devices.values() if one.runs], None):
+            workspace = bytes.fromhex(status.id)
+            tree = disk_tree(device.disk, status.folder, partial(self._digest, workspace))
+            if diverged(self._trees[workspace].tree(), {device.name: tree}):
+                self.tell(unexplained(device.name, status, in_step=False))
+
     def _differing(self, folder: str) -> list[str]:
         found: list[str] = []
         for workspace, journal in self._trees.items():

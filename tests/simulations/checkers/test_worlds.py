@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
+from peer.control.messages import Status
 from simulations.devices import SimDevice
 from simulations.disk.disk import FOLDER
 from simulations.network.line import Quality
@@ -48,6 +51,25 @@ def test_devices_that_do_not_come_to_rest_by_themselves_are_found() -> None:
     (failure,) = failures_of(story)
     assert failure.startswith("L1 ")
     assert "other.txt at blue: nothing" in failure
+
+
+@pytest.mark.parametrize("lies", [False, True])
+def test_a_device_that_is_not_in_step_and_says_nothing_of_it_is_found(lies: bool) -> None:
+    async def story(world: World, red: SimDevice, blue: SimDevice, train: Site) -> None:
+        status = await blue.status()
+
+        async def as_before() -> Status:
+            return status
+
+        train.cut()
+        world.folder(red).create("other.txt", b"by red")
+        assert not await world.watch.come_to_rest(FOLDER, 90.0)
+        if lies:
+            blue.status = as_before  # type: ignore[method-assign]
+        await world.watch.look_for_causes()
+
+    failures = failures_of(story)
+    assert [failure[:3] for failure in failures] == ["L1 ", "L8 "][: 1 + lies]
 
 
 def test_what_a_program_destroys_is_found_in_the_world() -> None:
