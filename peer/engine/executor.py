@@ -190,6 +190,8 @@ class Executor:
                 if source is None or path is None:
                     self.stale = True
                     return None
+                if source == path:  # a file that has the name of a copy already becomes the copy
+                    return _Task(operation, None, path)
                 return _Task(
                     operation, steps.Move(source, path, self._expected(operation.entry, operation.expected)), path
                 )

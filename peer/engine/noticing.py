@@ -8,7 +8,7 @@ the old one only. So what a look does not find is missing at first. It is gone o
 watcher has told all that had happened until then, and no rename of it leads to a name that still waits to be looked at.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from peer.fingerprint import Path
@@ -39,6 +39,15 @@ class Looks:
         return any(path[:depth] in self.trees for depth in range(len(path) + 1))
 
 
+@dataclass(frozen=True)
+class _Adrift:
+    """Something to look at below a directory that was not there; whether with all below it, and from where it was
+    renamed."""
+
+    is_tree: bool
+    origin: Path | None
+
+
 class Notices:
     """What was noticed and not looked at yet."""
 
@@ -48,6 +57,9 @@ class Notices:
         self._moved: dict[Path, Path] = {}
         self._missing: dict[EntryId, tuple[float, Path]] = {}
         self._unwatched: set[Path] = set()
+        self._renames: list[tuple[Path, Path]] = []
+        """Of directories, since the last look began."""
+        self._adrift: dict[Path, _Adrift] = {}
         self._rescan_at_s = 0.0
         self.unreadable: dict[Path, str] = {}
         """What could not be read, and why; scanned again at times."""
@@ -74,23 +86,27 @@ class Notices:
     def _take_rename(self, renamed: Renamed, now_s: float) -> None:
         source, destination = renamed.source, renamed.destination
         if renamed.is_directory:
-            self._follow(source, destination)
+            self._follow(source, destination, now_s)
         self._moved[destination] = self._moved.pop(source, source)
         self._settling.touched(source, Touch.GONE, now_s)
         self._settling.touched(destination, Touch.SAVED, now_s)
 
-    def _follow(self, source: Path, destination: Path) -> None:
+    def _follow(self, source: Path, destination: Path, now_s: float) -> None:
         """Let what was noticed below a directory follow its rename."""
-        depth = len(source)
 
         def now_at(path: Path) -> Path:
-            return destination + path[depth:] if len(path) > depth and path[:depth] == source else path
+            return _below(path, source, destination)
 
+        self._renames.append((source, destination))
         self._settling.rename(now_at)
         self._moved = {now_at(to): origin for to, origin in self._moved.items()}
         self._rescan = {destination if path == source else now_at(path) for path in self._rescan}
         self._unwatched = {destination if path == source else now_at(path) for path in self._unwatched}
         self._missing = {entry: (since_s, now_at(path)) for entry, (since_s, path) in self._missing.items()}
+        for path, one in list(self._adrift.items()):
+            if path[: len(source)] == source:
+                del self._adrift[path]
+                self._notice(destination + path[len(source) :], one, now_s)
 
     def look_again(self, path: Path, now_s: float) -> None:
         """Something turned out different from what the tree says: look at it after a while."""
@@ -138,6 +154,7 @@ class Notices:
             self._rescan_at_s = now_s + RESCAN_S
         due = set(paths)
         looks = Looks(sorted(due), trees, {})
+        self._renames.clear()
         moved = {to: origin for to, origin in self._moved.items() if to in due or looks.covers(to)}
         for to in moved:
             del self._moved[to]
@@ -147,6 +164,32 @@ class Notices:
         """These looks came to nothing: look again at the next turn."""
         self._rescan |= looks.trees | {path[:-1] for path in looks.paths}
         self._moved = {**looks.moved, **self._moved}
+
+    def follow_up(self, looked_at: Looks, absent: Container[Path], now_s: float, *, is_behind: bool) -> None:
+        """A directory that was not there may have been renamed, and this be told later than what happened in it:
+        what was to be looked at below it is looked at where it is then. `absent`: where nothing was. `is_behind` as in
+        `believe`."""
+        if not is_behind:
+            self._adrift.clear()
+        lost = {path: False for path in looked_at.paths if _lies_in(path[:-1], absent)}
+        lost |= {path: True for path in looked_at.trees if _lies_in(path, absent)}
+        for path, is_tree in lost.items():
+            one, now_at = _Adrift(is_tree, looked_at.moved.get(path)), path
+            for source, destination in self._renames:
+                if now_at[: len(source)] == source:
+                    now_at = destination + now_at[len(source) :]
+            if now_at != path:
+                self._notice(now_at, one, now_s)
+            elif is_behind:
+                self._adrift[path] = one
+
+    def _notice(self, path: Path, one: _Adrift, now_s: float) -> None:
+        if one.origin is not None:
+            self._moved[path] = one.origin
+        if one.is_tree:
+            self._rescan.add(path)
+        else:
+            self._settling.touched(path, Touch.SAVED, now_s)
 
     # --- what was not found ----------------------------------------------------------------------------
 
@@ -199,3 +242,14 @@ class Notices:
         since_s = self._missing[entry][0]
         self._missing[entry] = (since_s, path)
         self._settling.missing(path, now_s, max(MISSING_S, (now_s - since_s) / 2))
+
+
+def _below(path: Path, source: Path, destination: Path) -> Path:
+    """Where what is below a directory is after its rename."""
+    depth = len(source)
+    return destination + path[depth:] if len(path) > depth and path[:depth] == source else path
+
+
+def _lies_in(path: Path, absent: Container[Path]) -> bool:
+    """Whether it, or a directory above it, is in there."""
+    return any(path[:depth] in absent for depth in range(1, len(path) + 1))

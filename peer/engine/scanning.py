@@ -177,6 +177,8 @@ class Scanner:
             await self._suspects.review()
         if identified.twins:
             await self._part(identified.twins)
+        if stock.absent:
+            notices.follow_up(looks, stock.absent, now_s, is_behind=self.is_behind())
         notices.found(identified.unchanged)
         notices.found(one.entry for one in identified.assigned)
         missing = await machine.database_work.run(self._missing, identified)

@@ -191,7 +191,8 @@ def _move(trees: ChangingTrees, operation: MoveEntry) -> None:
 
 def _fork(trees: ChangingTrees, operation: ForkEntry) -> None:
     row = _need_local(trees, operation.entry, operation.expected)
-    _need_place(trees, operation.parent, operation.name)
+    if (row.node.parent, row.node.name) != (operation.parent, operation.name):
+        _need_place(trees, operation.parent, operation.name)
     if trees.local(operation.fork) is not None:
         raise Refuted("the copy is there already")
     node = replace(row.node, entry=operation.fork, parent=operation.parent, name=operation.name)

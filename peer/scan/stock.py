@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from peer.disk.root import Root
 from peer.fingerprint import Path
-from peer.scan.findings import Finding, Special, Unreadable
+from peer.scan.findings import Absent, Finding, Special, Unreadable
 from peer.scan.identity import Identified, KnownTree, identify
 from peer.scan.ignore import IgnoreRules
 from peer.scan.walker import look, walk
@@ -28,6 +28,8 @@ class Stock:
     identified: Identified
     unreadable: tuple[Unreadable, ...]
     special: tuple[Path, ...]
+    absent: frozenset[Path]
+    """Where it was looked and nothing was, or no directory on the way."""
 
 
 def take_stock(
@@ -90,6 +92,7 @@ def _take_once(
             *(Unreadable(path, "its_former_place") for path in sorted(identified.unclear)),
         ),
         tuple(finding.path for finding in findings if isinstance(finding, Special)),
+        frozenset(finding.path for finding in findings if isinstance(finding, Absent)),
     )
 
 

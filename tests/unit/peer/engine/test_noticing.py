@@ -101,6 +101,31 @@ def test_what_was_noticed_below_a_directory_follows_its_rename() -> None:
     assert set(looks.paths) == {("n", "saved"), ("e", "saved"), ("d",), ("n",), ("d", "another")}
 
 
+@pytest.mark.parametrize("told", ["before", "after"])
+def test_what_was_to_be_looked_at_where_no_directory_was_is_looked_at_where_that_is_now(told: str) -> None:
+    renamed = Changed({}, moved=(Renamed(("d",), ("n",), True),))
+    notices = noticed(Changed({("d", "a"): Touch.SAVED}, frozenset({("d", "e")})))
+    looks = notices.take_due(1.0)
+    if told == "before":
+        notices.take(renamed, 1.0)
+    notices.follow_up(looks, {("d",)}, 1.0, is_behind=told == "after")
+    if told == "after":
+        assert notices.is_idle
+        notices.take(renamed, 1.5)
+    looks = notices.take_due(3.0)
+    assert ("n", "a") in looks.paths
+    assert looks.trees == {("n", "e")}
+
+
+def test_what_was_to_be_looked_at_where_no_directory_is_any_more_is_forgotten_once_all_was_told() -> None:
+    notices = noticed(Changed({("d", "a"): Touch.SAVED}))
+    looks = notices.take_due(1.0)
+    notices.follow_up(looks, {("d",)}, 1.0, is_behind=True)
+    notices.follow_up(notices.take_due(1.0), {("x",)}, 1.0, is_behind=False)
+    notices.take(Changed({}, moved=(Renamed(("d",), ("n",), True),)), 1.5)
+    assert ("n", "a") not in notices.take_due(3.0).paths
+
+
 def test_a_file_that_is_sought_in_a_directory_is_sought_where_that_is_now() -> None:
     notices = noticed()
     assert not missed(notices, ("d", "a"), 1.0)
