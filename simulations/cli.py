@@ -1,5 +1,6 @@
 """`shoal-sim`: histories and stories of simulated worlds, from the command line. Owns what it prints."""
 
+import gc
 import json
 import shlex
 import sys
@@ -36,6 +37,8 @@ _report_option = click.option(
 @click.group()
 def main() -> None:
     """Let the real coordinator and real devices live through simulated time, networks, faults and people."""
+    gc.freeze()  # what is loaded lives on
+    gc.set_threshold(50_000, 20, 50)
 
 
 @main.command("list", epilog="Example: shoal-sim list")
