@@ -2,14 +2,16 @@
 
 import socket
 import time
+from collections.abc import Iterator
 
 from crypto.beacon import HOUR_MS
 from peer.lan.members import Members
 from protocol.beacon import GROUP_V4, PORT, Called
-from tests.common.lan_device import device_of, membership
+from tests.common.lan_device import HERE, KEY, device_of, keys_of, membership
 from tests.common.link_server import SeededEntropy
 from tests.common.namespaces import Bridge, Machine, in_own_network, machines, run
 
+_EVERY_PROTOCOL = 0x0003  # packet(7), ETH_P_ALL
 DEVICE = "tests.common.lan_device"
 
 
@@ -55,6 +57,40 @@ def test_devices_that_found_each_other_link_also_where_there_is_only_ipv6_and_pa
         made["a"].line_with("parted b")
         made["b"].line_with("parted a", "not_shared")
         assert not any("parted c" in line for line in made["a"].printed)
+
+
+@in_own_network
+def test_who_captures_everything_sees_no_id_and_no_key() -> None:
+    bridge = Bridge()
+    run("ip", "link", "set", bridge.name, "promisc", "on")
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_EVERY_PROTOCOL)) as capture:
+        capture.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+        capture.bind((bridge.name, 0))
+        with machines(DEVICE, a=["a", "b"], b=["b", "a"]) as made:
+            bridge.connect(made["a"], "eth0", "10.9.0.1")
+            bridge.connect(made["b"], "eth0", "10.9.0.2")
+            for machine in made.values():
+                machine.tell("go")
+            made["a"].line_with("linked b")
+            made["b"].line_with("linked a")
+        captured = b"".join(packets(capture))
+    assert captured.count(b"SHL1") >= 2, "beacons were captured"
+    assert b"\x16\x03\x01" in captured, "and so was a handshake"
+    for letter in "ab":
+        public = keys_of(letter).public
+        secrets = [device_of(letter), public.sign, public.box, public.tls, public.tls[:8], HERE, KEY]
+        assert not any(form in captured for secret in secrets for form in (secret, secret.hex().encode()))
+    assert b"shoal" not in captured, "not even what certificates begin with"
+
+
+def packets(capture: socket.socket) -> Iterator[bytes]:
+    """What was captured so far."""
+    capture.setblocking(False)
+    while True:
+        try:
+            yield capture.recv(65_536)
+        except BlockingIOError:
+            return
 
 
 @in_own_network
