@@ -8,6 +8,7 @@ the old one only. So what a look does not find is missing at first. It is gone o
 watcher has told all that had happened until then, and no rename of it leads to a name that still waits to be looked at.
 """
 
+from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,9 @@ RESCAN_S = 30.0
 """How often what cannot be watched, or read, is scanned again."""
 MISSING_S = 0.02
 """After so long what was not found is looked for again."""
+RENAMED_S = 60.0
+"""For so long what is noticed under the old name of a directory is looked at under its new one."""
+_RENAMES = 256
 PATIENCE_LOOKS = 3
 """So often a long file that is open for writing is left alone, for a longer time each."""
 
@@ -57,8 +61,8 @@ class Notices:
         self._moved: dict[Path, Path] = {}
         self._missing: dict[EntryId, tuple[float, Path]] = {}
         self._unwatched: set[Path] = set()
-        self._renames: list[tuple[Path, Path]] = []
-        """Of directories, since the last look began."""
+        self._renames: deque[tuple[float, Path, Path]] = deque(maxlen=_RENAMES)
+        """When which directories were renamed lately."""
         self._adrift: dict[Path, _Adrift] = {}
         self._rescan_at_s = 0.0
         self.unreadable: dict[Path, str] = {}
@@ -97,7 +101,7 @@ class Notices:
         def now_at(path: Path) -> Path:
             return _below(path, source, destination)
 
-        self._renames.append((source, destination))
+        self._renames.append((now_s, source, destination))
         self._settling.rename(now_at)
         self._moved = {now_at(to): origin for to, origin in self._moved.items()}
         self._rescan = {destination if path == source else now_at(path) for path in self._rescan}
@@ -154,7 +158,6 @@ class Notices:
             self._rescan_at_s = now_s + RESCAN_S
         due = set(paths)
         looks = Looks(sorted(due), trees, {})
-        self._renames.clear()
         moved = {to: origin for to, origin in self._moved.items() if to in due or looks.covers(to)}
         for to in moved:
             del self._moved[to]
@@ -166,17 +169,17 @@ class Notices:
         self._moved = {**looks.moved, **self._moved}
 
     def follow_up(self, looked_at: Looks, absent: Container[Path], now_s: float, *, is_behind: bool) -> None:
-        """A directory that was not there may have been renamed, and this be told later than what happened in it:
-        what was to be looked at below it is looked at where it is then. `absent`: where nothing was. `is_behind` as in
-        `believe`."""
+        """A directory that was not there may have been renamed, and this be told later than what happened in it, or
+        what happened in it be noticed under its old name after that: what was to be looked at below it is looked at
+        where it is then. `absent`: where nothing was. `is_behind` as in `believe`."""
         if not is_behind:
             self._adrift.clear()
         lost = {path: False for path in looked_at.paths if _lies_in(path[:-1], absent)}
         lost |= {path: True for path in looked_at.trees if _lies_in(path, absent)}
         for path, is_tree in lost.items():
             one, now_at = _Adrift(is_tree, looked_at.moved.get(path)), path
-            for source, destination in self._renames:
-                if now_at[: len(source)] == source:
+            for renamed_s, source, destination in self._renames:
+                if now_s - renamed_s <= RENAMED_S and now_at[: len(source)] == source:
                     now_at = destination + now_at[len(source) :]
             if now_at != path:
                 self._notice(now_at, one, now_s)
@@ -189,7 +192,7 @@ class Notices:
         if one.is_tree:
             self._rescan.add(path)
         else:
-            self._settling.touched(path, Touch.SAVED, now_s)
+            self._settling.missing(path, now_s, MISSING_S)
 
     # --- what was not found ----------------------------------------------------------------------------
 

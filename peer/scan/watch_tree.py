@@ -60,6 +60,7 @@ class WatchTree:
         self._moved: list[Renamed] = []
         self.to_add: list[Path] = []
         self.to_remove: list[int] = []
+        self._unreached: set[Path] = set()
         self._before_reset: set[int] = set()
         self.has_overflowed = False
         self.is_root_gone = False
@@ -123,6 +124,15 @@ class WatchTree:
             child.parent = node
         parent.children[path[-1]] = self._nodes[watch] = node
 
+    def not_reached(self, path: Path) -> None:
+        """Note that the directory at `path` could not be opened. A rename of one above it, which is told later than
+        that it was made, asks for it again."""
+        self._unreached.add(path)
+
+    def has_told_all(self) -> None:
+        """Nothing more is to come of what has happened: what could not be reached is gone."""
+        self._unreached.clear()
+
     def reset(self) -> None:
         """Forget all places, since events were lost; all is to be added again.
 
@@ -135,6 +145,7 @@ class WatchTree:
         self._touched.clear()
         self._rescan.clear()
         self._moved.clear()
+        self._unreached.clear()
         self.to_add = [()]
         self.has_overflowed = False
 
@@ -222,6 +233,9 @@ class WatchTree:
         self.to_add = [moved(path) for path in self.to_add]
         for departed in self._departed.values():
             departed.path = moved(departed.path)
+        for path in [path for path in self._unreached if path[:depth] == source]:
+            self._unreached.remove(path)
+            self._ask_for(moved(path))
 
     def _ask_for(self, path: Path) -> None:
         self._rescan.add(path)

@@ -215,6 +215,8 @@ class WatchStream:
             tree.finish_reset()
             self._is_resetting = False
             self._ready.append(Overflow())
+        if not self._queue.has_events():
+            tree.has_told_all()
         changed = tree.finish()
         if changed is not None:
             self._ready.append(changed)
@@ -244,6 +246,7 @@ class WatchStream:
                         handles.callback(self._fs.close, handle)
                 except OSError:
                     # It is gone or was renamed; an event says so, or the rescan will.
+                    self._tree.not_reached(path)
                     continue
                 self._add_below(path, handle)
 

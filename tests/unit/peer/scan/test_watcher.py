@@ -342,3 +342,25 @@ def test_whoever_follows_the_events_knows_what_is_on_the_disk(
             assert shadow == snapshot(folder)
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("is_told_before", [False, True])
+def test_a_directory_that_was_made_where_it_is_no_more_is_watched_once_its_rename_is_told(is_told_before: bool) -> None:
+    tree = WatchTree(skips_nothing)
+    tree.added((), 1)
+    tree.added(("d",), 2)
+    tree.take([Event(2, int(flags.CREATE | flags.ISDIR), 0, "e")])
+    assert tree.to_add == [("d", "e")]
+    tree.to_add.clear()
+    tree.not_reached(("d", "e"))
+    tree.finish()
+    if is_told_before:
+        tree.has_told_all()
+    moved = int(flags.ISDIR)
+    tree.take(
+        [Event(1, int(flags.MOVED_FROM) | moved, 7, "d"), Event(1, int(flags.MOVED_TO) | moved, 7, "n")],
+    )
+    changed = tree.finish()
+    assert changed is not None
+    assert tree.to_add == ([] if is_told_before else [("n", "e")])
+    assert changed.rescan == frozenset(tree.to_add)
