@@ -96,6 +96,9 @@ def accept_synced(trees: ChangingTrees, proposal: ProposeChange, change: ChangeI
         return len(gone)
     if proposal.agreed is not None:
         agreed = proposal.agreed
+        if agreed.location is None and trees.synced(proposal.entry) is None:
+            # It has become another entry here, or has gone, while the answer was away: nothing here agrees with it.
+            return 0
         if agreed.content is not None:
             agreed = replace(agreed, content_base=change)
         _agree(trees, proposal.entry, proposal.node.kind, agreed)
