@@ -374,6 +374,8 @@ class Executor:
                 advice = f"free some space, {again}" if code == "disk_full" else again
                 code = "unreadable" if code == "io_error" else code
                 self.trouble(operation_entry(task.operation), task.path, code, f"{message}; {advice}")
+                if isinstance(task.operation, ForkEntry):  # its row is where its file should be by now
+                    scanner.look_again(task.path)
             case steps.NotEmpty():
                 self.stale = True
                 scanner.rescan(task.path)

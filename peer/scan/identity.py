@@ -121,11 +121,15 @@ class _Seen:
     closed: set[Path] = field(default_factory=set)
     """Directories that are there and whose content is unknown."""
     bad_names: list[Path] = field(default_factory=list)
+    again: set[Path] = field(default_factory=set)
+    """What was looked at more than once."""
 
     def take(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
             path = finding.path
             if type(finding) is Found:
+                if path in self.found:
+                    self.again.add(path)
                 self.found[path] = finding
                 self.absent.discard(path)
                 self.blind.discard(path)
@@ -267,9 +271,15 @@ class _Identification:
         inode = (state.device, state.inode)
         candidates = []
         for one in self.known.by_inode(*inode):
-            if one.entry in self.claimed or not self._is_same(one, found):
+            if not self._is_same(one, found):
                 continue
             place = self._place_of(one)
+            if place is not None and self._may_have_moved_since(place, found):
+                self.look_at.add(place)
+                self.ids[found.path] = None
+                return
+            if one.entry in self.claimed:
+                continue
             presence = self.seen.presence(place) if place is not None else "gone"
             if presence == "not_looked" and place is not None:
                 self.look_at.add(place)
@@ -288,6 +298,17 @@ class _Identification:
             self._assign(candidates[0].entry, parent, name, found, "inode")
         else:
             self._assign(self.fresh(), parent, name, found, "new")
+
+    def _may_have_moved_since(self, place: Path, found: Found) -> bool:
+        """Whether one file was seen at two names, of which it may have left the one before it was seen at the other;
+        if it is still there, it has both."""
+        there = self.seen.found.get(place)
+        return (
+            there is not None
+            and there.kind is not DiskKind.DIRECTORY
+            and there.fingerprint.is_same_file(found.fingerprint)
+            and place not in self.seen.again
+        )
 
     def _has_changed_places(self, before: Known, found: Found) -> bool:
         """Whether what is at a known name is another known entry, which others replaced in turn until one is here:

@@ -166,6 +166,21 @@ def test_a_new_directory_with_a_used_inode_is_not_the_old_one(tree: Tree) -> Non
     assert len(result.vanished) == 1
 
 
+def test_a_file_that_a_walk_saw_at_two_names_is_looked_for_again_at_the_old_one(tree: Tree) -> None:
+    state = Fingerprint(1, 7, 3, 5, 5, False)
+    old, new = Found(("a",), DiskKind.FILE, state), Found(("b",), DiskKind.FILE, state)
+    tree.apply(identify(tree, [old, WasRead(())], tree.fresh))
+    before = tree.paths()[("a",)]
+    both: list[Finding] = [old, new, WasRead(())]
+    assert identify(tree, both, tree.fresh).look_at == frozenset({("a",)})
+    moved = identify(tree, [*both, Absent(("a",))], tree.fresh)
+    assert [(one.entry, one.how) for one in moved.assigned] == [(before, "inode")]
+    linked = identify(tree, [*both, old], tree.fresh)
+    assert [one.how for one in linked.assigned] == ["new"]
+    assert not linked.look_at
+    assert not linked.vanished
+
+
 def test_a_directory_is_told_by_its_birth_whatever_became_of_what_was_in_it(tree: Tree) -> None:
     old, renamed = Fingerprint(1, 7, 0, 5, 5, False, 3), Fingerprint(1, 7, 0, 9, 9, False, 3)
     same_inode_and_times = Fingerprint(1, 7, 0, 5, 5, False, 4)
