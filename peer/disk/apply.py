@@ -45,7 +45,7 @@ from peer.disk.steps import (
     StepResult,
 )
 from peer.disk.swap_names import make_swap_name
-from peer.disk.swapping import Displaced, replace, take_away
+from peer.disk.swapping import Displaced, replace, take_away, take_back
 from peer.disk.temporary import with_executable
 from peer.fingerprint import DiskKind, Fingerprint, Path, Status
 
@@ -91,6 +91,7 @@ class _Batch:
         self.links: dict[int, str] = {}
         self.displaced: list[tuple[int, Displaced]] = []
         self.made: list[Path] = []
+        self.put: list[tuple[int, Fingerprint]] = []
 
     def run(self) -> list[StepResult]:
         unprepared = self._prepare()
@@ -114,6 +115,7 @@ class _Batch:
                 self.fs.sync_all(self.root.handle)
         except OSError as error:
             failed = failure(error)
+            self._take_back_puts()
             self._unmake_directories()
             return [failed if isinstance(result, Applied) else result for result in results]
         for index, displaced in self.displaced:
@@ -207,6 +209,7 @@ class _Batch:
             self.displaced.append((index, taken))
         self.directories.touch(step.path[:-1])
         self.links.pop(index, None)
+        self.put.append((index, new.fingerprint))
         return Applied(self._shown(step.path, new.fingerprint))
 
     def _copy_mode(self, temp: str, new: Status, before: Status) -> Status:
@@ -258,6 +261,21 @@ class _Batch:
             raise
         self.made.append(step.path)
         return Applied(made)
+
+    def _take_back_puts(self) -> None:
+        """Put back what was there before files and links that are not to be told of, since the next scan would take
+        them for somebody's. What somebody has changed since stays."""
+        displaced = dict(self.displaced)
+        for index, new in reversed(self.put):
+            step = self.steps[index]
+            assert isinstance(step, (PutFile, PutLink))
+            temp = step.temp if isinstance(step, PutFile) else self.root.fresh_name()
+            with suppress(OSError):
+                parent, name = self.directories.parent(step.path)
+                swap_name = make_swap_name(self.root.entropy.token(8).hex(), None, new, None)
+                take_back(self.root, parent, name, temp, swap_name, new, displaced.get(index))
+                if isinstance(step, PutLink):
+                    self.fs.unlink(self.root.tmp, temp)
 
     def _unmake_directories(self) -> None:
         """Remove directories that are not to be told of: the next scan would take them for somebody's new ones."""

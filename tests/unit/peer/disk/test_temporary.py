@@ -87,6 +87,41 @@ def test_a_full_disk_is_known_before_anything_is_written(root: Root, folder: pat
 
 
 @pytest.mark.parametrize("count", [1, 10])
+@pytest.mark.parametrize("somebody", ["does nothing", "edits in place", "saves anew"])
+def test_what_was_put_in_place_and_may_not_last_is_taken_back(
+    tmp_path: pathlib.Path, count: int, somebody: str
+) -> None:
+    failing = has_put = False
+    folder = tmp_path / "folder"
+
+    def before_call(number: int, name: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal has_put
+        if failing and has_put and name in ("sync", "sync_all"):
+            if somebody == "edits in place":
+                (folder / "0").write_bytes(b"mine, in place")
+            elif somebody == "saves anew":
+                (folder / "mine").write_bytes(b"mine, anew")
+                (folder / "mine").replace(folder / "0")
+            raise OSError(errno.EIO, "the disk is dying")
+        has_put = has_put or (failing and name in ("exchange", "rename_new"))
+
+    with new_root(folder, hooked(before_call)) as (root, _):
+        (folder / "old").write_bytes(b"old")
+        temps = [make_temp(root, b"new %d" % number) for number in range(count)]
+        steps: list[Step] = [PutFile((str(number),), temps[number], None, MTIME_NS, False) for number in range(count)]
+        old = PutFile(("old",), make_temp(root, b"new"), fingerprint(root, ("old",)), MTIME_NS, False, KNOWN)
+        failing = True
+        results = apply(root, [*steps, old, PutLink(("link",), "target", None)])
+        failing = False
+        assert {type(result) for result in results} == {Failed}
+        mine = {} if somebody == "does nothing" else {"0": b"mine, in place" if "place" in somebody else b"mine, anew"}
+        assert tree_of(folder) == {"old": b"old", **mine}
+        assert not os.path.lexists(folder / "link")
+        kept = temps[1:] if mine else temps
+        assert set(kept) <= set(os.listdir(folder / ".shoal/tmp"))
+
+
+@pytest.mark.parametrize("count", [1, 10])
 def test_what_could_not_be_made_durable_is_not_put_in_place(tmp_path: pathlib.Path, count: int) -> None:
     failing = False
 
