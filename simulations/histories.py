@@ -281,7 +281,8 @@ class History:
                 found = await world.converged(CALM_S)
                 nursery.cancel_scope.cancel()
             if found is not None and not is_unchanged(found, tree):
-                world.fail("a machine with an old copy of its disk has changed what there is")
+                changed = sorted(path for path in found | tree if found.get(path, b"-") != tree.get(path, b"-"))
+                world.fail(f"a machine with an old copy of its disk has changed what there is: {changed}")
         if draw.random() < self.shape.images:
             await self._images.take()
         self._lives = {one.name: one.lives for one in world.devices.values()}
