@@ -130,7 +130,8 @@ class DeviceEngine:
                 case Welcome():
                     for one in self.mounted.values():
                         one.wake()
-                    await self._following.follow()
+                    if not await self._following.follow():
+                        self._following.poke()
                 case ChainPoke():
                     self._following.poke()
                 case Poke() as poke:

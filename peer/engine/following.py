@@ -5,6 +5,8 @@ leaves are enough: the device that admitted it leaves them at once, the others s
 then. So a hundred devices that come one after the other do not make ten thousand requests.
 """
 
+import logging
+import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,6 +23,8 @@ from protocol.messages import KeysDeposit
 
 LATER_S: Final = (2.0, 20.0)
 """When a device follows that did not admit the new one: drawn between these."""
+
+_log = logging.getLogger("shoal.engine")
 
 
 class Following:
@@ -42,15 +46,26 @@ class Following:
         """Follow it after each poke."""
         while True:
             await self._moved.wait()
-            if not self._has_admitted():
-                await self._machine.clock.sleep(self._machine.entropy.jitter(*LATER_S))
             self._moved = trio.Event()
-            await self.follow()
+            later_s = self._machine.entropy.jitter(*LATER_S)
+            with trio.move_on_after(later_s):
+                while not self._has_admitted():  # which another poke may be about
+                    await self._moved.wait()
+                    self._moved = trio.Event()
+            if not await self.follow():
+                await self._machine.clock.sleep(later_s)
+                self.poke()
 
-    async def follow(self) -> None:
-        """Learn of devices added to this user, and give them the keys of workspaces that they may lack."""
-        async with self.lock:
-            await self.take(await people.follow_chain(self._machine.client, self.known))
+    async def follow(self) -> bool:
+        """Learn of devices added to this user, and give them the keys of workspaces that they may lack; False where
+        the local database failed."""
+        try:
+            async with self.lock:
+                await self.take(await people.follow_chain(self._machine.client, self.known))
+        except (OSError, sqlite3.OperationalError) as failed:
+            _log.warning("the devices of this user could not be kept (%s): that is tried again", failed)
+            return False
+        return True
 
     async def take(self, latest: KnownChain) -> bool:
         """Go on from a longer chain once its new devices have the keys; False where they could not be left for them.

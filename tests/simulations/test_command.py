@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulations.cli import main
-from tests.common.processes import run_program
+from tests.common.processes import give, run_program
 
 
 @pytest.mark.command("shoal-sim list")
@@ -88,6 +88,7 @@ def test_ledger_adds_up_and_says_what_is_open(workplace: Path) -> None:
     ledger = workplace / "explored.jsonl"
     line = {"seeds": [0, 9], "commit": "abc", "histories": 10, "twice": 10, "failed": [3], "unequal": []}
     ledger.write_text(json.dumps(line | {"virtual_s": 600, "wall_s": 6.0, "jobs": 2}) + "\n")
+    give(ledger)
     status, out, _ = run_program(["shoal-sim", "ledger", str(ledger)])
     assert status == 1
     assert "open: 3@abc" in out
