@@ -4,7 +4,8 @@ Four lanes, each with one batch at a time: small and large files, up and down, s
 small one. Results wait here until the loop takes them; nothing is decided or written here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -18,6 +19,7 @@ from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.download import Bad, Fetcher, FetchRequest, FetchResult
 from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
 from peer.transfer.sources import Place
+from peer.transfer.unfinished import Unfinished
 from protocol.ids import ChangeId, ChunkId, EntryId
 from protocol.model import ChunkRef, FlatManifest
 
@@ -106,6 +108,7 @@ class Mover:
             counters=machine.counters,
             limiter=machine.limiting.up,
         )
+        self._unfinished = Unfinished(context.root)
         self._fetcher = Fetcher(
             root=context.root,
             offload=machine.compute,
@@ -114,6 +117,7 @@ class Mover:
             keys=context.keyring,
             local=_Places(context),
             limiter=machine.limiting.down,
+            unfinished=self._unfinished,
         )
 
     # --- asked by the loop -----------------------------------------------------------------------------
@@ -153,6 +157,11 @@ class Mover:
                 if keep.get(entry) != job.version:
                     del lane.waiting[entry]
 
+    async def drop_unfinished(self, keep: Collection[ChangeId]) -> None:
+        """Remove what was left of broken transfers of other versions than these."""
+        if self._unfinished.keep_only(keep):
+            await self._context.machine.disk_work.run(self._unfinished.clear_up)
+
     def sending(self, entry: EntryId) -> bool:
         """Whether the entry's file waits to be read or is being read."""
         return any(entry in lane.waiting or entry in lane.under_way for lane in self._up)
@@ -180,10 +189,14 @@ class Mover:
 
     async def run(self) -> None:
         """Work the lanes off; runs until cancelled."""
-        async with trio.open_nursery() as nursery:
-            for large in (0, 1):
-                nursery.start_soon(self._run_up, self._up[large], large)
-                nursery.start_soon(self._run_down, self._down[large], 2 + large)
+        try:
+            async with trio.open_nursery() as nursery:
+                for large in (0, 1):
+                    nursery.start_soon(self._run_up, self._up[large], large)
+                    nursery.start_soon(self._run_down, self._down[large], 2 + large)
+        finally:
+            with suppress(OSError):  # a start removes them too
+                self._unfinished.remove_all()
 
     async def _run_up(self, lane: Lane[Up, IngestResult], number: int) -> None:
         context = self._context

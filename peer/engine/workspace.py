@@ -327,6 +327,7 @@ class WorkspaceEngine:
                 break
         else:
             self.executor.end()
+            await self.mover.drop_unfinished({one.version for one in self.executor.waiting.values()})
         self._order_downloads()
         self._committer.proposals = await self.context.machine.database_work.run(self._proposals_of, made)
 

@@ -8,7 +8,7 @@ but to read a chunk from it.
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -23,23 +23,14 @@ from peer.disk.temporary import TempWriter, discard_temp
 from peer.fingerprint import Path
 from peer.ports import Handle
 from peer.transfer.sources import Place
+from peer.transfer.unfinished import Begun, FetchRequest, Unfinished
 from protocol import limits
-from protocol.ids import BlockId, ChangeId, ChunkId
-from protocol.model import ChunkRef, FlatManifest
+from protocol.ids import BlockId, ChunkId
+from protocol.model import ChunkRef
 
 _RESERVE_FROM_BYTES: Final = limits.MIB
 _SOURCES_OPEN: Final = 8
 _READ_BYTES: Final = limits.MIB
-
-
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
-    """A version's content to be put into a temporary file."""
-
-    version: ChangeId
-    manifest: FlatManifest
-    digest: bytes
-    size: int
 
 
 class Step(NamedTuple):
@@ -61,12 +52,20 @@ class Hole(NamedTuple):
 
 @dataclass(slots=True)
 class FileState:
-    """A file in the making, or how it ended: `done`, or a `problem`. `holes` counts what is still missing."""
+    """A file in the making, or how it ended: `done`, or a `problem`. `holes` counts what is still missing.
+
+    Before the first hole lie `whole_bytes` in so many `chunks`, and `hasher` has seen them. `begun` is what an earlier
+    attempt left of the file, as long as this one has not written to it.
+    """
 
     temp: str = ""
     holes: int = 0
     done: bool = False
     problem: tuple[str, str] | None = None
+    chunks: int = 0
+    whole_bytes: int = 0
+    hasher: blake3 | None = None
+    begun: Begun | None = None
 
 
 @dataclass(slots=True)
@@ -115,37 +114,68 @@ class _Current:
     index: int
     handle: Handle
     writer: TempWriter
-    hasher: blake3 | None
-    """None once a hole was left: the digest is then taken by reading the file."""
-    written_bytes: int = 0
+    passed_bytes: int
 
 
 class Assembler:
     """Fills temporary files. One call at a time; `steps` pass through `advance` in the order of the files."""
 
-    def __init__(self, root: Root, keys: WorkspaceKeyring, requests: Sequence[FetchRequest]) -> None:
+    def __init__(
+        self, root: Root, keys: WorkspaceKeyring, requests: Sequence[FetchRequest], begun: Mapping[int, Begun]
+    ) -> None:
         self._root = root
         self._fs = root.fs
         self._keys = keys
         self._requests = requests
         self.files = [FileState() for _ in requests]
+        for index, one in begun.items():
+            self.files[index].temp, self.files[index].begun = one.temp, one
         self._current: _Current | None = None
         self._written: dict[ChunkId, tuple[int, int]] = {}
         self._next_file = 0
         self._directories = Directories(root)
         self._sources: OrderedDict[Path, Handle | None] = OrderedDict()
 
-    def give_up_what_has_no_room(self) -> None:
-        """Give up the files for which the disk has no room, before anything of them is asked for."""
+    def begin(self, unfinished: Unfinished | None) -> set[ChunkId]:
+        """Look at what an earlier attempt left, and at the room on the disk; the chunks that are there already."""
+        for index, state in enumerate(self.files):
+            if state.begun is not None:
+                self._take_up(index, state, state.begun)
+        self.give_up_what_has_no_room(unfinished)
+        return set(self._written)
+
+    def _take_up(self, index: int, state: FileState, begun: Begun) -> None:
+        """Go on behind what is there, unless it is not what was left there."""
+        try:
+            is_untouched = self._fs.stat(self._root.tmp, begun.temp).fingerprint == begun.fingerprint
+        except OSError:
+            is_untouched = False
+        if not is_untouched or not begun.fits(self._requests[index]):
+            self._discard(state)
+            return
+        state.chunks, state.whole_bytes, state.hasher = begun.chunks, begun.whole_bytes, begun.hasher
+        offset = 0
+        for ref in self._requests[index].manifest.chunks[: begun.chunks]:
+            self._written.setdefault(ref.chunk, (index, offset))
+            offset += ref.length
+
+    def give_up_what_has_no_room(self, unfinished: Unfinished | None) -> None:
+        """Give up the files for which the disk has no room, before anything of them is asked for.
+
+        What waits for another attempt is removed where that makes room for one.
+        """
+        wanted = [request.size - state.whole_bytes for request, state in zip(self._requests, self.files, strict=True)]
         try:
             left_bytes = self._fs.free_bytes(self._root.tmp)
+            without = _without_room(wanted, left_bytes)
+            kept_bytes = unfinished.kept_bytes if unfinished is not None and without else 0
+            if unfinished is not None and len(_without_room(wanted, left_bytes + kept_bytes)) < len(without):
+                unfinished.remove_all()
+                without = _without_room(wanted, self._fs.free_bytes(self._root.tmp))
         except OSError:
             return  # each write will say what is wrong
-        for index, request in enumerate(self._requests):
-            if request.size > left_bytes:
-                self._fail(index, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-            else:
-                left_bytes -= request.size
+        for index in without:
+            self._fail(index, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     def advance(self, steps: Sequence[Step], opened: Sequence[Opened], places: dict[ChunkId, Place]) -> Advance:
         """Carry out these steps; `opened` are the chunks of those that are `fetched`, in order."""
@@ -205,16 +235,38 @@ class Assembler:
                     self._close_current()
                 self._discard(state)
 
-    def finish(self) -> None:
-        """After the last step: end the files that are left, and discard what did not become whole."""
+    def finish(self, unfinished: Unfinished | None) -> None:
+        """After the last step: end the files that are left; what did not become whole is left for another attempt
+        where there may be one, or discarded."""
         try:
             self._end_files(len(self._requests))
             self._close_current()
-            for state in self.files:
+            for index, state in enumerate(self.files):
+                if unfinished is not None and state.problem is None and not state.done and state.whole_bytes:
+                    self._leave(index, state, unfinished)
                 if not state.done:
                     self._discard(state)
         finally:
             self.close()
+
+    def _leave(self, index: int, state: FileState, unfinished: Unfinished) -> None:
+        """Leave the whole beginning of a file, with no more room than it takes, for another attempt."""
+        assert state.hasher is not None
+        begun = state.begun
+        try:
+            if begun is None:
+                handle = self._fs.open_write(self._root.tmp, state.temp)
+                try:
+                    self._fs.truncate(handle, state.whole_bytes)
+                    found = self._fs.stat_handle(handle).fingerprint
+                finally:
+                    self._fs.close(handle)
+                request, size = self._requests[index], state.whole_bytes
+                begun = Begun(request.version, request.digest, state.temp, state.chunks, size, state.hasher, found)
+        except OSError:
+            return  # then there is nothing to go on with
+        state.temp, state.whole_bytes, state.hasher, state.begun = "", 0, None, None
+        unfinished.put([begun])
 
     def close(self) -> None:
         """Close every handle; temporary files stay."""
@@ -238,20 +290,22 @@ class Assembler:
         if current is None or current.index != step.file:
             self._end_files(step.file)
             current = self._begin(step.file)
+        state = self.files[step.file]
         data = chunk.data if chunk is not None else self._at_hand(step, places)
         if data is None:
             if chunk is not None and chunk.wrong:
                 found.wrong.append(step.ref.block)
-            current.hasher = None
-            self.files[step.file].holes += 1
+            state.holes += 1
             found.holes.append(Hole(step, chunk is not None and chunk.absent))
         else:
             current.writer.write_at(data, step.offset)
-            if current.hasher is not None:
-                current.hasher.update(data)
+            if state.hasher is not None and state.whole_bytes == step.offset:
+                state.hasher.update(data)
+                state.whole_bytes += step.ref.length
+                state.chunks += 1
             self._written.setdefault(step.ref.chunk, (step.file, step.offset))
-        current.written_bytes += step.ref.length
-        if current.written_bytes == self._requests[step.file].size:
+        current.passed_bytes += step.ref.length
+        if current.passed_bytes == self._requests[step.file].size:
             self._end_current(current)
 
     def _at_hand(self, step: Step, places: dict[ChunkId, Place]) -> bytes | memoryview | None:
@@ -327,20 +381,25 @@ class Assembler:
     def _begin(self, index: int) -> _Current:
         self._next_file = index + 1
         self._close_current()
-        name = self._root.fresh_name()
-        handle = self._fs.create(self._root.tmp, name)
-        self.files[index].temp = name
-        writer = TempWriter(self._root, name, handle)
-        self._current = _Current(index, handle, writer, file_hasher(self._keys.fixed))
+        state = self.files[index]
+        if state.temp:
+            state.begun = None
+            handle = self._fs.open_write(self._root.tmp, state.temp)
+        else:
+            name = self._root.fresh_name()
+            handle = self._fs.create(self._root.tmp, name)
+            state.temp, state.hasher = name, file_hasher(self._keys.fixed)
+        self._current = _Current(index, handle, TempWriter(self._root, state.temp, handle), state.whole_bytes)
         if self._requests[index].size >= _RESERVE_FROM_BYTES:
             self._fs.allocate(handle, self._requests[index].size)
         return self._current
 
     def _end_current(self, current: _Current) -> None:
         self._close_current()
-        if current.hasher is not None:
-            self._judge(current.index, current.hasher.digest())
-        elif self.files[current.index].holes == 0:
+        state = self.files[current.index]
+        if state.hasher is not None and state.whole_bytes == self._requests[current.index].size:
+            self._judge(current.index, state.hasher.digest())
+        elif state.holes == 0:
             self._verify(current.index)
 
     def _close_current(self) -> None:
@@ -365,7 +424,7 @@ class Assembler:
     def _judge(self, index: int, digest: bytes) -> None:
         state = self.files[index]
         if digest == self._requests[index].digest:
-            state.done = True
+            state.done, state.hasher = True, None
         else:
             state.problem = ("bad_change", "the file's digest is not that of its chunks")
             self._discard(state)
@@ -377,7 +436,18 @@ class Assembler:
     def _discard(self, state: FileState) -> None:
         if state.temp:
             discard_temp(self._root, state.temp)
-            state.temp = ""
+            state.temp, state.chunks, state.whole_bytes, state.hasher, state.begun = "", 0, 0, None, None
+
+
+def _without_room(sizes: Sequence[int], left_bytes: int) -> list[int]:
+    """Which of these do not fit, where each takes its room before the next."""
+    without = []
+    for index, size in enumerate(sizes):
+        if size > left_bytes:
+            without.append(index)
+        else:
+            left_bytes -= size
+    return without
 
 
 def _read(root: Root, handle: Handle, buffer: memoryview, offset: int) -> int:

@@ -16,10 +16,11 @@ import trio
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.ports import Clock, Entropy, Offload
-from peer.transfer.assembly import Assembler, FetchRequest, Hole, Opened, Received, Step, open_blocks
+from peer.transfer.assembly import Assembler, Hole, Opened, Received, Step, open_blocks
 from peer.transfer.counters import Progress
 from peer.transfer.limits import Limiter, Unlimited
 from peer.transfer.sources import BlockSource, LocalChunks, NothingKnown, Patience, Place, SourceCut, is_passing
+from peer.transfer.unfinished import FetchRequest, Unfinished
 from protocol import limits
 from protocol.frames import HEAD_BYTES, Frame, FrameKind
 from protocol.ids import BlockId, ChunkId
@@ -87,7 +88,7 @@ FetchResult = Fetched | Missing | Bad | NotWritten | NotFetched
 
 @dataclass(frozen=True)
 class Fetcher:
-    """Fetches versions of one workspace. Holds nothing between two calls."""
+    """Fetches versions of one workspace. Holds nothing between two calls, but what is left in `unfinished`."""
 
     root: Root
     offload: Offload
@@ -96,6 +97,8 @@ class Fetcher:
     keys: WorkspaceKeyring
     local: LocalChunks = field(default_factory=NothingKnown)
     limiter: Limiter = field(default_factory=Unlimited)
+    unfinished: Unfinished | None = None
+    """Where what is whole of a file stays when its source goes away; None: it is discarded."""
 
     async def fetch(
         self, requests: Sequence[FetchRequest], source: BlockSource, *, progress: Progress | None = None
@@ -103,7 +106,8 @@ class Fetcher:
         """Make a temporary file of each version; results in order.
 
         What is on this disk is copied, what occurs again is copied from its first place, only the rest is asked for,
-        once. Temporary files of failed versions are removed; if this raises or is cancelled, all of them are.
+        once. Temporary files of failed versions are removed, but for those whose source may come back, which are left
+        in `unfinished` and gone on with by the next call; if this raises or is cancelled, all of them are.
         """
         run = _Run(self, requests, source, progress or Progress())
         try:
@@ -128,12 +132,16 @@ class _Run:
         self._planned: set[ChunkId] = set()
         self._absent: dict[int, list[BlockId]] = {}
         self._failure: tuple[RefusalCode | None, str] | None = None
-        self.assembler = Assembler(fetcher.root, fetcher.keys, requests)
+        self._may_pass = False
+        begun = {} if fetcher.unfinished is None else fetcher.unfinished.take(requests)
+        self.assembler = Assembler(fetcher.root, fetcher.keys, requests, begun)
         progress.files_total += len(requests)
         progress.bytes_total += sum(request.size for request in requests)
 
     async def run(self) -> None:
-        await self._by.offload.run(self.assembler.give_up_what_has_no_room)
+        unfinished = self._by.unfinished
+        self._planned |= await self._by.offload.run(self.assembler.begin, unfinished)
+        self._progress.bytes_total -= sum(state.whole_bytes for state in self.assembler.files)
         for window in self._windows():
             steps, places = await self._plan(window)
             holes = await self._assemble(steps, places)
@@ -141,7 +149,7 @@ class _Run:
                 await self._fill(holes)
             if self._failure is not None:
                 break
-        await self._by.offload.run(self.assembler.finish)
+        await self._by.offload.run(self.assembler.finish, unfinished if self._may_pass else None)
 
     def results(self) -> list[FetchResult]:
         return [self._result(index) for index in range(len(self._requests))]
@@ -156,8 +164,8 @@ class _Run:
             if sum(ref.length for ref in refs) != request.size:
                 state.problem = ("bad_change", "the chunks' lengths do not add up to the file's size")
                 continue
-            offset = 0
-            for ref in refs:
+            offset = state.whole_bytes
+            for ref in refs[state.chunks :]:
                 if state.problem is not None:
                     break
                 window.append(Step(index, offset, ref, fetched=False))
@@ -286,6 +294,7 @@ class _Run:
         else:
             again = is_passing(refusal) and await self._patience.again(refusal.retry_after_ms / 1000)
         if not again:
+            self._may_pass = refusal is None or is_passing(refusal)
             self._failure = (None, "the connection was cut") if refusal is None else (refusal.code, refusal.message)
         return again
 

@@ -82,6 +82,8 @@ class MemoryBlocks:
         self.received_bytes = 0
         self.accused: list[BlockId] = []
         self.unreachable = False
+        self.away_after_cut = False
+        """Whether it is `unreachable` once a download was cut."""
 
     async def upload(self, body: AsyncIterator[bytes]) -> Stored | Refusal:
         self.bodies += 1
@@ -135,6 +137,7 @@ class MemoryBlocks:
             if left is not None:
                 left -= len(arrived)
                 if left == 0:
+                    self.unreachable = self.away_after_cut
                     raise SourceCut("cut")
             await trio.lowlevel.checkpoint()
 
