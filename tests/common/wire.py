@@ -70,6 +70,7 @@ class Wire:
         self._lines: list[_Line] = []
         self._left: int | None = None
         self._left_down: int | None = None
+        self._after_cut: _Mode | None = None
         self._delay_s = 0.0
         self._rate: float | None = None
         self._free_at = 0.0
@@ -79,9 +80,11 @@ class Wire:
 
     # --- what is done to the line -----------------------------------------------------------------------
 
-    def cut_after(self, more_bytes: int, *, down: bool = False) -> None:
-        """Break all connections once so many more bytes have gone up (or down); then pass everything on again."""
+    def cut_after(self, more_bytes: int, *, down: bool = False, for_long: bool = False) -> None:
+        """Break all connections once so many more bytes have gone up (or down); then pass everything on again, or
+        `refuse` until `restore`."""
         with self._news:
+            self._after_cut = _Mode.REFUSE if for_long else None
             if down:
                 self._left_down = more_bytes
             else:
@@ -265,6 +268,7 @@ class Wire:
                 _cut(line)
             else:
                 self.cuts += 1
+                self._mode = self._after_cut or self._mode
                 for each in self._lines:
                     _cut(each)
             self._news.notify_all()

@@ -103,3 +103,5 @@ def test_the_story_in_the_documentation_runs(tmp_path: Path) -> None:
     outcome = run_scenario(load(str(path)))
     assert not outcome.failures
     assert outcome.virtual_s > 300
+    # The line was cut in the middle of 20 MB: what had come by then was not fetched again.
+    assert 20 * MB < outcome.figures["bytes from the server"] < 1.05 * 20 * MB

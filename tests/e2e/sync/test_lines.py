@@ -94,6 +94,25 @@ def test_a_line_that_breaks_in_the_middle_of_files_goes_on_where_it_was(lined: L
     assert lined.wire.cuts == 3
 
 
+def test_a_download_whose_line_was_gone_for_long_fetches_only_the_rest(lined: Lined) -> None:
+    def came() -> int:
+        return sum(map(len, lined.wire.sent_down()))
+
+    def was_given_up() -> bool:
+        """What stays of a file has no more room than it takes."""
+        found = [one.stat() for one in (lined.blue.folder / ".shoal" / "tmp").iterdir()]
+        return any(0 < one.st_blocks * 512 <= one.st_size + 4096 for one in found)
+
+    size, before = 3_000_000, came()
+    lined.wire.cut_after(size // 2, down=True, for_long=True)
+    (lined.red.folder / "film").write_bytes(noise(size, b"film"))
+    lined.away()
+    lined.blue.until(lambda status: was_given_up())
+    lined.wire.restore()
+    lined.settle()
+    assert size < came() - before < 1.2 * size
+
+
 @pytest.mark.parametrize("request_head", [b"POST /v1/commit", b"POST /v1/blocks/", b"POST /v1/journal"])
 def test_an_answer_that_is_lost_after_the_deed_doubles_nothing(clear: Lined, request_head: bytes) -> None:
     head = clear.red.workspace.head
