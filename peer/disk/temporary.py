@@ -65,6 +65,11 @@ class TempWriter:
             done += count
         return done
 
+    def shorten(self, size_bytes: int) -> Fingerprint:
+        """Leave the beginning alone, with no more room than it takes, and return what the file is now."""
+        self._fs.truncate(self._handle, size_bytes)
+        return self._fs.stat_handle(self._handle).fingerprint
+
     def finish(self, size_bytes: int, mtime_ns: int, executable: bool) -> Fingerprint:
         """Set length, mode and time, and return what the file is now. Writes nothing after it."""
         fs = self._fs

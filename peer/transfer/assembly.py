@@ -257,8 +257,7 @@ class Assembler:
             if begun is None:
                 handle = self._fs.open_write(self._root.tmp, state.temp)
                 try:
-                    self._fs.truncate(handle, state.whole_bytes)
-                    found = self._fs.stat_handle(handle).fingerprint
+                    found = TempWriter(self._root, state.temp, handle).shorten(state.whole_bytes)
                 finally:
                     self._fs.close(handle)
                 request, size = self._requests[index], state.whole_bytes

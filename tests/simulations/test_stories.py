@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from simulations import MB, DevicePlan, Scenario, Stage, mbit, minutes, run_scenario
+from simulations.folder import Folder
 from simulations.stories import load, names
 
 LONG = {"hundred-devices", "many-devices", "phone-that-sleeps", "week-offline"}
@@ -63,6 +64,51 @@ def test_bytes_pass_as_fast_as_the_line_lets_them() -> None:
     outcome = run_scenario(scenario)
     assert not outcome.failures
     assert 10 <= took_s[0] < 20
+
+
+@pytest.mark.parametrize("then", ["goes on", "is deleted", "is another", "stops", "is killed"])
+def test_what_came_of_a_film_stays_while_it_may_go_on_and_no_longer(then: str) -> None:
+    scenario = Scenario(f"a film that {then}")
+    home, far = scenario.site("home", uplink=mbit(80)), scenario.site("far", uplink=mbit(4))
+    desk, laptop = scenario.device("desk", at=home), scenario.device("laptop", at=far)
+
+    @scenario.story
+    async def story(world: Stage) -> None:
+        def unfinished() -> list[int]:
+            there = Folder(world.live(laptop).disk.people, "/Films/.shoal/tmp").tree()
+            return [len(data or b"") for data in there.values()]
+
+        await world.share("Films", [desk, laptop])
+        await desk.write("Films/film.mp4", size=20 * MB)
+        await world.wait(15)
+        await world.cut(far, for_=minutes(3))
+        await world.wait(100)
+        found = unfinished()
+        world.expect(len(found) == 1 and 4 * MB < found[0] < 9 * MB, f"the beginning stays: {found}")
+        match then:
+            case "is deleted" | "is another":
+                await (desk.delete("Films/film.mp4") if then == "is deleted" else desk.write("Films/film.mp4", "new"))
+                await world.wait(95)
+                world.expect(len(unfinished()) == 1, "what was begun goes on until there is news")
+                await world.cut(far, for_=minutes(2))
+                await world.wait(100)
+                world.expect(not unfinished(), "what is not wanted any more does not stay")
+            case "stops":
+                await laptop.stop()
+                world.expect(not unfinished(), "a program that ends leaves nothing")
+                await laptop.start()
+            case "is killed":
+                await laptop.kill()
+                await laptop.start()
+                await world.wait(30)
+                world.expect(not unfinished(), "a start removes it")
+        await world.converged(within=minutes(10))
+        world.expect(not unfinished(), "in the end there is nothing of it")
+
+    outcome = run_scenario(scenario)
+    assert not outcome.failures
+    expected = {"goes on": 20 * MB, "is deleted": 15 * MB, "is another": 15 * MB}.get(then, 29 * MB)
+    assert outcome.figures["bytes from the server"] < 1.05 * expected
 
 
 def test_a_story_can_be_in_a_file_of_ones_own(tmp_path: Path) -> None:
