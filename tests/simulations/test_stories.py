@@ -102,6 +102,8 @@ def test_what_came_of_a_film_stays_while_it_may_go_on_and_no_longer(then: str) -
                 await laptop.start()
                 await world.wait(30)
                 world.expect(not unfinished(), "a start removes it")
+            case _:
+                pass
         await world.converged(within=minutes(10))
         world.expect(not unfinished(), "in the end there is nothing of it")
 
