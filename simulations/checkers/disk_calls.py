@@ -108,6 +108,8 @@ class DiskCalls:
 
     def _name(self, place: Place, path: str, inode: Inode | None) -> Name:
         is_file = inode is not None and not inode.is_directory
+        if place is Place.PEOPLE and path.split("/")[2:] == [PRIVATE_NAME]:
+            place = Place.OWN
         return Name(place, path, inode, is_file and (place is Place.PEOPLE or inode in self._taken))
 
 
