@@ -32,6 +32,7 @@ from peer.planner.operations import (
     WriteContent,
 )
 from peer.planner.trees import Attributes
+from peer.scan.findings import Changed, Renamed
 from peer.store.journal import is_kept, version_body
 from peer.store.notes import add_note
 from protocol.ids import EntryId
@@ -374,8 +375,9 @@ class Executor:
                 advice = f"free some space, {again}" if code == "disk_full" else again
                 code = "unreadable" if code == "io_error" else code
                 self.trouble(operation_entry(task.operation), task.path, code, f"{message}; {advice}")
-                if isinstance(task.operation, ForkEntry):  # its row is where its file should be by now
-                    scanner.look_again(task.path)
+                if isinstance(task.operation, ForkEntry) and isinstance(task.step, steps.Move):
+                    # The copy's row is where its file was to be by now.
+                    scanner.notice(Changed({}, moved=(Renamed(task.path, task.step.source, False),)))
             case steps.NotEmpty():
                 self.stale = True
                 scanner.rescan(task.path)
