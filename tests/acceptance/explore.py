@@ -16,7 +16,7 @@ LEDGER = Path(__file__).parents[2] / "simulations" / "explored.jsonl"
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fixed", type=int, default=30, help="so many fixed seeds, each run twice")
-    parser.add_argument("--fresh", type=int, default=6, help="so many fresh ones, run once")
+    parser.add_argument("--fresh", type=int, default=3, help="so many fresh ones, run once")
     options = parser.parse_args(arguments)
     fixed = _explore("--seeds", f"0-{options.fixed - 1}")
     demand(fixed["twice"] == options.fixed, f"only {fixed['twice']} fixed seeds were run twice")
