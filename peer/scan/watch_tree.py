@@ -101,6 +101,8 @@ class WatchTree:
         The kernel gives one directory one watch. If it is known at another place, the events in
         between are still to come or were misread; then what is at that other place is asked for.
         """
+        if watch in self.to_remove:  # given up just now, and asked for anew: the kernel gave the same one again
+            self.to_remove.remove(watch)
         known = self._nodes.get(watch)
         if known is not None:
             before = known.path() if self._is_attached(known) else None

@@ -364,3 +364,18 @@ def test_a_directory_that_was_made_where_it_is_no_more_is_watched_once_its_renam
     assert changed is not None
     assert tree.to_add == ([] if is_told_before else [("n", "e")])
     assert changed.rescan == frozenset(tree.to_add)
+
+
+def test_a_watch_that_was_given_up_and_is_asked_for_anew_stays() -> None:
+    tree = WatchTree(skips_nothing)
+    tree.added((), 1)
+    tree.added(("n",), 2)  # where it was found after an overflow, before its rename to there was told
+    moved = int(flags.ISDIR)
+    tree.take([Event(1, int(flags.MOVED_FROM) | moved, 7, "d"), Event(1, int(flags.MOVED_TO) | moved, 7, "n")])
+    assert tree.to_add == [("n",)]
+    tree.added(("n",), 2)
+    assert tree.to_remove == []
+    tree.take([Event(2, int(flags.CLOSE_WRITE), 0, "file")])
+    changed = tree.finish()
+    assert changed is not None
+    assert ("n", "file") in changed.touched
