@@ -1,5 +1,6 @@
 """A program on a simulated host: started, stopped and killed. Owns its lives; what it does is said by its kinds."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import trio
@@ -12,7 +13,7 @@ from simulations.scheduling import belong_to
 from simulations.trace import Trace
 
 
-class Program:
+class Program(ABC):
     """The base of the coordinator and of a device. At most one life at a time."""
 
     def __init__(self, host: Host, net: Net, trace: Trace, nursery: trio.Nursery) -> None:
@@ -106,13 +107,13 @@ class Program:
 
     # --- what the kinds say -------------------------------------------------------------------------------
 
+    @abstractmethod
     async def be(self, life: Life) -> None:
         """Do what the program does until cancelled; sets `ready`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sever(self, *, power: bool) -> None:
         """Whatever holds on to durable things lets go of them, as the kernel sees to when a process ends."""
-        raise NotImplementedError
 
     # --- a life -------------------------------------------------------------------------------------------
 

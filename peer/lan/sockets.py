@@ -8,6 +8,7 @@ import contextlib
 import errno
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -79,18 +80,20 @@ class SystemLan:
             yield _Listener(listening)
 
 
-class _Socket:
+class _Socket(ABC):
     """One family's socket, joined to the group on each interface."""
 
     def __init__(self, bound: socket.socket) -> None:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
         self.socket = trio.socket.from_stdlib_socket(bound)
 
+    @abstractmethod
     def join(self, interface: Interface) -> None:
-        raise NotImplementedError
+        """Hear the group on one more interface."""
 
+    @abstractmethod
     async def send(self, data: bytes, interface: Interface) -> None:
-        raise NotImplementedError
+        """Say it to the group there."""
 
     async def read(self, to_heard: trio.MemorySendChannel[Heard]) -> None:
         """Hand on what comes, no faster than `BATCH` in `BATCH_S`."""

@@ -185,6 +185,7 @@ class WatchTree:
             self._touch(path, Touch.GONE)
             if is_directory:
                 self._forget(node.children.pop(event.name, None))
+                self._unreached.discard(path)
         elif is_directory:
             if mask & flags.CREATE:
                 self._ask_for(path)

@@ -1,16 +1,13 @@
-"""Histories of simulated worlds: those of fixed seeds, run twice, and some that nobody has seen; then the ledger."""
+"""Histories of simulated worlds: those of fixed seeds, run twice, and some that nobody has seen."""
 
 import argparse
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tests.acceptance.telling import demand, tell
-
-LEDGER = Path(__file__).parents[2] / "simulations" / "explored.jsonl"
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -22,15 +19,6 @@ def run(arguments: Sequence[str]) -> None:
     demand(fixed["twice"] == options.fixed, f"only {fixed['twice']} fixed seeds were run twice")
     tell("run twice, in another process with another hash seed", f"{fixed['twice']}, all equal")
     _explore("--fresh", str(options.fresh), "--once")
-    said = subprocess.run(
-        [sys.executable, "-P", "-m", "simulations", "ledger", str(LEDGER), "--json"], stdout=subprocess.PIPE, text=True
-    )
-    demand(said.stdout.startswith("{"), f"{LEDGER.name} does not add up")
-    ledger: dict[str, Any] = json.loads(said.stdout)
-    tell("histories in the ledger, all explorations", f"{ledger['histories']:,}; {ledger['failed']} failed")
-    # A failure that is known is told here and keeps nothing back; a new one has been refused above.
-    tell("  failures of them that are open", " ".join(ledger["open"]) or "none")
-    demand(not ledger["unequal"], f"two runs of {ledger['unequal']} histories were not the same")
 
 
 def _explore(*words: str) -> dict[str, Any]:

@@ -22,6 +22,24 @@ _FLAG: Final = "OWN_NETWORK"
 _TOOLS: Final = ("ip", "unshare", "nsenter")
 
 
+def run_once_more(request: pytest.FixtureRequest, namespace: str, flag: str) -> None:
+    """Run a test in a child that is root in a user namespace of its own and has one more (an option of unshare(1));
+    there `flag` is set in the environment. Raises `AssertionError` where it does not pass."""
+    node = request.node
+    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{node.path}::{node.name}"]
+    with as_ourselves():
+        done = subprocess.run(
+            ["unshare", "--user", "--map-root-user", namespace, *command],
+            cwd=request.config.rootpath,
+            env={**os.environ, flag: "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout, done.stdout
+
+
 def in_own_network(test: Callable[[], None]) -> Callable[[pytest.FixtureRequest], None]:
     """A test that may make a `Bridge`. It runs in user and network namespaces of its own (unshare(1))."""
 
@@ -33,19 +51,7 @@ def in_own_network(test: Callable[[], None]) -> Callable[[pytest.FixtureRequest]
         missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
         if missing:
             pytest.skip(f"needs {' and '.join(missing)}")
-        node = request.node
-        command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{node.path}::{node.name}"]
-        with as_ourselves():
-            done = subprocess.run(
-                ["unshare", "--user", "--map-root-user", "--net", *command],
-                cwd=request.config.rootpath,
-                env={**os.environ, _FLAG: "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "1 passed" in done.stdout, done.stdout
+        run_once_more(request, "--net", _FLAG)
 
     del run.__wrapped__  # pytest would look at the test's own arguments
     return run

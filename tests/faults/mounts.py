@@ -3,14 +3,14 @@
 import functools
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.common.fleet import Fleet, as_ourselves
+from tests.common.fleet import Fleet
+from tests.common.namespaces import run_once_more
 
 _FLAG: Final = "OWN_MOUNTS"
 _mounted: Final[list[Path]] = []
@@ -30,19 +30,7 @@ def in_own_mounts(test: Callable[[Fleet], None]) -> Callable[[pytest.FixtureRequ
                 while _mounted:
                     unmount(_mounted[-1])
             return
-        node = request.node
-        command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{node.path}::{node.name}"]
-        with as_ourselves():
-            done = subprocess.run(
-                ["unshare", "--user", "--map-root-user", "--mount", *command],
-                cwd=request.config.rootpath,
-                env={**os.environ, _FLAG: "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "1 passed" in done.stdout, done.stdout
+        run_once_more(request, "--mount", _FLAG)
 
     del run.__wrapped__  # pytest would ask for the fixtures of the test itself
     return run

@@ -4,10 +4,8 @@ A decoder answers with a value or with `Malformed`, never with anything else; wh
 encoding of what it returns; frames are read or are a `BadFrame`. A failure prints the bytes and ends the run.
 """
 
-import argparse
 import random  # noqa: TID251  (seeded, and only here)
 import struct
-import time
 from collections.abc import Callable
 
 from protocol import codec, limits, messages, model
@@ -16,6 +14,7 @@ from protocol.frames import BadFrame, Frame, FrameKind, FrameReader, absent_fram
 from protocol.ids import BlockId
 from protocol.lan import LanMessage
 from tests.common.examples import Story, lan_examples, message_examples, model_examples
+from tests.fuzz.campaign import fuzz
 
 HEADS = (
     *(bytes([code]) for code in range(0x80, 0x100)),
@@ -145,17 +144,5 @@ def run(seed: int, go_on: Callable[[int], bool]) -> int:
     return rounds
 
 
-def main() -> None:
-    """Fuzz for so long."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = time.time_ns() if arguments.seed is None else arguments.seed
-    end = time.monotonic() + arguments.seconds
-    print(f"seed {seed}")
-    print(f"{run(seed, lambda _: time.monotonic() < end)} rounds, no failure")
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(run, __doc__)

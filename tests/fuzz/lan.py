@@ -5,9 +5,7 @@ the honest ones every request is answered exactly once and rightly; the other on
 holds no more than it says. A failure prints its seed and ends the run.
 """
 
-import argparse
 import random  # noqa: TID251  (seeded, and only here)
-import time
 from collections.abc import Callable
 
 from protocol import limits
@@ -40,6 +38,7 @@ from protocol.lan_session import (
     NotComing,
     WorkToDo,
 )
+from tests.fuzz.campaign import fuzz
 
 SHARED, SECRET = WorkspaceId(b"s" * 32), WorkspaceId(b"x" * 32)
 VERSIONS = [ChangeId(bytes([number]) * 32) for number in range(1, 4)]
@@ -258,17 +257,5 @@ def run(seed: int, go_on: Callable[[int], bool]) -> int:
     return rounds
 
 
-def main() -> None:
-    """Fuzz for so long."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None)
-    arguments = parser.parse_args()
-    seed = time.time_ns() if arguments.seed is None else arguments.seed
-    end = time.monotonic() + arguments.seconds
-    print(f"seed {seed}")
-    print(f"{run(seed, lambda _: time.monotonic() < end)} rounds, no failure")
-
-
 if __name__ == "__main__":
-    main()
+    fuzz(run, __doc__)
