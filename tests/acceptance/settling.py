@@ -42,9 +42,12 @@ def settle(devices: Sequence[Device], deadline_s: float = 600.0) -> None:
             raise NotShown(f"the devices were not in step after {deadline_s:.0f} s: {places}")
 
 
-def demand_peace(devices: Sequence[Device]) -> None:
-    """No device reports a problem or a conflicted copy, and all rest."""
+def demand_peace(devices: Sequence[Device], deadline_s: float = 60.0) -> None:
+    """No device reports a problem or a conflicted copy, and all come to rest."""
+    ends = time.monotonic() + deadline_s
     for device in devices:
+        while any(each["state"] == "syncing" for each in status_of(device)["workspaces"]) and time.monotonic() < ends:
+            pass
         for each in status_of(device)["workspaces"]:
             demand(not each["problems"], f"{device.name} has problems: {json.dumps(each['problems'][:5])}")
             demand(each["state"] == "up_to_date", f"{device.name} is {each['state']} at rest")

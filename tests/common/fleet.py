@@ -303,6 +303,10 @@ class Peer:
                 assert time.monotonic() < ends, f"{self.name}: never came about\n{latest}"
         raise AssertionError(f"{self.name}: the daemon ended\n{latest}\n{self.program.stderr}")
 
+    def come_to_rest(self) -> messages.WorkspaceStatus:
+        """Until it says that all is up to date: it may have to look again at what it just put in place."""
+        return self.until(lambda status: status.workspaces[0].state == "up_to_date").workspaces[0]
+
     def tree(self, but: str | None = None) -> Tree:
         """What is in its folder, but for what is in one directory."""
         found = read_tree(self.folder)

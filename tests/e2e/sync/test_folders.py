@@ -73,7 +73,7 @@ def test_special_files_are_shown_and_left_alone(fleet: Fleet) -> None:
     (red.folder / "plain").write_bytes(b"plain")
     assert red.wait(problems=True).outcome == "problems"
     assert red.problems() == {("pipe", "special_file"), ("socket", "special_file"), ("line\nbreak", "name_not_allowed")}
-    assert state(red) == "up_to_date"
+    red.come_to_rest()
     blue.wait()
     assert read_contents(blue.folder) == {"plain": b"plain"}
     (red.folder / "pipe").unlink()
@@ -149,7 +149,7 @@ def test_a_folder_that_is_gone_is_waited_for(fleet: Fleet, running: bool) -> Non
     assert before.items() <= blue.tree().items()
     (away / "0" / "0").unlink()
     away.rename(red.folder)
-    red.until(lambda status: status.workspaces[0].state == "up_to_date")
+    red.come_to_rest()
     fleet.settle()
     assert (red.folder / "meanwhile").read_bytes() == b"meanwhile"
     assert not (blue.folder / "0" / "0").exists()

@@ -285,7 +285,7 @@ def test_of_two_copies_of_a_home_at_work_at_once_one_stops_and_says_so(fleet: Fl
     tree = fleet.settle()
     assert not any("conflicted" in path for path in tree)
     assert {"kept", "blue 0", "twin 0"} <= tree.keys()
-    assert going.workspace.state == "up_to_date"
+    going.come_to_rest()
 
 
 # --- histories ------------------------------------------------------------------------------------------
@@ -347,6 +347,6 @@ def test_a_workspace_that_the_coordinator_lost_altogether_is_handed_back(fleet: 
     fleet.host.start()
     red.wait()
     assert red.problems() == set()
-    assert red.workspace.state == "up_to_date"
+    red.come_to_rest()
     write(red.folder / "after", b"after")
     red.wait()

@@ -83,6 +83,6 @@ def test_a_folder_that_another_program_syncs_is_waited_for_and_not_taken(fleet: 
         blue.wait()
     finally:
         os.close(handle)
-    red.until(lambda status: status.workspaces[0].state == "up_to_date")
+    red.come_to_rest()
     fleet.settle()
     assert (red.folder / "meanwhile").read_bytes() == b"meanwhile"

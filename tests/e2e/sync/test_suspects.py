@@ -58,7 +58,7 @@ def test_what_nobody_saved_is_kept_aside_and_the_synced_version_put_back(
     red.until(is_suspect)
     red.wait(problems=True)
     assert red.problems() == {("file", "suspect_file")}
-    assert red.workspace.state == "up_to_date"
+    red.come_to_rest()
     assert read_contents(red.folder) == read_contents(blue.folder) == {"file": GOOD, "other": b"other"}
     assert rescued(red) == [found]
     (said,) = red.workspace.problems
