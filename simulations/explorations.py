@@ -15,6 +15,9 @@ from typing import Any, Final
 
 CHANGED: Final = "+"
 """What a commit ends with where the checkout was not as committed."""
+_SHOWN: Final = 12
+_PACKAGES: Final = ("coordinator", "peer", "protocol", "chunking", "crypto", "simulations")
+_PROGRAMS: Final = (*(f":(glob){package}/**/*.py" for package in _PACKAGES), "requirements.lock")
 
 
 class BadLedger(Exception):
@@ -164,15 +167,19 @@ def _meet(some: range, others: range) -> bool:
 
 
 def commit() -> str:
-    """The checkout's commit, with `+` where a program in it is changed; empty where there is no checkout."""
+    """The last commit that changed the programs, with `+` where one is changed since; empty where there is no checkout.
+
+    Programs are what a history runs: the packages without their tests, and the versions of libraries. So the commit
+    that adds an exploration to the file is not a new one to explore.
+    """
     here = str(Path(__file__).parent.parent)
 
     def ask(*words: str) -> str:
-        asked: Sequence[str] = ("git", "-C", here, *words)
+        asked: Sequence[str] = ("git", "-C", here, *words, "--", *_PROGRAMS)
         return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = ask("status", "--porcelain", "--", ":(glob)**/*.py")
-        return ask("rev-parse", "--short=12", "HEAD") + (CHANGED if changed else "")
+        changed = ask("status", "--porcelain")
+        return ask("log", "-1", "--format=%H")[:_SHOWN] + (CHANGED if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
