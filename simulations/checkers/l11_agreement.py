@@ -9,7 +9,9 @@ put them between the observations so that all of these follow.
 It differs from the paper's where this program promises something else. Nodes follow a journal, so that one may take
 down a global value that is not the newest any more, though never an older one than it had. A value that goes up from a
 node that has not seen the global one becomes a conflicted copy, but where the global one is that there is no file: an
-edit wins over a deletion. Between giving a copy its name and taking the global value down there may be no file.
+edit wins over a deletion. Which global value it meets is again one of which the node has heard: a copy that was made
+while the line was down stays one, though others have deleted the file since. Between giving a copy its name and taking
+the global value down there may be no file.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -90,10 +92,10 @@ def _with_ups(states: Collection[_State], conflicts: frozenset[int] | None) -> s
         for at, node in enumerate(state.nodes):
             if node.is_clean:
                 continue
-            after = _up(state, at, node, len(state.values) - 1).trimmed()
-            if after not in found and (conflicts is None or after.conflicts <= conflicts):
-                found.add(after)
-                waiting.append(after)
+            for after in map(_State.trimmed, _ups(state, at, node)):
+                if after not in found and (conflicts is None or after.conflicts <= conflicts):
+                    found.add(after)
+                    waiting.append(after)
     return found
 
 
@@ -111,17 +113,22 @@ def _with_downs(state: _State, at: int) -> Iterator[_State]:
             yield state.with_node(at, node._replace(local=None))
 
 
-def _up(state: _State, at: int, node: _Node, newest: int) -> _State:
-    value = state.values[newest]
-    if node.local == value:
-        return state.with_node(at, _Node(value, newest))
-    if node.seen == newest or (value is None and node.local is not None):
-        grown = state._replace(values=(*state.values, node.local))
-        return grown.with_node(at, _Node(node.local, newest + 1))
-    if node.local is None:
-        return state.with_node(at, _Node(None, node.seen))
-    aside = state._replace(conflicts=state.conflicts | {node.local})
-    return aside.with_node(at, _Node(node.local, node.seen, is_aside=True))
+def _ups(state: _State, at: int, node: _Node) -> Iterator[_State]:
+    """What becomes of a value that goes up."""
+    newest = len(state.values) - 1
+    value, local = state.values[newest], node.local
+    if local == value:
+        yield state.with_node(at, _Node(value, newest))
+        return
+    if local is None and node.seen != newest:
+        yield state.with_node(at, _Node(None, node.seen))
+        return
+    if node.seen == newest or value is None:
+        grown = state._replace(values=(*state.values, local))
+        yield grown.with_node(at, _Node(local, newest + 1))
+    if local is not None and any(one is not None for one in state.values[node.seen + 1 :]):
+        aside = state._replace(conflicts=state.conflicts | {local})
+        yield aside.with_node(at, _Node(local, node.seen, is_aside=True))
 
 
 def _resting(stable: Stable, nodes: Sequence[str]) -> _State:

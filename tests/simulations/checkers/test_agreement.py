@@ -73,6 +73,24 @@ EXPLAINED: dict[str, list[Observation]] = {
         Write("red", 3, None),
         Stable(3, frozenset({2})),
     ],
+    "an edit meets what has been deleted since": [
+        Write("red", 1, None),
+        Stable(1, NONE),
+        Write("red", 2, 1),
+        Write("blue", 3, 1),
+        Read("blue", None),
+        Read("blue", 2),
+        Write("green", None, 2),
+        Stable(None, frozenset({3})),
+    ],
+    "an edit meets the deletion of what it would have met": [
+        Write("red", 1, None),
+        Stable(1, NONE),
+        Write("red", 2, 1),
+        Write("green", None, 2),
+        Write("blue", 3, 1),
+        Stable(3, NONE),
+    ],
     "no file for a moment where a copy was made": [
         Write("red", 1, None),
         Write("blue", 2, None),
@@ -122,6 +140,29 @@ UNEXPLAINED: dict[str, tuple[list[Observation], int]] = {
     "a deletion wins over an edit": (
         [Write("red", 1, None), Stable(1, NONE), Write("red", None, 1), Write("blue", 2, 1), Stable(None, NONE)],
         4,
+    ),
+    "an edit becomes a copy though it meets a deletion alone": (
+        [
+            Write("red", 1, None),
+            Stable(1, NONE),
+            Write("red", None, 1),
+            Write("blue", 2, 1),
+            Stable(None, frozenset({2})),
+        ],
+        4,
+    ),
+    "a copy is followed by what came before what it met": (
+        [
+            Write("red", 1, None),
+            Stable(1, NONE),
+            Write("red", 2, 1),
+            Read("blue", 2),
+            Write("red", 3, 2),
+            Write("green", None, 3),
+            Write("blue", 4, 2),
+            Read("blue", 1),
+        ],
+        7,
     ),
     "a new file is deleted": ([Write("red", 1, None), Read("red", None)], 1),
     "a node goes back": (
