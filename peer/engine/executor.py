@@ -175,19 +175,15 @@ class Executor:
 
         match operation:
             case MakeDirectory():
-                path = self._free(operation.entry, operation.parent, operation.name, place)
+                path = self._free(operation, place)
                 return None if path is None else _Task(operation, steps.MakeDirectory(path), path)
             case WriteContent():
                 # A file that is there may be called otherwise on this disk, in another Unicode form.
-                path = (
-                    trees.path(operation.entry)
-                    if operation.expected
-                    else self._free(operation.entry, operation.parent, operation.name, place)
-                )
+                path = trees.path(operation.entry) if operation.expected else self._free(operation, place)
                 return None if path is None else self._write_task(operation, path, temps.get(operation.entry))
             case MoveEntry() | ForkEntry():
                 source = trees.path(operation.entry)
-                path = self._free(operation.entry, operation.parent, operation.name, place)
+                path = self._free(operation, place)
                 if source is None or path is None:
                     self.stale = True
                     return None
@@ -221,11 +217,25 @@ class Executor:
             case _:
                 return _Task(operation, None, ())
 
+    def _is_here(self, operation: Operation) -> bool:
+        """Whether an entry that was to be new has been found since, or is about to be: what it is comes first."""
+        if self._context.trees.local(operation.entry) is not None:
+            self.stale = True
+        elif operation.entry not in self._scanner.reading:
+            return False
+        self.holding.hold(operation)
+        return True
+
     def _free(
-        self, entry: EntryId, parent: EntryId, name: str, place: Callable[[EntryId, str], Path | None]
+        self,
+        operation: MakeDirectory | WriteContent | MoveEntry | ForkEntry,
+        place: Callable[[EntryId, str], Path | None],
     ) -> Path | None:
-        """Where that name is, if no other entry is known to be there: what did not move away as it was to has to be
+        """Where its name is, if no other entry is known to be there: what did not move away as it was to has to be
         looked for first, or what is put there would be taken for it."""
+        entry, parent, name = operation.entry, operation.parent, operation.name
+        if isinstance(operation, MakeDirectory | WriteContent) and self._is_here(operation):
+            return None
         path = place(parent, name)
         holders = {self._context.trees.local_named(parent, name), self._being_read.get((parent, name))}
         if path is not None and holders - {None, entry}:
@@ -313,8 +323,10 @@ class Executor:
         operation, context = task.operation, self._context
         if isinstance(operation, MoveEntry):
             self._note_undone(task, operation)
-        if not isinstance(operation, ForkEntry):
-            self._effect(operation, found)
+        if not isinstance(operation, ForkEntry) and not self._effect(operation, found):
+            if task.step is not None:
+                self._scanner.look_again(task.path)
+            return
         entry = operation.fork if isinstance(operation, ForkEntry) else operation_entry(operation)
         if task.step is None:
             return
@@ -350,8 +362,11 @@ class Executor:
             f"it was moved to {path_text(source)} here, and others had moved things before",
         )
 
-    def _effect(self, operation: Operation, found: Fingerprint | None) -> None:
-        """The operation's effect on the rows. The disk has checked the preimage, or is about to."""
+    def _effect(self, operation: Operation, found: Fingerprint | None) -> bool:
+        """The operation's effect on the rows; False where it has none, as they are not as planned any more.
+
+        The disk has checked the preimage, or is about to.
+        """
         trees = self._context.trees
         if isinstance(operation, WriteContent | MoveEntry | RemoveEntry | SetAttributes | ForkEntry):
             row = trees.local(operation.entry)
@@ -363,6 +378,8 @@ class Executor:
                 self._scanner.adopted(operation.local, operation.entry)
         except effects.Refuted:
             self.stale = True
+            return False
+        return True
 
     def _refused(self, task: _Task, result: steps.StepResult) -> None:
         """A step was not done: look there again and plan anew, or leave it for a while."""
