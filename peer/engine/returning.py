@@ -82,13 +82,14 @@ class Returning:
     def _walk(self, *, past: bool) -> list[_Deleted]:
         trees = self._context.trees
         deleted: list[_Deleted] = []
-        directories = [ROOT]
+        directories: list[tuple[EntryId, Sequence[EntryId]]] = [(ROOT, [ROOT])]
         while directories:
-            for entry in list(trees.local_children(directories.pop())):
+            directory, above = directories.pop()
+            for entry in list(trees.local_children(directory)):
                 row = trees.local(entry)
                 if row is None or row.intended is not None:
                     continue
-                match = None if trees.synced(entry) is not None else self._match(row, past=past)
+                match = None if trees.synced(entry) is not None else self._match(row, above if past else None)
                 if match is not None and row.node.kind is Kind.FILE and not self._pasts.is_live(match.entry):
                     path = trees.path(entry)
                     if path is not None and row.fingerprint is not None:
@@ -97,12 +98,16 @@ class Returning:
                     self._adopt(match)
                     entry = match.entry
                 if row.node.kind is Kind.DIRECTORY:
-                    directories.append(entry)
+                    # Another one may have its name now, and what is in it may have been in the one before.
+                    were = self._pasts.directories(above, row.node.name) if past else []
+                    directories.append((entry, [entry, *were]))
         return deleted
 
-    def _match(self, row: LocalNode, *, past: bool) -> _Match | None:
+    def _match(self, row: LocalNode, above: Sequence[EntryId] | None) -> _Match | None:
+        """What something is now, or, with all directories that ever were `above`, was then."""
         node, trees = row.node, self._context.trees
-        for entry in self._pasts.candidates(node, past=past):
+        candidates = self._pasts.candidates(node)
+        for entry in candidates if above is None else [*candidates, *self._pasts.former(node, above)]:
             there = trees.remote(entry)
             free = entry == node.entry or (trees.local(entry) is None and trees.synced(entry) is None)
             if there is None or there.node.kind is not node.kind or not free:

@@ -1,6 +1,6 @@
 """What was where in the journal, at any time. Owns looking versions up by their place and content; writes nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from peer.planner.trees import Content, Node
 from peer.store.database import Database
@@ -24,15 +24,24 @@ class Pasts:
         self._trees = trees
         self._was_at: dict[Place, list[EntryId]] | None = None
 
-    def candidates(self, node: Node, *, past: bool) -> Iterable[EntryId]:
-        """Entries that something found here may be: itself, what is at its place, and in the `past` what was there."""
+    def candidates(self, node: Node) -> Sequence[EntryId]:
+        """Entries that something found here may be now: itself, or what is at its place."""
         if self._trees.remote(node.entry) is not None:
             return [node.entry]
         there = self._trees.remote_named(node.parent, node.name)
-        found = [] if there is None else [there]
-        if past:
-            found += [one for one in self._former((node.parent, node.name)) if one != there]
-        return found
+        return [] if there is None else [there]
+
+    def former(self, node: Node, above: Iterable[EntryId]) -> Sequence[EntryId]:
+        """Entries that something found here may once have been, live ones first; `above` are all directories that are,
+        or ever were, where it was found in."""
+        if self._trees.remote(node.entry) is not None:
+            return []
+        return sorted(self._ever(above, node.name), key=lambda one: not self.is_live(one))
+
+    def directories(self, above: Iterable[EntryId], name: str) -> Sequence[EntryId]:
+        """All directories that are, or ever were, called so in one of these."""
+        found = ((one, self._trees.remote(one)) for one in self._ever(above, name))
+        return [one for one, row in found if row is not None and row.node.kind is Kind.DIRECTORY]
 
     def version_with(self, entry: EntryId, content: Content | None) -> ChangeId | None:
         """The newest version of an entry with that content; of a directory, the newest."""
@@ -68,11 +77,17 @@ class Pasts:
         found = self._db.one("SELECT target FROM contents WHERE w = ? AND digest = ?", (self._w, content.digest))
         return found is not None and found[0] == target
 
-    def _former(self, place: Place) -> list[EntryId]:
+    def _ever(self, above: Iterable[EntryId], name: str) -> Sequence[EntryId]:
+        """What is or was called so in one of these directories."""
         if self._was_at is None:
             self._was_at = self._read_former()
-        live = [one for one in self._was_at.get(place, ()) if self.is_live(one)]
-        return live + [one for one in self._was_at.get(place, ()) if one not in live]
+        found: dict[EntryId, None] = {}
+        for directory in above:
+            there = self._trees.remote_named(directory, name)
+            if there is not None:
+                found[there] = None
+            found.update(dict.fromkeys(self._was_at.get((directory, name), ())))
+        return list(found)
 
     def _read_former(self) -> dict[Place, list[EntryId]]:
         """Entries by the places where they are no more, the latest first."""

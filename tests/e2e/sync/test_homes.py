@@ -126,6 +126,38 @@ def test_a_folder_that_was_unmounted_comes_back_as_it_is_now(fleet: Fleet) -> No
     assert received(blue) - before < 3 * SMALL_BYTES
 
 
+def test_what_was_in_a_directory_that_another_has_the_name_of_now_stays_deleted(fleet: Fleet) -> None:
+    def fill_deeper(folder: Path) -> None:
+        write(folder / "album" / "stays", b"stays", OLD_S)
+        (folder / "album" / "day").mkdir()
+        write(folder / "album" / "day" / "gone", b"deleted with its directory", OLD_S)
+        write(folder / "album" / "day" / "kept", b"moved out and in again", OLD_S)
+
+    red, blue = fleet.pair_of("red", "blue", fill=fill_deeper)
+    blue.stop()
+    (red.folder / "album" / "day" / "kept").rename(red.folder / "kept")
+    red.wait()
+    shutil.rmtree(red.folder / "album" / "day")
+    red.wait()
+    (red.folder / "album" / "day").mkdir()
+    (red.folder / "kept").rename(red.folder / "album" / "day" / "kept too")
+    (red.folder / "album").rename(red.folder / "year")
+    red.wait()
+    shutil.rmtree(blue.home)
+    blue.join(red.pair())
+    blue.start()
+    blue.mount()
+    fleet.settle()
+    assert read_contents(red.folder) == {
+        "year": None,
+        "year/stays": b"stays",
+        "year/day": None,
+        "year/day/kept too": b"moved out and in again",
+    }
+    assert rescued(blue) == [b"deleted with its directory"]
+    assert received(blue) < SMALL_BYTES, "nothing comes again that is there"
+
+
 def test_a_home_whose_database_is_damaged_says_so_and_begins_again_without_it(fleet: Fleet) -> None:
     red, blue = fleet.pair_of("red", "blue", fill=fill)
     write(blue.folder / "made here", b"made here")
