@@ -10,11 +10,12 @@ It differs from the paper's where this program promises something else. Nodes fo
 down a global value that is not the newest any more, though never an older one than it had. A value that goes up from a
 node that has not seen the global one becomes a conflicted copy, but where the global one is that there is no file: an
 edit wins over a deletion. Which global value it meets is again one of which the node has heard: a copy that was made
-while the line was down stays one, though others have deleted the file since. Between giving a copy its name and taking
-the global value down there may be no file.
+while the line was down stays one, though others have deleted the file since. What goes up is what the node has read,
+while its person may have written again: where the file was deleted just then, both values go up, one after the other.
+Between giving a copy its name and taking the global value down there may be no file.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -60,6 +61,8 @@ class _Node(NamedTuple):
     is_clean: bool = True
     is_aside: bool = False
     """What was here has become a conflicted copy, and the global value is not here yet."""
+    read: Value = None
+    """What was here before `local`, read and on its way up."""
 
 
 class _State(NamedTuple):
@@ -117,6 +120,9 @@ def _ups(state: _State, at: int, node: _Node) -> Iterator[_State]:
     """What becomes of a value that goes up."""
     newest = len(state.values) - 1
     value, local = state.values[newest], node.local
+    if node.read is not None and value is None:
+        grown = state._replace(values=(*state.values, node.read))
+        yield grown.with_node(at, _Node(local, newest + 1, is_clean=False))
     if local == value:
         yield state.with_node(at, _Node(value, newest))
         return
@@ -135,8 +141,8 @@ def _resting(stable: Stable, nodes: Sequence[str]) -> _State:
     return _State((stable.value,), stable.conflicts, tuple(_Node(stable.value) for _ in nodes))
 
 
-def _follow(state: _State, nodes: Sequence[str], seen: Observation) -> Iterator[_State]:
-    """The states after an observation; none where it cannot be made in this one."""
+def _follow(state: _State, nodes: Sequence[str], seen: Observation, met: Set[Value]) -> Iterator[_State]:
+    """The states after an observation; none where it cannot be made in this one. `met`: see `_met_elsewhere`."""
     if isinstance(seen, Stable):
         value = state.values[-1]
         if value == seen.value and state.conflicts == seen.conflicts and all(node.is_clean for node in state.nodes):
@@ -148,7 +154,20 @@ def _follow(state: _State, nodes: Sequence[str], seen: Observation) -> Iterator[
         if isinstance(seen, Read) and node.local == seen.value:
             yield before
         elif isinstance(seen, Write) and node.local == seen.old:
-            yield before.with_node(at, _Node(seen.new, node.seen, is_clean=False))
+            after = _Node(seen.new, node.seen, is_clean=False)
+            yield before.with_node(at, after)
+            if not node.is_clean:
+                for read in ({node.read, seen.old} - {None}) & met:
+                    yield before.with_node(at, after._replace(read=read))
+
+
+def _met_elsewhere(observations: Sequence[Observation]) -> Set[Value]:
+    """The values that somebody met at another node than where they were written. That another one went up too, on the
+    way to what came after it, explains nothing."""
+    written = {one.new: one.node for one in observations if isinstance(one, Write)}
+    met = [(one.value, one.node) for one in observations if isinstance(one, Read)]
+    met += [(one.old, one.node) for one in observations if isinstance(one, Write)]
+    return {value for value, node in met if value is not None and written.get(value) != node}
 
 
 def first_unexplained(nodes: Sequence[str], observations: Sequence[Observation], start: Stable = START) -> int | None:
@@ -161,8 +180,9 @@ def first_unexplained(nodes: Sequence[str], observations: Sequence[Observation],
     copies = [one.conflicts if isinstance(one, Stable) else None for one in observations]
     for index in range(len(copies) - 2, -1, -1):
         copies[index] = copies[index] if copies[index] is not None else copies[index + 1]
+    met = _met_elsewhere(observations)
     for index, seen in enumerate(observations):
-        states = {after for state in _with_ups(states, copies[index]) for after in _follow(state, nodes, seen)}
+        states = {after for state in _with_ups(states, copies[index]) for after in _follow(state, nodes, seen, met)}
         if not states:
             return index
     return None

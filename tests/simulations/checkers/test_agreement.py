@@ -91,6 +91,16 @@ EXPLAINED: dict[str, list[Observation]] = {
         Write("blue", 3, 1),
         Stable(3, NONE),
     ],
+    "what was read goes up after a deletion though it was written over": [
+        Write("blue", 1, None),
+        Write("red", 2, None),
+        Write("red", 3, 2),
+        Read("green", 1),
+        Write("green", None, 1),
+        Read("blue", None),
+        Read("blue", 2),
+        Stable(3, NONE),
+    ],
     "no file for a moment where a copy was made": [
         Write("red", 1, None),
         Write("blue", 2, None),
@@ -163,6 +173,17 @@ UNEXPLAINED: dict[str, tuple[list[Observation], int]] = {
             Read("blue", 1),
         ],
         7,
+    ),
+    "what was written over comes back after what replaced it": (
+        [
+            Write("blue", 1, None),
+            Write("red", 2, None),
+            Write("red", 3, 2),
+            Write("green", None, 1),
+            Read("blue", 3),
+            Read("blue", 2),
+        ],
+        5,
     ),
     "a new file is deleted": ([Write("red", 1, None), Read("red", None)], 1),
     "a node goes back": (
