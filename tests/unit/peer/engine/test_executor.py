@@ -14,7 +14,7 @@ from peer.engine.executor import Executor
 from peer.engine.problems import Problems
 from peer.engine.rests import Rests
 from peer.engine.scanning import Scanner
-from peer.fingerprint import Fingerprint
+from peer.fingerprint import DiskKind, Fingerprint
 from peer.machine import SystemClock, SystemEntropy, ThreadOffload
 from peer.planner.operations import MakeDirectory
 from peer.planner.trees import LocalNode, Node
@@ -88,7 +88,7 @@ async def test_what_has_turned_up_elsewhere_is_not_put_in_place_too(context: Con
 
 async def test_what_is_being_read_elsewhere_is_waited_for(context: Context, tmp_path: Path) -> None:
     executor, scanner = at_work(context)
-    found = Found(("elsewhere",), Kind.FILE, Fingerprint(1, 2, 3, 4, 5, False))
+    found = Found(("elsewhere",), DiskKind.FILE, Fingerprint(1, 2, 3, 4, 5, False))
     scanner.reading[ENTRY] = Assigned(ENTRY, ROOT, "elsewhere", found, "path")
     await executor.run_wave([NEW])
     assert not (tmp_path / "new").exists()
