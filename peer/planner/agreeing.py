@@ -22,8 +22,10 @@ def agreed_on(item: Item, other: Node | None, *, proposed: bool) -> Agreed | Non
             return None
         return Agreed(location, item.content, _content_base(item, proposed), item.attributes)
     moved = moved and (base.parent, base.name) != location
-    edited = other.content == item.content != base.content
-    marked = item.kind is Kind.FILE and other.attributes == item.attributes != base.attributes
+    assert item.synced is not None
+    known = item.synced.base  # content and attributes of `base` may be those of a later version
+    edited = other.content == item.content != known.content
+    marked = item.kind is Kind.FILE and other.attributes == item.attributes != known.attributes
     if not (moved or edited or marked):
         return None
     return Agreed(

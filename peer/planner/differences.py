@@ -144,7 +144,21 @@ class Differences:
             item.b, item.came_out, item.undone = None, True, "deleted"
         if item.remote is not None and not item.remote.usable:
             self._without_bad_content(item)
+        self._fast_forward(item)
         return item
+
+    def _fast_forward(self, item: Item) -> None:
+        """Content that came to the journal after the base is no edit of this disk: it is that version, whatever kept
+        its row from being written, and the base is as if that version had been heard of by itself."""
+        base, here = item.b, item.l
+        if item.remote is None or base is None or base.content is None or here is None or here.content is None:
+            return
+        if here.content == base.content or (item.r is not None and item.r.content == base.content):
+            return
+        later = self.trees.later_with(item.entry, base.content, here.content)
+        if later:
+            marks = here.attributes if here.attributes in later else base.attributes
+            item.b = replace(base, content=here.content, attributes=marks)
 
     def _item(self, entry: EntryId) -> Item:
         trees = self.trees

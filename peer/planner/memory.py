@@ -6,7 +6,16 @@ It is also the definition that a stored implementation is checked against. Small
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from peer.planner.trees import LocalNode, Node, RemoteNode, SyncedNode, rows_differ
+from peer.planner.trees import (
+    Attributes,
+    Content,
+    LocalNode,
+    Node,
+    RemoteNode,
+    SyncedNode,
+    later_of,
+    rows_differ,
+)
 from protocol.ids import ROOT, EntryId
 
 Row = TypeVar("Row")
@@ -61,6 +70,30 @@ class Rows(Generic[Row]):
         return other
 
 
+class RemoteRows(Rows[RemoteNode]):
+    """The journal's rows by entry, which remember all that was put there."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda row: row.node)
+        self.versions: dict[EntryId, tuple[RemoteNode, ...]] = {}
+
+    def put(self, row: RemoteNode) -> None:
+        """Add or replace an entry's row; one with another head is its next version."""
+        super().put(row)
+        before = self.versions.get(row.node.entry, ())
+        if before and before[-1].head == row.head:
+            before = before[:-1]
+        self.versions[row.node.entry] = (*before, row)
+
+    def copy(self) -> "RemoteRows":
+        """An independent copy; rows are immutable and shared."""
+        other = RemoteRows()
+        other.rows = dict(self.rows)
+        other._below = {parent: dict(below) for parent, below in self._below.items()}
+        other.versions = dict(self.versions)
+        return other
+
+
 class MemoryTrees:
     """`Trees` over dictionaries. The trees may be changed between plans, never during one.
 
@@ -68,7 +101,7 @@ class MemoryTrees:
     """
 
     def __init__(self) -> None:
-        self.remote_rows: Rows[RemoteNode] = Rows(lambda row: row.node)
+        self.remote_rows = RemoteRows()
         self.synced_rows: Rows[SyncedNode] = Rows(lambda row: row.base)
         self.local_rows: Rows[LocalNode] = Rows(lambda row: row.node)
         self.unreadable: set[EntryId] = set()
@@ -115,6 +148,12 @@ class MemoryTrees:
     def local_named(self, parent: EntryId, name: str) -> EntryId | None:
         """See `Trees`."""
         return self.local_rows.named(parent, name)
+
+    def later_with(self, entry: EntryId, base: Content, here: Content) -> Sequence[Attributes | None]:
+        """See `Trees`."""
+        rows = self.remote_rows.versions.get(entry, ())
+        good = (row.node for row in rows if row.usable and not row.node.deleted)
+        return later_of(((node.content, node.attributes) for node in good), base, here)
 
     def unknown(self, entry: EntryId) -> bool:
         """See `Trees`. An entry that is not on disk is looked for where it was last synced."""

@@ -108,6 +108,10 @@ class Trees(Protocol):
     def local_named(self, parent: EntryId, name: str) -> EntryId | None:
         """The local child of that true name."""
 
+    def later_with(self, entry: EntryId, base: Content, here: Content) -> Sequence[Attributes | None]:
+        """The attributes of the versions with the content `here` that are later than all with the content `base`,
+        oldest first. Empty where no version with `base` is known."""
+
     def unknown(self, entry: EntryId) -> bool:
         """Whether the disk could not be read there (the entry itself or a directory above it): then nothing is
         inferred from its absence, and nothing is done to it on disk."""
@@ -137,6 +141,19 @@ class ChangingTrees(Trees, Protocol):
 
     def drop_synced(self, entries: Sequence[EntryId]) -> None:
         """Remove rows of the synced tree."""
+
+
+def later_of(
+    versions: Iterable[tuple[Content | None, Attributes | None]], base: Content, here: Content
+) -> list[Attributes | None]:
+    """`Trees.later_with` over all versions of an entry that have a content, oldest first."""
+    found: list[Attributes | None] | None = None
+    for content, attributes in versions:
+        if content == base:
+            found = []
+        elif content == here and found is not None:
+            found.append(attributes)
+    return found or []
 
 
 def rows_differ(remote: RemoteNode | None, synced: SyncedNode | None, local: LocalNode | None) -> bool:

@@ -4,16 +4,17 @@
 write of a row puts its entry among the differing ones; `settle` takes those out again that agree in all trees.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from peer.fingerprint import Fingerprint, Path
-from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, rows_differ
+from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, later_of, rows_differ
 from peer.store import schema
 from peer.store.database import Database
 from protocol import limits
+from protocol.codec import decode
 from protocol.ids import ROOT, ChangeId, EntryId
-from protocol.model import Kind
+from protocol.model import Body, Kind
 
 _TREE: Final = "parent, name, kind, digest, size, mtime_ns, executable"
 _PRINT: Final = "f_device, f_inode, f_size, f_mtime_ns, f_ctime_ns, f_executable, f_born_ns"
@@ -127,6 +128,25 @@ class TreeStore:
             "SELECT entry FROM local WHERE w = ? AND f_inode = ? AND f_device = ?", (self.w, inode, device)
         )
         return [row[0] for row in rows]
+
+    def later_with(self, entry: EntryId, base: Content, here: Content) -> Sequence[Attributes | None]:
+        """See `Trees`."""
+        row = self.remote(entry)
+        if row is None:
+            return ()
+        links = row.node.kind is Kind.SYMLINK
+        known = [(self._target(one.digest), one) for one in (base, here)] if links else []
+        targets = {target: one for target, one in known if target is not None}
+        rows = self._db.all(
+            "SELECT body FROM versions WHERE w = ? AND entry = ? AND deleted = 0 AND body IS NOT NULL ORDER BY seq",
+            (self.w, entry),
+        )
+        bodies = (decode(Body, packed, limits.SEALED_BYTES) for (packed,) in rows)
+        return later_of(((_content_of(body, targets), _attributes_of(body)) for body in bodies), base, here)
+
+    def _target(self, digest: bytes) -> bytes | None:
+        row = self._db.one("SELECT target FROM contents WHERE w = ? AND digest = ?", (self.w, digest))
+        return None if row is None else row[0]
 
     def unknown(self, entry: EntryId) -> bool:
         """Whether the disk could not be read at the entry, or at a directory above it."""
@@ -244,6 +264,17 @@ class TreeStore:
         """How many entries this device has in common with the journal."""
         row = self._db.one("SELECT count(*) FROM synced WHERE w = ?", (self.w,))
         return int(row[0]) if row else 0
+
+
+def _content_of(body: Body, targets: Mapping[bytes, Content]) -> Content | None:
+    """What a version's content is; of a symlink only if it is one of `targets`."""
+    if body.target is not None:
+        return targets.get(body.target)
+    return None if body.digest is None else Content(body.digest, body.size)
+
+
+def _attributes_of(body: Body) -> Attributes | None:
+    return None if body.target is not None else Attributes(body.executable, body.mtime_ns)
 
 
 def _tree_values(node: Node) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """What every store of the three trees promises: the answers that the reference in memory gives, whatever was written,
 dropped, settled or read in between; and so the same plans, with the same effects."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
+from itertools import product
 
 import pytest
 
@@ -15,14 +16,17 @@ from peer.planner.trees import RemoteNode, rows_differ
 from peer.store import schema, workspaces
 from peer.store.database import Database, open_database
 from peer.store.trees import TreeStore
+from protocol.codec import encode
 from protocol.ids import ROOT, ChangeId, EntryId, WorkspaceId
+from protocol.model import Body, Kind
 from tests.common.journals import TestJournal, TestUser
-from tests.properties.planner.edits import NAMES, Editor, change_id, edit_disk, edit_journal
+from tests.properties.planner.edits import NAMES, Editor, change_id, content, edit_disk, edit_journal
 from tests.properties.planner.one_device import grown, policy_of
 from tests.properties.planner.playing import Step, play, steps_of
 from tests.properties.planner.tape import Tape
 
 TAPES = 24
+CONTENTS = (content(1), content(3))
 HUGE = 2**64 - 1
 """Inode and device numbers use all 64 bits."""
 
@@ -46,6 +50,19 @@ class Pair:
         self.store = opened_store(database)
         self.reference = MemoryTrees()
         self.entries: set[EntryId] = {ROOT}
+
+    def put_version(self, row: RemoteNode) -> None:
+        node = row.node
+        digest, size = (None, 0) if node.content is None else (node.content.digest, node.content.size)
+        mtime_ns, executable = (0, False) if node.attributes is None else astuple(node.attributes)[::-1]
+        target = digest if node.kind is Kind.SYMLINK else None
+        plain = None if node.kind is Kind.SYMLINK else digest
+        body = encode(Body(node.name, size, mtime_ns, executable, plain, target, None, None)) if row.usable else None
+        values = (row.head, node.entry, None, row.seq, node.deleted, node.parent, body, bytes(16), 0)
+        with self.database.transaction():
+            self.database.insert(schema.versions, [(self.store.w, *values)])
+            if target is not None:
+                self.database.insert(schema.contents, [(self.store.w, digest, target, None)])
 
     def put_remote(self, row: RemoteNode) -> None:
         """As the journal does: past the cache, which is told afterwards."""
@@ -74,6 +91,8 @@ class Pair:
         for entry, row in reference.remote_rows.rows.items():
             if self.store.remote(entry) != row:
                 self.put_remote(row)
+                for version in reference.remote_rows.versions[entry]:
+                    self.put_version(version)
         self.store.unknown_entries = set(reference.unreadable)
 
     def check_rows(self) -> None:
@@ -101,6 +120,9 @@ class Pair:
                 assert store.remote_named(entry, name) == reference.remote_named(entry, name)
                 assert store.local_named(entry, name) == reference.local_named(entry, name)
             assert store.path(entry) == path_of(reference, entry)
+            for base, here in product(CONTENTS, CONTENTS) if reference.remote(entry) is not None else ():
+                later = store.later_with(entry, base, here)
+                assert list(later) == list(reference.later_with(entry, base, here)), "later_with"
         assert store.synced_count() == reference.synced_count()
         differing = set(store.differing())
         assert set(reference.differing()) <= differing, "an entry that differs would never be planned for"

@@ -97,6 +97,8 @@ def check(tape: Tape, counts: Counter[str]) -> None:
     check_contents_kept(trees, made, counts)
     check_moved_out(trees, policy, made, counts)
     check_unreadable(trees, policy, tape)
+    if not policy.rejected_deletions:
+        check_put_without_row(trees, policy, made, tape, counts)
     if not policy.may_write:
         check_viewer(trees, policy, made, counts)
         return
@@ -111,6 +113,7 @@ def check_same_plan(trees: MemoryTrees, policy: Policy, made: Plan, counts: Coun
     again = MemoryTrees()
     for row in reversed(list(trees.remote_rows)):
         again.remote_rows.put(row)
+    again.remote_rows.versions = dict(trees.remote_rows.versions)
     for synced in reversed(list(trees.synced_rows)):
         again.synced_rows.put(synced)
     for local in reversed(list(trees.local_rows)):
@@ -160,9 +163,17 @@ def check_contents_kept(trees: MemoryTrees, made: Plan, counts: Counter[str]) ->
     live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
     for node in (*live.values(), *local_nodes(trees.local_rows).values()):
         synced = trees.synced(node.entry)
-        if node.content is not None and (synced is None or synced.base.content != node.content):
+        if node.content is None or (synced is not None and passed_over(trees, synced, node)):
+            continue
+        if synced is None or synced.base.content != node.content:
             assert node.content in contents, f"P4: {node} is lost"
     counts["P4"] += 1
+
+
+def passed_over(trees: MemoryTrees, synced: SyncedNode, node: Node) -> bool:
+    """Whether this content is that of a version that the journal has gone on from since this device had its base."""
+    base = synced.base.content
+    return base is not None and node.content is not None and bool(trees.later_with(node.entry, base, node.content))
 
 
 def check_moved_out(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter[str]) -> None:
@@ -203,7 +214,8 @@ def check_viewer(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter
     mine = {
         node.content
         for node in local_nodes(trees.local_rows).values()
-        if (synced := trees.synced(node.entry)) is None or synced.base.content != node.content
+        if (synced := trees.synced(node.entry)) is None
+        or (synced.base.content != node.content and not passed_over(trees, synced, node))
     }
     for _ in range(ROUNDS):
         for step in steps_of(plan(trees, policy)):
@@ -216,6 +228,34 @@ def check_viewer(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter
     missing = {entry for entry in live if entry not in shown}
     assert all((row := trees.synced(entry)) is not None and row.absent_by_design for entry in missing), "P12: missing"
     counts["P12"] += 1
+
+
+def check_put_without_row(trees: MemoryTrees, policy: Policy, made: Plan, tape: Tape, counts: Counter[str]) -> None:
+    """A file that nobody touched holds a version between base and head, since it was put there and its row was not
+    written: all becomes as if it held its base."""
+    live = live_nodes({one.node.entry: one.node for one in trees.remote_rows})
+    puts = []
+    for row in trees.local_rows:
+        later: list[Node] = []
+        entry, synced, remote = row.node.entry, trees.synced(row.node.entry), trees.remote(row.node.entry)
+        if synced is None or remote is None or not (entry in live or remote.node.deleted):
+            continue
+        base = synced.base
+        for version in trees.remote_rows.versions[entry] if row.node.content is not None else ():
+            if version.node.content == base.content:
+                later.clear()
+            elif not version.node.deleted:
+                later.append(replace(row.node, content=version.node.content, attributes=version.node.attributes))
+        if (row.node.content, row.node.attributes) == (base.content, base.attributes):
+            puts += later
+    if not puts:
+        return
+    placed = trees.copy()
+    put_local(placed, tape.pick(puts))
+    second = plan(placed, policy)
+    found = paths(target_nodes(placed, second), attributes=True)
+    assert found == paths(target_nodes(trees, made), attributes=True), "P15: what was put here is taken for an edit"
+    counts["P15"] += 1
 
 
 def check_unreadable(trees: MemoryTrees, policy: Policy, tape: Tape) -> None:

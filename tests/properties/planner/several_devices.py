@@ -5,7 +5,7 @@ plans, then rest. Everybody must reach the journal's tree in few rounds (P9), an
 from collections import Counter
 
 from peer.planner.effects import accept
-from peer.planner.memory import MemoryTrees, Rows
+from peer.planner.memory import MemoryTrees, RemoteRows
 from peer.planner.operations import Plan, Policy, ProposeChange
 from peer.planner.plan import plan
 from peer.planner.trees import Content, RemoteNode
@@ -20,7 +20,7 @@ ROUNDS = 6
 
 class Journal:
     def __init__(self) -> None:
-        self.rows: Rows[RemoteNode] = Rows(lambda row: row.node)
+        self.rows = RemoteRows()
         self.length = 0
         self.contents: set[Content] = set()
         self.judge = Judge()

@@ -1,4 +1,4 @@
-"""P1 to P14 over generated histories; more of them by `python -P -m tests.properties.planner.bulk`."""
+"""P1 to P15 over generated histories; more of them by `python -P -m tests.properties.planner.bulk`."""
 
 from collections import Counter
 
@@ -77,6 +77,10 @@ def test_P13_planning_the_differing_entries_equals_planning_everything(held: Cou
 
 def test_P14_what_one_side_moved_out_of_a_directory_that_the_other_deleted_lives(held: Counter[str]) -> None:
     assert held["P14"] > CASES / 40
+
+
+def test_P15_a_version_that_was_put_here_without_a_row_is_no_edit(held: Counter[str]) -> None:
+    assert held["P15"] > CASES / 40
 
 
 @pytest.mark.parametrize("name", list(regressions.ONE_DEVICE))

@@ -89,6 +89,54 @@ def test_content_changed_on_both_sides_keeps_both() -> None:
     assert kinds == [ForkEntry, WriteContent], "renamed first, overwritten after"
 
 
+def test_a_later_version_that_was_put_here_without_a_row_is_no_edit() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.here.edit("a", 2)
+    story.there.edit("a", 3)
+    assert story.settle() == {"a": 3}
+    assert [type(one) for one in story.operations()] == [WriteContent]
+
+
+def test_a_later_version_that_was_put_here_without_a_row_goes_with_its_deletion() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.here.edit("a", 2)
+    story.there.delete("a")
+    assert story.settle() == {}
+    assert not story.operations(ProposeChange)
+
+
+def test_an_executable_bit_that_came_with_a_later_version_put_here_is_nobodys_edit() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.there.mark("a", executable=True)
+    story.here.edit("a", 2)
+    story.here.mark("a", executable=True)
+    story.there.mark("a", executable=False)
+    assert story.settle() == {"a": 2}
+    assert not story.operations(ProposeChange)
+
+
+def test_content_from_before_the_base_is_an_edit_that_brings_it_back() -> None:
+    story = Story().given(a=1)
+    story.there.edit("a", 2)
+    story.settle()
+    story.here.edit("a", 1)
+    story.there.edit("a", 3)
+    assert story.settle() == {"a": 3, "a" + COPY: 1}
+
+
+def test_content_that_others_took_back_to_the_base_is_an_edit() -> None:
+    story = Story().given(a=1, b=1)
+    for name in "ab":
+        story.there.edit(name, 2)
+        story.there.edit(name, 1)
+        story.here.edit(name, 2)
+    story.there.edit("b", 3)
+    assert story.settle() == {"a": 2, "b": 3, "b" + COPY: 2}
+
+
 def test_a_conflicted_copy_whose_name_is_taken_is_numbered() -> None:
     story = Story().given(**{"a.txt": 1, f"a{COPY}.txt": 7})
     story.there.edit("a.txt", 2)
