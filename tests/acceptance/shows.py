@@ -34,6 +34,10 @@ SHOWS = (
         "kills", "kill -9 of devices and coordinator, 400 times, against a ledger: nothing lost, nothing doubled", False
     ),
     Show("mutants", "known mistakes, each put into the program by itself, are all found by the simulator", False),
+    Show(
+        "crash-points", "small workloads, ended at every point or with any disk call failing: all is well after", False
+    ),
+    Show("hundred-devices", "a hundred devices in one simulated world, in less than a minute", True),
     Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
     Show(
         "table", "which tests stand for which row of the merge table, code of a problem and fault; what is left", True
