@@ -213,7 +213,10 @@ class Person:
         self.folder.overwrite(path, data[:half], 0, cut=False)
         with trio.CancelScope(shield=True):  # a person finishes what they write
             await trio.sleep(self._draw.random() * SLOW_S)
-        self.folder.overwrite(path, data, 0, cut=True)  # all of it: power may have been lost meanwhile
+        try:
+            self.folder.overwrite(path, data, 0, cut=True)  # all of it: power may have been lost meanwhile
+        except FileNotFoundError:  # half of it was taken for another version, and moved out of the way
+            self.folder.create(path, data)
         self._ledger.gone(old, self.name)
 
     def _move_file(self, path: str, directory: str) -> None:
