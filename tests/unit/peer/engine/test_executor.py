@@ -1,6 +1,9 @@
-"""What is put in place is nothing that has turned up elsewhere since the plan was made."""
+"""What is put in place is nothing that has turned up elsewhere since the plan was made. A copy that the disk refused to
+make is still the file that it was to be made of."""
 
+import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -8,16 +11,15 @@ from typing import cast
 import pytest
 
 from peer.disk.private import open_new_root
-from peer.disk.real import LinuxFilesystem
 from peer.engine.context import Context, Identity, Machine, Signal
 from peer.engine.executor import Executor
 from peer.engine.problems import Problems
 from peer.engine.rests import Rests
 from peer.engine.scanning import Scanner
 from peer.fingerprint import DiskKind, Fingerprint
-from peer.machine import SystemClock, SystemEntropy, ThreadOffload
-from peer.planner.operations import MakeDirectory
-from peer.planner.trees import LocalNode, Node
+from peer.machine import SystemEntropy, ThreadOffload
+from peer.planner.operations import ForkEntry, MakeDirectory
+from peer.planner.trees import Attributes, Content, LocalNode, Node
 from peer.scan.findings import Found
 from peer.scan.identity import Assigned
 from peer.store import workspaces
@@ -27,7 +29,10 @@ from peer.store.journal import JournalState
 from peer.store.trees import TreeStore
 from protocol.ids import ROOT
 from protocol.model import Genesis, Kind
-from tests.common.journals import TestJournal, TestUser, entry_id
+from tests.common.disks import fingerprint as fingerprint_of
+from tests.common.disks import hooked
+from tests.common.journals import TestJournal, TestUser, entry_id, seed
+from tests.unit.peer.engine.clocks import SetClock
 from tests.unit.peer.store.test_taking_rows import KEYRING
 
 ENTRY = entry_id("d")
@@ -35,15 +40,26 @@ NEW = MakeDirectory(ENTRY, ROOT, "new", None)
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[Context]:
-    journal, clock, entropy = TestJournal(TestUser("ana")), SystemClock(), SystemEntropy()
+def refused() -> set[str]:
+    """Names for which the disk has no room."""
+    return set()
+
+
+@pytest.fixture
+def context(tmp_path: Path, refused: set[str]) -> Iterator[Context]:
+    journal, clock, entropy = TestJournal(TestUser("ana")), SetClock(1_000_000.0), SystemEntropy()
     genesis = journal.commits[0]
     assert isinstance(genesis.body, Genesis)
+
+    def refuse(number: int, call: str, arguments: tuple[object, ...]) -> None:
+        if call == "rename_new" and refused.intersection(one for one in arguments if isinstance(one, str)):
+            raise OSError(errno.ENOSPC, "no room")
+
     with (
         open_database(None) as database,
-        open_new_root(LinuxFilesystem(), entropy, str(tmp_path), journal.id) as (root, _),
+        open_new_root(hooked(refuse), entropy, str(tmp_path), journal.id) as (root, marker),
     ):
-        record = workspaces.add(database, journal.id, "work", KEYRING, genesis)
+        record = replace(workspaces.add(database, journal.id, "work", KEYRING, genesis), marker=marker)
         pools = {name: ThreadOffload(1) for name in ("database_work", "disk_work")}
         machine = SimpleNamespace(database=database, clock=clock, entropy=entropy, boot="", **pools)
         yield Context(
@@ -65,6 +81,14 @@ def at_work(context: Context) -> tuple[Executor, Scanner]:
     executor = Executor(context, scanner, Rests(context.machine.clock))
     executor.begin()
     return executor, scanner
+
+
+async def look(context: Context, scanner: Scanner) -> None:
+    """Look at all that is to be looked at, when it is due."""
+    clock = cast(SetClock, context.machine.clock)
+    while (due_s := scanner.notices.next_due_s()) is not None:
+        clock.wall_s = max(clock.wall_s, due_s)
+        await scanner.scan()
 
 
 async def test_what_is_nowhere_is_put_in_place(context: Context, tmp_path: Path) -> None:
@@ -94,3 +118,25 @@ async def test_what_is_being_read_elsewhere_is_waited_for(context: Context, tmp_
     assert not (tmp_path / "new").exists()
     assert not executor.holding.is_empty
     assert not executor.stale
+
+
+async def test_a_copy_that_the_disk_refused_is_found_where_its_file_still_is(
+    context: Context, tmp_path: Path, refused: set[str]
+) -> None:
+    executor, scanner = at_work(context)
+    (tmp_path / "plan").write_bytes(b"mine")
+    found = fingerprint_of(context.root, ("plan",))
+    node = Node(ENTRY, Kind.FILE, ROOT, "plan", Content(seed("mine"), 4), Attributes(False, found.mtime_ns))
+    with context.machine.database.transaction():
+        context.trees.put_local([LocalNode(node, "plan", found)])
+    for _ in range(3):
+        scanner.look_again(("plan",))  # so restless that it would be looked at late by itself
+        await look(context, scanner)
+    refused.add("plan (mine)")
+    copy = entry_id("copy")
+    await executor.run_wave([ForkEntry(ENTRY, copy, ROOT, "plan (mine)", (ENTRY, None), found, None)])
+    await look(context, scanner)
+    row = context.trees.local(copy)
+    assert row is not None
+    assert (row.node.parent, row.node.name) == (ROOT, "plan")
+    assert list(context.trees.local_children(ROOT)) == [copy]
