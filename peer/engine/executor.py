@@ -22,6 +22,7 @@ from peer.fingerprint import Fingerprint, Path
 from peer.planner import effects
 from peer.planner.operations import (
     AdoptEntry,
+    ForgetEntry,
     ForkEntry,
     MakeDirectory,
     MoveEntry,
@@ -35,6 +36,7 @@ from peer.planner.trees import Attributes
 from peer.scan.findings import Changed, Renamed
 from peer.store.journal import is_kept, version_body
 from peer.store.notes import add_note
+from peer.store.outbox import Outbox
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
 from protocol.names import is_conflict_name
@@ -129,11 +131,13 @@ class Executor:
     def _prepare(self, operations: Sequence[Operation], temps: dict[EntryId, Ready]) -> list[_Task]:
         trees = self._context.trees
         places: dict[EntryId, Path | None] = {}
+        in_flight = self._in_flight(operations)
         self._being_read = {(one.parent, one.name): entry for entry, one in self._scanner.reading.items()}
         tasks: list[_Task] = []
         early: list[ForkEntry | MoveEntry] = []
         for operation in operations:
-            if self.holding.holds(operation) or self._rests.rests(step_of(operation_entry(operation))):
+            entry = operation_entry(operation)
+            if self.holding.holds(operation) or self._rests.rests(step_of(entry)) or entry in in_flight:
                 self.holding.hold(operation)
                 continue
             task = self._task(operation, temps, places)
@@ -160,6 +164,14 @@ class Executor:
                     else:
                         self._effect(operation, None)
         return tasks
+
+    def _in_flight(self, operations: Sequence[Operation]) -> set[EntryId]:
+        """The entries whose base is to be forgotten while a version of theirs is in flight: if that was accepted, what
+        is gone here now was deleted after it."""
+        forgotten = {one.entry for one in operations if isinstance(one, ForgetEntry)}
+        if not forgotten:
+            return forgotten
+        return forgotten & Outbox(self._context.machine.database, self._context.record.w).entries()
 
     def _task(
         self, operation: Operation, temps: dict[EntryId, Ready], places: dict[EntryId, Path | None]

@@ -262,6 +262,8 @@ class WorkspaceEngine:
             pulled = await self.feed.pull()
             if pulled is Pulled.AT_HEAD:
                 await self._committer.journal_read()
+                if not self.executor.holding.is_empty:  # perhaps by what was in flight
+                    self._plan_soon()
             else:
                 self._due.journal = True
                 self.rests.rest(JOURNAL, REFUSED_S if pulled is Pulled.STOPPED else LINK_S)

@@ -5,6 +5,7 @@ come; then the journal tells, maybe to the next process, and by then people may 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from peer.planner import effects
@@ -89,6 +90,14 @@ class Outbox:
         gone = sum(effects.accept_synced(trees, _proposal(one), ChangeId(one.change)) for one in kept.agreed)
         self._db.run("DELETE FROM outbox WHERE w = ? AND digest = ?", (self.w, digest))
         return Advanced(tuple(EntryId(one.entry) for one in kept.agreed), gone, before)
+
+    def entries(self) -> set[EntryId]:
+        """What is in flight is about these."""
+        found: set[EntryId] = set()
+        for (packed,) in self._db.all('SELECT "commit" FROM outbox WHERE w = ?', (self.w,)):
+            with suppress(Malformed):  # it was put there before this was kept
+                found.update(EntryId(one.entry) for one in decode(_InFlight, packed, 2 * limits.COMMIT_BYTES).agreed)
+        return found
 
     def clear(self) -> None:
         """What was in flight is in the journal, or never will be."""

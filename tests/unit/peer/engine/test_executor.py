@@ -18,20 +18,22 @@ from peer.engine.rests import Rests
 from peer.engine.scanning import Scanner
 from peer.fingerprint import DiskKind, Fingerprint
 from peer.machine import SystemEntropy, ThreadOffload
-from peer.planner.operations import ForkEntry, MakeDirectory
-from peer.planner.trees import Attributes, Content, LocalNode, Node
+from peer.planner.operations import Agreed, ForgetEntry, ForkEntry, MakeDirectory, ProposeChange
+from peer.planner.trees import Attributes, Content, LocalNode, Node, SyncedNode
 from peer.scan.findings import Found
 from peer.scan.identity import Assigned
 from peer.store import workspaces
 from peer.store.contents import ContentStore
 from peer.store.database import open_database
-from peer.store.journal import JournalState
+from peer.store.journal import JournalState, change_id
+from peer.store.outbox import Outbox
 from peer.store.trees import TreeStore
 from protocol.ids import ROOT
 from protocol.model import Genesis, Kind
+from protocol.rules import digest_of
 from tests.common.disks import fingerprint as fingerprint_of
 from tests.common.disks import hooked
-from tests.common.journals import TestJournal, TestUser, entry_id, seed
+from tests.common.journals import HASHES, TestJournal, TestUser, entry_id, seed
 from tests.unit.peer.engine.clocks import SetClock
 from tests.unit.peer.store.test_taking_rows import KEYRING
 
@@ -140,3 +142,30 @@ async def test_a_copy_that_the_disk_refused_is_found_where_its_file_still_is(
     assert row is not None
     assert (row.node.parent, row.node.name) == (ROOT, "plan")
     assert list(context.trees.local_children(ROOT)) == [copy]
+
+
+async def test_what_went_while_a_version_of_it_was_in_flight_was_deleted_after_that(context: Context) -> None:
+    executor, _ = at_work(context)
+    database, trees = context.machine.database, context.trees
+    user = TestUser("ana")
+    journal = TestJournal(user)
+    change = journal.change("d")
+    commit = journal.commit(user.devices[0], change)
+    old = Node(ENTRY, Kind.FILE, ROOT, "plan", Content(seed("old"), 3), Attributes(False, 1))
+    sent = replace(old, content=Content(seed("sent"), 4))
+    version = change_id(journal.id, change)
+    proposal = ProposeChange(ENTRY, None, sent, None, None, None, Agreed(None, sent.content, version, None))
+    outbox, digest = Outbox(database, context.record.w), digest_of(commit, HASHES)
+    with database.transaction():
+        trees.put_synced([SyncedNode(old, None, None)])
+        outbox.put(2, digest, commit, [proposal], [version])
+    await executor.run_wave([ForgetEntry(ENTRY)])
+    assert not executor.holding.is_empty
+    with database.transaction():
+        outbox.accepted(trees, digest)
+    row = trees.synced(ENTRY)
+    assert row is not None
+    assert (row.base.content, row.content_base) == (sent.content, version)
+    executor.begin()
+    await executor.run_wave([ForgetEntry(ENTRY)])
+    assert trees.synced(ENTRY) is None
