@@ -21,7 +21,7 @@ from simulations.world import Outcome
 ALWAYS_TWICE: Final = 1_000
 """So many seeds of an exploration are run twice; afterwards every twentieth."""
 EVERY: Final = 20
-LIVES: Final = 200
+LIVES: Final = 100
 """So many histories of a round, for each process."""
 
 
