@@ -294,12 +294,12 @@ class Scanner:
                 self.reading.pop(entry, None)
             for one in to_read:
                 self.reading[one.entry] = one
-            changed = self._settle_unknown() or changed
+            changed = self.settle_unknown() or changed
         places = {entry: path for entry in sought if (path := trees.path(entry)) is not None}
         return Scanned(to_read, changed), places
 
-    def _settle_unknown(self) -> bool:
-        """Say again about which entries nothing is concluded; whether that changed."""
+    def settle_unknown(self) -> bool:
+        """Say again about which entries nothing is concluded; whether that changed. In the database's thread."""
         trees = self._context.trees
         self._sought.settle(self.reading, self.notices.is_missing)
         unknown = self._unknown_entries() | self._sought.held
@@ -373,7 +373,7 @@ class Scanner:
                 if result.manifest is not None:
                     context.contents.put_manifest(result.digest, result.manifest)
                 context.contents.put_places(one.entry, result.chunks)
-            self._settle_unknown()
+            self.settle_unknown()
         if not self.reading:
             self._renamed.clear()
 

@@ -207,7 +207,7 @@ class WorkspaceEngine:
     @property
     def _may_act(self) -> bool:
         """Whether the journal can be believed, and enough is known, so that anything may be planned."""
-        if self._returning is not None and (self._due.journal or self.scanner.reading or self.scanner.notices.misses):
+        if self._returning is not None and self._returning.must_wait(self._due.journal):
             return False
         return not self.stopped and not self.context.problems.has("history_went_back")
 
@@ -307,8 +307,7 @@ class WorkspaceEngine:
 
     async def _step(self) -> None:
         """Plan where that is due, and commit what can be."""
-        if self._returning is not None:
-            await self._returning.recognize()
+        if self._returning is not None and await self._returning.recognize():
             self._returning = None
         if self._plan_is_due:
             await (self._plan_only() if self.paused else self._plan_anew())
