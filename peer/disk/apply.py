@@ -25,7 +25,7 @@ from typing import assert_never
 
 from peer.disk.attributes import set_attributes
 from peer.disk.destroying import REFUSED, dispose, is_safe
-from peer.disk.failures import InDoubt, failure
+from peer.disk.failures import failure
 from peer.disk.private import rescue
 from peer.disk.root import Directories, Root
 from peer.disk.steps import (
@@ -61,7 +61,7 @@ def apply(root: Root, steps: Sequence[Step]) -> list[StepResult]:
 
     A step that cannot be done leaves everything as it is and does not stop those after it; its
     temporary file stays in `tmp` under its name. When this returns, all that the results say is
-    durable. Blocks: run it in one piece inside `Offload`. Raises nothing but bugs and `InDoubt`.
+    durable. Blocks: run it in one piece inside `Offload`. Raises nothing but bugs.
     """
     with root.open_directories() as directories:
         return _Batch(root, directories, steps).run()
@@ -106,8 +106,6 @@ class _Batch:
                 continue
             try:
                 results.append(self._do(index, step))
-            except InDoubt:
-                raise
             except OSError as error:
                 gone = error.errno in _GONE
                 results.append(PreimageChanged(None) if gone else failure(error))
@@ -117,9 +115,8 @@ class _Batch:
                 self.fs.sync_all(self.root.handle)
         except OSError as error:
             failed = failure(error)
-            left = self._take_back_puts() | self._unmake_directories()
-            if left:
-                raise InDoubt(error.errno, error.strerror) from error
+            self._take_back_puts()
+            self._unmake_directories()
             return [failed if isinstance(result, Applied) else result for result in results]
         for index, displaced in self.displaced:
             result = results[index]
@@ -260,45 +257,33 @@ class _Batch:
         try:
             made = self.fs.stat(parent, name).fingerprint
         except OSError:
-            try:
-                self.fs.remove_dir(parent, name)
-            except OSError as error:
-                raise InDoubt(error.errno, error.strerror) from error
+            self.fs.remove_dir(parent, name)
             raise
         self.made.append(step.path)
         return Applied(made)
 
-    def _take_back_puts(self) -> bool:
+    def _take_back_puts(self) -> None:
         """Put back what was there before files and links that are not to be told of, since the next scan would take
-        them for somebody's. What somebody has changed since stays. Whether the disk refused any of that."""
-        displaced, left = dict(self.displaced), False
+        them for somebody's. What somebody has changed since stays."""
+        displaced = dict(self.displaced)
         for index, new in reversed(self.put):
             step = self.steps[index]
             assert isinstance(step, (PutFile, PutLink))
             temp = step.temp if isinstance(step, PutFile) else self.root.fresh_name()
-            try:
+            with suppress(OSError):
                 parent, name = self.directories.parent(step.path)
                 swap_name = make_swap_name(self.root.entropy.token(8).hex(), None, new, None)
                 take_back(self.root, parent, name, temp, swap_name, new, displaced.get(index))
-            except OSError as error:
-                left = left or error.errno not in _GONE
-            if isinstance(step, PutLink):
-                with suppress(OSError):
+                if isinstance(step, PutLink):
                     self.fs.unlink(self.root.tmp, temp)
-        return left
 
-    def _unmake_directories(self) -> bool:
-        """Remove directories that are not to be told of: the next scan would take them for somebody's new ones. Whether
-        the disk refused any of that, or there is something in them."""
-        left = False
+    def _unmake_directories(self) -> None:
+        """Remove directories that are not to be told of: the next scan would take them for somebody's new ones."""
         for path in reversed(self.made):
-            try:
+            with suppress(OSError):
                 parent, name = self.directories.parent(path)
                 self.fs.remove_dir(parent, name)
                 self.directories.forget(path)
-            except OSError as error:
-                left = left or error.errno not in _GONE
-        return left
 
     def _move(self, step: Move) -> StepResult:
         source, name = self.directories.parent(step.source)

@@ -21,12 +21,6 @@ _CODES: Final[dict[int, FailureCode]] = {
 }
 
 
-class InDoubt(OSError):
-    """Something was put in place that can neither be looked at, or made durable, nor be taken back. What of a batch
-    was done is not known then, as after a crash, and is found out in the same way: by another engine, which has notes
-    of what was to be put where."""
-
-
 def failure(error: OSError) -> Failed:
     """Return the problem that `error` is; `io_error` for all that has no better name."""
     code = _CODES.get(error.errno or 0, "io_error")

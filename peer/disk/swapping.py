@@ -8,7 +8,6 @@ import errno
 from contextlib import suppress
 from dataclasses import dataclass
 
-from peer.disk.failures import InDoubt
 from peer.disk.private import is_open_for_writing, rescue
 from peer.disk.root import Root
 from peer.disk.steps import PreimageChanged
@@ -43,7 +42,7 @@ def replace(
     """Put the temporary file `temp` in the place of `expected`, which the caller has just seen.
 
     If something else was there after all it is back in its place when this returns, and `temp` is
-    back in `tmp`. Raises OSError where the system refuses; then nothing has changed, but for `InDoubt`.
+    back in `tmp`. Raises OSError where the system refuses; then nothing has changed.
     """
     fs = root.fs
     fs.rename_new(root.tmp, temp, root.swap, swap_name)
@@ -60,10 +59,7 @@ def replace(
         taken = fs.stat(root.swap, swap_name).fingerprint
         if taken.is_renamed_from(expected):
             return Displaced(swap_name, taken, name, _hold(swap_name))
-    try:
-        return _put_back(root, parent, name, temp, swap_name, new.fingerprint)
-    except OSError as error:
-        raise InDoubt(error.errno, error.strerror) from error
+    return _put_back(root, parent, name, temp, swap_name, new.fingerprint)
 
 
 def take_away(

@@ -249,7 +249,7 @@ def _put(root: Root, context: Context, source: _Version, place: _Version) -> Non
     step = steps.PutFile(place.path, temp, place.fingerprint, its.mtime_ns, its.executable, place.digest)
     try:
         _do(root, step, "/".join(place.path))
-    except (CannotDo, OSError):
+    except CannotDo:
         discard_temp(root, temp)
         raise
 

@@ -1,18 +1,13 @@
 """What was put in place when the program ended is known for what it is when the next one starts."""
 
-import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from crypto.keyring import WorkspaceKeyring
-from peer.disk import steps
-from peer.disk.apply import apply
-from peer.disk.failures import InDoubt
 from peer.disk.private import inodes_inside, recover
 from peer.disk.root import Root
 from peer.engine import placing
@@ -24,7 +19,7 @@ from peer.store.database import Database, open_database
 from peer.store.trees import TreeStore
 from protocol.ids import ROOT, ChangeId, EntryId
 from protocol.model import Genesis, Kind
-from tests.common.disks import KNOWN, MTIME_NS, hooked, make_temp, new_root
+from tests.common.disks import MTIME_NS, make_temp, new_root
 from tests.common.disks import fingerprint as fingerprint_of
 from tests.common.journals import TestJournal, TestUser, entry_id, seed
 
@@ -35,23 +30,9 @@ BOOT = "a run of the system"
 
 
 @dataclass
-class Disk:
-    """Refuses everything after a call of the name `last`."""
-
-    last: str = ""
-    is_dead: bool = False
-
-    def before_call(self, number: int, name: str, arguments: tuple[Any, ...]) -> None:
-        if self.is_dead and name != "close":
-            raise OSError(errno.EIO, "the disk is dying")
-        self.is_dead = self.is_dead or name == self.last
-
-
-@dataclass
 class Device:
     """A folder with the trees of it."""
 
-    disk: Disk
     folder: Path
     root: Root
     database: Database
@@ -78,10 +59,9 @@ def device(tmp_path: Path) -> Iterator[Device]:
     journal = TestJournal(TestUser("ana"))
     genesis = journal.commits[0]
     assert isinstance(genesis.body, Genesis)
-    disk = Disk()
-    with open_database(None) as database, new_root(tmp_path / "folder", hooked(disk.before_call)) as (root, _):
+    with open_database(None) as database, new_root(tmp_path / "folder") as (root, _):
         w = workspaces.add(database, journal.id, "work", KEYRING, genesis).w
-        yield Device(disk, tmp_path / "folder", root, database, TreeStore(database, w))
+        yield Device(tmp_path / "folder", root, database, TreeStore(database, w))
 
 
 def write(entry: EntryId, name: str, expected: Fingerprint | None = None) -> WriteContent:
@@ -193,48 +173,3 @@ def test_what_lies_in_the_private_directory_was_not_in_place(device: Device, whe
     (device.folder / "f").write_bytes(b"somebody's own")
     assert device.start() == 0
     assert device.trees.synced(operation.entry) is None
-
-
-@pytest.mark.parametrize("by_then", ["nothing", "saved over", "deleted"])
-@pytest.mark.parametrize("replaces", [False, True], ids=["new", "newer"])
-def test_what_a_dying_disk_put_in_place_and_cannot_take_back_is_known_at_the_next_start(
-    device: Device, replaces: bool, by_then: str
-) -> None:
-    entry, expected = entry_id("f"), None
-    if replaces:
-        (device.folder / "f").write_bytes(b"older")
-        expected = fingerprint_of(device.root, ("f",))
-        node = Node(entry, Kind.FILE, ROOT, "f", Content(seed("older"), 5), Attributes(False, expected.mtime_ns))
-        with device.database.transaction():
-            device.trees.put_local((LocalNode(node, "f", expected),))
-            device.trees.put_synced((SyncedNode(node, ChangeId(seed("first")), expected),))
-    name, _ = device.temp()
-    device.note(write(entry, "f", expected), name)
-    device.disk.last = "exchange" if replaces else "rename_new"
-    with pytest.raises(InDoubt):
-        apply(device.root, [steps.PutFile(("f",), name, expected, MTIME_NS, False, KNOWN)])
-    device.disk.last, device.disk.is_dead = "", False
-    assert (device.folder / "f").read_bytes() == DATA
-    if by_then == "saved over":
-        (device.folder / "draft").write_bytes(b"newer")
-        (device.folder / "draft").replace(device.folder / "f")
-    elif by_then == "deleted":
-        (device.folder / "f").unlink()
-    assert device.start() == 1
-    synced = device.trees.synced(entry)
-    assert synced is not None
-    assert synced.content_base == VERSION
-
-
-@pytest.mark.parametrize("last", ["make_dir", "stat"])
-def test_a_directory_that_a_dying_disk_made_and_cannot_take_back_is_known_at_the_next_start(
-    device: Device, last: str
-) -> None:
-    operation = MakeDirectory(entry_id("d"), ROOT, "d", Agreed((ROOT, "d"), None, None, None))
-    device.note(operation)
-    device.disk.last = last
-    with pytest.raises(InDoubt):
-        apply(device.root, [steps.MakeDirectory(("d",))])
-    device.disk.last, device.disk.is_dead = "", False
-    assert device.start() == 1
-    assert device.trees.synced(operation.entry) is not None
