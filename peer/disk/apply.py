@@ -19,7 +19,7 @@ Never decides what is to be done, never writes a database row.
 
 import errno
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import assert_never
 
@@ -30,6 +30,7 @@ from peer.disk.private import rescue
 from peer.disk.root import Directories, Root
 from peer.disk.steps import (
     Applied,
+    Failed,
     MakeDirectory,
     Move,
     NotEmpty,
@@ -90,7 +91,7 @@ class _Batch:
         self.steps = steps
         self.links: dict[int, str] = {}
         self.displaced: list[tuple[int, Displaced]] = []
-        self.made: list[Path] = []
+        self.made: list[tuple[int, Path]] = []
         self.put: list[tuple[int, Fingerprint]] = []
 
     def run(self) -> list[StepResult]:
@@ -108,16 +109,18 @@ class _Batch:
                 results.append(self._do(index, step))
             except OSError as error:
                 gone = error.errno in _GONE
-                results.append(PreimageChanged(None) if gone else failure(error))
+                results.append(PreimageChanged(None) if gone else self._failed(index, step, error))
         try:
             self.directories.sync_touched(FEW)
             if any(isinstance(step, SetAttributes) for step in self.steps):
                 self.fs.sync_all(self.root.handle)
         except OSError as error:
             failed = failure(error)
-            self._take_back_puts()
-            self._unmake_directories()
-            return [failed if isinstance(result, Applied) else result for result in results]
+            staying = {*self._take_back_puts(), *self._unmake_directories()}
+            return [
+                Failed(failed.code, failed.message, index in staying) if isinstance(result, Applied) else result
+                for index, result in enumerate(results)
+            ]
         for index, displaced in self.displaced:
             result = results[index]
             assert isinstance(result, Applied)
@@ -127,6 +130,17 @@ class _Batch:
             with suppress(OSError):
                 self.fs.unlink(self.root.tmp, name)
         return results
+
+    def _failed(self, index: int, step: Step, error: OSError) -> Failed:
+        """The result of a step that was given up half-way: what it put in place may be there still."""
+        may_stay = any(made == index for made, _ in self.made)
+        if isinstance(step, PutFile):
+            try:
+                self.fs.stat(self.root.tmp, step.temp)
+            except OSError:
+                may_stay = True
+        failed = failure(error)
+        return Failed(failed.code, failed.message, may_stay)
 
     def _prepare(self) -> dict[int, StepResult]:
         """Finish and make durable all that is to be put in place; return what could not be."""
@@ -173,7 +187,7 @@ class _Batch:
             case PutLink():
                 return self._put(index, self.links[index], step)
             case MakeDirectory():
-                return self._make_directory(step)
+                return self._make_directory(index, step)
             case Move():
                 return self._move(step)
             case RemoveFile():
@@ -247,43 +261,49 @@ class _Batch:
             return Occupied(None, None)
         return Occupied(found.kind, found.fingerprint)
 
-    def _make_directory(self, step: MakeDirectory) -> StepResult:
+    def _make_directory(self, index: int, step: MakeDirectory) -> StepResult:
         parent, name = self.directories.parent(step.path)
         try:
             self.fs.make_dir(parent, name, 0o777)
         except FileExistsError:
             return self._occupied(step.path)
         self.directories.touch(step.path[:-1])
+        self.made.append((index, step.path))
         try:
-            made = self.fs.stat(parent, name).fingerprint
+            return Applied(self.fs.stat(parent, name).fingerprint)
         except OSError:
             self.fs.remove_dir(parent, name)
+            self.made.pop()
             raise
-        self.made.append(step.path)
-        return Applied(made)
 
-    def _take_back_puts(self) -> None:
+    def _take_back_puts(self) -> Iterator[int]:
         """Put back what was there before files and links that are not to be told of, since the next scan would take
-        them for somebody's. What somebody has changed since stays."""
+        them for somebody's. What somebody has changed since stays. Yields the steps of what may be there still."""
         displaced = dict(self.displaced)
         for index, new in reversed(self.put):
             step = self.steps[index]
             assert isinstance(step, (PutFile, PutLink))
             temp = step.temp if isinstance(step, PutFile) else self.root.fresh_name()
+            is_back = False
             with suppress(OSError):
                 parent, name = self.directories.parent(step.path)
                 swap_name = make_swap_name(self.root.entropy.token(8).hex(), None, new, None)
-                take_back(self.root, parent, name, temp, swap_name, new, displaced.get(index))
+                is_back = take_back(self.root, parent, name, temp, swap_name, new, displaced.get(index))
                 if isinstance(step, PutLink):
                     self.fs.unlink(self.root.tmp, temp)
+            if not is_back:
+                yield index
 
-    def _unmake_directories(self) -> None:
-        """Remove directories that are not to be told of: the next scan would take them for somebody's new ones."""
-        for path in reversed(self.made):
-            with suppress(OSError):
+    def _unmake_directories(self) -> Iterator[int]:
+        """Remove directories that are not to be told of: the next scan would take them for somebody's new ones. Yields
+        the steps of those that may be there still."""
+        for index, path in reversed(self.made):
+            try:
                 parent, name = self.directories.parent(path)
                 self.fs.remove_dir(parent, name)
                 self.directories.forget(path)
+            except OSError:
+                yield index
 
     def _move(self, step: Move) -> StepResult:
         source, name = self.directories.parent(step.source)

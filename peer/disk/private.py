@@ -152,12 +152,14 @@ def write_age(root: Root, age: int) -> None:
 
 
 def inodes_inside(root: Root) -> frozenset[tuple[int, int]]:
-    """Device and inode of all files on their way in or out, or kept aside: what is here is not in its place."""
+    """Device and inode of all files on their way in or out, or kept aside: what is here is not in its place. Raises
+    OSError where not all of them can be told."""
     found = set()
     for directory in (root.tmp, root.swap, root.held, root.rescue):
         for _, status in root.fs.list_dir(directory):
-            if not isinstance(status, OSError):
-                found.add((status.fingerprint.device, status.fingerprint.inode))
+            if isinstance(status, OSError):
+                raise status
+            found.add((status.fingerprint.device, status.fingerprint.inode))
     return frozenset(found)
 
 

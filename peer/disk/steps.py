@@ -147,10 +147,14 @@ class NotEmpty:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Not done: the system refused. `message` is for a person."""
+    """Not done: the system refused. `message` is for a person.
+
+    `may_stay`: what was to be put in place may be there all the same, and may not last.
+    """
 
     code: FailureCode
     message: str
+    may_stay: bool = False
 
 
 StepResult = Applied | PreimageChanged | Occupied | NotEmpty | Failed

@@ -85,21 +85,22 @@ def take_away(
 
 def take_back(
     root: Root, parent: Handle, name: str, temp: str, swap_name: str, new: Fingerprint, displaced: Displaced | None
-) -> None:
-    """Undo a put: `new` goes back to `temp` in `tmp`, and what was displaced to its place. Where somebody has changed
-    or replaced it since, that stays. Raises OSError where the system refuses."""
+) -> bool:
+    """Undo a put: `new` goes back to `temp` in `tmp`, and what was displaced to its place. False where somebody has
+    changed or replaced it since: that stays. Raises OSError where the system refuses."""
     if not root.fs.stat(parent, name).fingerprint.is_renamed_from(new):
-        return
+        return False
     if displaced is not None:
         _put_back(root, parent, name, temp, displaced.swap_name, new)
-        return
+        return True
     taken = take_away(root, parent, name, swap_name, new)
     if not isinstance(taken, Displaced):
-        return
+        return False
     if is_open_for_writing(root, root.swap, swap_name):
         root.fs.rename_new(root.swap, swap_name, parent, name)
-    else:
-        root.fs.rename_new(root.swap, swap_name, root.tmp, temp)
+        return False
+    root.fs.rename_new(root.swap, swap_name, root.tmp, temp)
+    return True
 
 
 def _hold(swap_name: str) -> str | None:

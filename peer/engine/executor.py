@@ -5,6 +5,7 @@ version that has not been fetched yet is set aside until its temporary file is t
 makes the plan stale; a step that the disk refuses holds up what builds on it. What was done stays done.
 """
 
+import errno
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -318,6 +319,7 @@ class Executor:
         context, left = self._context, iter(results)
         removing = any(isinstance(task.operation, RemoveEntry) for task in tasks)
         before, removed = context.trees.synced_count() if removing else 0, 0
+        staying: set[EntryId] = set()
         with context.machine.database.transaction():
             for task in tasks:
                 result = None if task.step is None else next(left)
@@ -326,10 +328,19 @@ class Executor:
                     removed += isinstance(task.operation, RemoveEntry)
                 else:
                     self._refused(task, result)
+                    if (
+                        isinstance(result, steps.Failed)
+                        and result.may_stay
+                        and not isinstance(task.step, steps.PutLink)
+                    ):
+                        staying.add(operation_entry(task.operation))
             context.trees.settle_agreed([operation_entry(task.operation) for task in tasks])
-            placing.forget(context.machine.database, context.record.w)
+            placing.forget(context.machine.database, context.record.w, staying)
         context.losses.note("local", removed, before)
         context.trees.forget(task.operation.entry for task in tasks if isinstance(task.operation, WriteContent))
+        if staying:
+            # Until it has its row nothing may be looked at: the next start makes good for it.
+            raise OSError(errno.EIO, "what was put in place may not last, and could not be taken back")
 
     def _done(self, task: _Task, found: Fingerprint | None) -> None:
         operation, context = task.operation, self._context

@@ -178,9 +178,9 @@ class MountedWorkspace:
             with self._locked(Path(record.folder)):
                 await self._check_ages(root)
                 unplaced = await machine.disk_work.run(inodes_inside, root)
+                engine = await machine.database_work.run(self._make_engine, root, unplaced)
                 await machine.disk_work.run(recover, root)
                 self.problems.clear("", *HINDRANCES)
-                engine = await machine.database_work.run(self._make_engine, root, unplaced)
                 self.engine = engine
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._tell_begun, engine)

@@ -7,9 +7,11 @@ Until the next start its person may have gone on from it: saved over it, moved i
 known from where it is not: a temporary file leaves the private directory for its place alone, as long as its note
 stands. Only a disk that was cut off from power may have lost it otherwise; so what it may have lost is never taken for
 deleted.
+
+The same holds of what a disk put in place and then would neither keep for certain nor give back (`may_stay`).
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -22,6 +24,7 @@ from peer.planner.trees import Attributes
 from peer.store import schema
 from peer.store.database import Database
 from peer.store.trees import TreeStore
+from protocol.ids import EntryId
 
 Placed = MakeDirectory | WriteContent
 
@@ -57,9 +60,16 @@ def note(database: Database, w: int, root: Root, placed: Iterable[tuple[Placed, 
     database.insert(schema.placing, rows)
 
 
-def forget(database: Database, w: int) -> None:
-    """All of it has its row, or was not put in place. Inside a transaction."""
-    database.run("DELETE FROM placing WHERE w = ?", (w,))
+def forget(database: Database, w: int, but: Collection[EntryId] = ()) -> None:
+    """All of it has its row, or was not put in place, but for these entries. Inside a transaction."""
+    if not but:
+        database.run("DELETE FROM placing WHERE w = ?", (w,))
+        return
+    for number, data in database.all("SELECT number, operation FROM placing WHERE w = ?", (w,)):
+        one = msgspec.msgpack.decode(data, type=_Note)
+        operation = one.make or one.write
+        if operation is None or operation.entry not in but:
+            database.run("DELETE FROM placing WHERE w = ? AND number = ?", (w, number))
 
 
 def make_good(
@@ -73,11 +83,13 @@ def make_good(
     """After a start, before anything is scanned: give rows to what was put in place without; says to how many.
 
     `unplaced`: device and inode of all that was in the private directory before it was cleared up. The rows do not
-    vouch for the content: it is read once more by the scan. In the database's thread.
+    vouch for the content: it is read once more by the scan. In the database's thread. Raises OSError where it may not
+    last what is in place: then the notes stand.
     """
     packed = database.all("SELECT operation FROM placing WHERE w = ? ORDER BY number", (w,))
     if not packed:
         return 0
+    root.fs.sync_all(root.handle)  # a row never gets ahead of the disk
     done = []
     with root.open_directories() as directories, database.transaction():
         for (data,) in packed:

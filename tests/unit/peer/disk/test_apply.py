@@ -274,3 +274,34 @@ def test_a_directory_that_cannot_be_told_of_is_not_left_behind() -> None:
             made = all(isinstance(result, Applied) for result in results)
         at += 1
     assert at > 5
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 5, -1])
+@pytest.mark.parametrize("replaces", [False, True], ids=["a new file", "a newer version"])
+def test_what_is_in_place_although_the_disk_failed_is_told_of(replaces: bool, times: int) -> None:
+    at, done, stayed = 0, False, 0
+    while not done:
+        disk = sim_disk()
+        with open_new_root(disk.filesystem(), CountingEntropy(), "/folder", WORKSPACE) as (root, _):
+            if replaces:
+                [made] = apply(root, [PutFile(("f",), make_temp(root, b"older"), None, MTIME_NS, False)])
+                assert isinstance(made, Applied)
+            expected = fingerprint(root, ("f",)) if replaces else None
+            temp = make_temp(root, b"newer")
+            inode = root.fs.stat(root.tmp, temp).fingerprint.inode
+            disk.fail(errno.EIO, skip=at, times=times)
+            [result] = apply(root, [PutFile(("f",), temp, expected, MTIME_NS, False, KNOWN if replaces else None)])
+            disk.faults.planned = []
+            names = {name for name, _ in root.fs.list_names(root.handle)}
+            is_there = "f" in names and fingerprint(root, ("f",)).inode == inode
+            done = isinstance(result, Applied)
+            if isinstance(result, Failed) and is_there:
+                assert result.may_stay, at
+                stayed += 1
+            elif isinstance(result, Failed) and not result.may_stay:
+                assert root.fs.stat(root.tmp, temp).fingerprint.inode == inode, at
+            else:
+                assert is_there == done, at
+        at += 1
+    assert at > 5
+    assert stayed or times == 1
