@@ -3,6 +3,7 @@ make is still the file that it was to be made of."""
 
 import errno
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from peer.fingerprint import DiskKind, Fingerprint
 from peer.machine import SystemEntropy, ThreadOffload
 from peer.planner.operations import Agreed, ForgetEntry, ForkEntry, MakeDirectory, ProposeChange
 from peer.planner.trees import Attributes, Content, LocalNode, Node, SyncedNode
+from peer.ports import Filesystem
 from peer.scan.findings import Found
 from peer.scan.identity import Assigned
 from peer.store import workspaces
@@ -49,21 +51,26 @@ def refused() -> set[str]:
 
 @pytest.fixture
 def context(tmp_path: Path, refused: set[str]) -> Iterator[Context]:
-    journal, clock, entropy = TestJournal(TestUser("ana")), SetClock(1_000_000.0), SystemEntropy()
-    genesis = journal.commits[0]
-    assert isinstance(genesis.body, Genesis)
-
     def refuse(number: int, call: str, arguments: tuple[object, ...]) -> None:
         if call == "rename_new" and refused.intersection(one for one in arguments if isinstance(one, str)):
             raise OSError(errno.ENOSPC, "no room")
 
+    with opened(hooked(refuse), str(tmp_path)) as context:
+        yield context
+
+
+@contextmanager
+def opened(filesystem: Filesystem, folder: str) -> Iterator[Context]:
+    journal, clock, entropy = TestJournal(TestUser("ana")), SetClock(1_000_000.0), SystemEntropy()
+    genesis = journal.commits[0]
+    assert isinstance(genesis.body, Genesis)
     with (
         open_database(None) as database,
-        open_new_root(hooked(refuse), entropy, str(tmp_path), journal.id) as (root, marker),
+        open_new_root(filesystem, entropy, folder, journal.id) as (root, marker),
     ):
         record = replace(workspaces.add(database, journal.id, "work", KEYRING, genesis), marker=marker)
         pools = {name: ThreadOffload(1) for name in ("database_work", "disk_work")}
-        machine = SimpleNamespace(database=database, clock=clock, entropy=entropy, boot="", **pools)
+        machine = SimpleNamespace(database=database, clock=clock, entropy=entropy, boot="a run of the system", **pools)
         yield Context(
             machine=cast(Machine, machine),
             identity=cast(Identity, None),
