@@ -82,9 +82,10 @@ def make_good(
 ) -> int:
     """After a start, before anything is scanned: give rows to what was put in place without; says to how many.
 
-    `unplaced`: device and inode of all that was in the private directory before it was cleared up. The rows do not
-    vouch for the content: it is read once more by the scan. In the database's thread. Raises OSError where it may not
-    last what is in place: then the notes stand.
+    `unplaced`: device and inode of all that is in the private directory, which is cleared up after this: what is not
+    there any more would count as in place at the next start. The rows do not vouch for the content: it is read once
+    more by the scan. In the database's thread. Raises OSError where the disk cannot keep what is in place: then the
+    notes stand.
     """
     packed = database.all("SELECT operation FROM placing WHERE w = ? ORDER BY number", (w,))
     if not packed:

@@ -44,8 +44,8 @@ class Device:
 
     def start(self, boot: str = BOOT) -> int:
         unplaced = inodes_inside(self.root)
-        recover(self.root)
         made_good = placing.make_good(self.database, self.trees.w, self.root, self.trees, unplaced, boot)
+        recover(self.root)
         assert self.database.one("SELECT count(*) FROM placing") == (0,)
         return made_good
 

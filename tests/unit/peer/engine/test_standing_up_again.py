@@ -1,5 +1,6 @@
 """What goes on after an error of the disk or the database, a refusal, or the commits of another copy of a home."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import trio
 from peer.disk.private import open_new_root
 from peer.disk.real import LinuxFilesystem
 from peer.disk.root import Root
+from peer.engine import placing
 from peer.engine.context import Context, Identity, Machine, Signal
 from peer.engine.feed import BeginAnew, Feed, Pulled
 from peer.engine.folders import SystemFolders
@@ -22,15 +24,20 @@ from peer.home import Home
 from peer.link.coordinator import CoordinatorClient
 from peer.link.network import TrioNetwork
 from peer.machine import SystemEntropy, ThreadOffload
+from peer.planner.operations import WriteContent
+from peer.planner.trees import Attributes, Content
+from peer.ports import Filesystem
 from peer.scan.watcher import InotifyWatching
 from peer.store import workspaces
 from peer.store.contents import ContentStore
 from peer.store.database import Database, open_database
 from peer.store.journal import JournalState
 from peer.transfer.counters import TransferCounters
+from protocol.ids import ROOT, ChangeId
 from protocol.messages import JournalPage, JournalRequest, Refusal, RefusalCode
-from protocol.model import JournalRow
-from tests.common.journals import TestJournal, TestUser
+from protocol.model import JournalRow, Kind
+from tests.common.disks import MTIME_NS, hooked, make_temp
+from tests.common.journals import TestJournal, TestUser, entry_id, seed
 from tests.unit.peer.engine.clocks import SetClock
 from tests.unit.peer.store.test_taking_rows import KEYRING, Store
 
@@ -47,8 +54,8 @@ def database() -> Iterator[Database]:
 class Bench:
     """A folder that belongs to a workspace, on a machine whose coordinator cannot be reached."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        user, filesystem = TestUser("ana"), LinuxFilesystem()
+    def __init__(self, database: Database, folder: Path, filesystem: Filesystem | None = None) -> None:
+        user, filesystem = TestUser("ana"), filesystem or LinuxFilesystem()
         journal, device = TestJournal(user), user.devices[0]
         entropy, disk_work = SystemEntropy(), ThreadOffload(2)
         self.clock = SetClock(1_000.0)
@@ -76,6 +83,7 @@ class Bench:
             counters=TransferCounters(),
             folders=SystemFolders(),
             limiting=Limiting(Home(folder.parent / "home"), self.clock),
+            boot="a run of the system",
         )
         self._changed = trio.Event()
         self.mounted = MountedWorkspace(
@@ -135,6 +143,32 @@ async def test_a_folder_that_cannot_be_used_is_tried_again(database: Database, t
         bench.clock.advance(FAILED_S)
         await bench.wait_engine(there=True)
         assert not bench.mounted.problems.all()
+        bench.mounted.scope.cancel()
+
+
+async def test_what_was_not_in_place_is_known_before_the_private_directory_is_cleared(
+    database: Database, tmp_path: Path
+) -> None:
+    calls: list[str] = []
+
+    def refuse(number: int, name: str, arguments: tuple[object, ...]) -> None:
+        calls.append(name)
+        if calls[-2:] == ["unlink", "list_names"]:
+            raise OSError(errno.EIO, "no")
+
+    bench = Bench(database, tmp_path, hooked(refuse))
+    content, marks = Content(seed("digest"), 5), Attributes(False, MTIME_NS)
+    put = WriteContent(entry_id("f"), ROOT, "f", Kind.FILE, ChangeId(seed("v")), content, marks, None, None)
+    with bench.mounted.open_beside() as root, database.transaction():
+        name = make_temp(root, b"never")
+        placing.note(database, bench.mounted.record.w, root, [(put, name)], "a run of the system")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.mounted.run)
+        with trio.fail_after(60):
+            await bench.mounted.begun.wait()
+        assert bench.mounted.problems.has("unreadable")
+        assert not (tmp_path / ".shoal" / "tmp" / name).exists()
+        assert database.one("SELECT count(*) FROM placing") == (0,), "the next start would take it for deleted"
         bench.mounted.scope.cancel()
 
 
