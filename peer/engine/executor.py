@@ -263,7 +263,7 @@ class Executor:
         if expected is not None and self._is_other(operation.entry, expected):
             self.stale = True
             return None
-        known = None if expected is None else self._acknowledged(operation.entry, expected)
+        known = None if expected is None else self._acknowledged(operation.entry, expected, operation.kept_as)
         if ready is not None:
             its = operation.attributes or Attributes(False, 0)
             step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable, known)
@@ -288,16 +288,18 @@ class Executor:
         row = self._context.trees.local(entry)
         return row is None or row.fingerprint != expected
 
-    def _acknowledged(self, entry: EntryId, expected: Fingerprint) -> bytes | None:
-        """The digest of what is at the entry's path if that is a version in the journal; None if it may be nobody
-        else's. The scan that found the content found this fingerprint, which the disk compares."""
+    def _acknowledged(self, entry: EntryId, expected: Fingerprint, copy: EntryId | None = None) -> bytes | None:
+        """The digest of what is at the entry's path if that is a version in the journal, or the head of its conflicted
+        `copy`; None if it may be nobody else's. The scan that found the content found this fingerprint, which the disk
+        compares."""
         trees = self._context.trees
         row = trees.local(entry)
         if row is None or row.node.content is None or row.fingerprint != expected:
             return None
         digest = row.node.content.digest
-        synced, remote = trees.synced(entry), trees.remote(entry)
-        known = (None if synced is None else synced.base.content, None if remote is None else remote.node.content)
+        synced = trees.synced(entry)
+        heads = [head for one in (entry, copy) if one is not None and (head := trees.remote(one)) is not None]
+        known = [None if synced is None else synced.base.content, *(head.node.content for head in heads)]
         if any(content is not None and content.digest == digest for content in known):
             return digest
         return digest if is_kept(self._context.machine.database, self._context.record.w, entry, digest) else None

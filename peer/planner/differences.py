@@ -22,13 +22,13 @@ class Item:
     synced base, and the local value (a parked entry where it is meant to be; the base where the disk says nothing).
     `came_out`: it went here with its directory, out of which the journal had moved it; it has no base any more.
     `place` is where the entry is on disk now. `from_local`: the target's location is the local one. `forks`: both sides
-    changed the content, so that the local one becomes the item `fork`.
+    changed the content, so that the local one becomes the item `fork`, unless the copy `kept_as` has it already.
     """
 
     __slots__ = (
         "absent", "adopted_from", "alive", "attributes", "b", "came_out", "content", "copy_of", "entry", "fork",
-        "fork_of", "forks", "from_local", "frozen", "kind", "l", "lasting", "live", "local", "name", "parent", "place",
-        "r", "remote", "synced", "undone",
+        "fork_of", "forks", "from_local", "frozen", "kept_as", "kind", "l", "lasting", "live", "local", "name",
+        "parent", "place", "r", "remote", "synced", "undone",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,7 @@ class Item:
         self.forks = False
         self.fork: Item | None = None
         self.fork_of: Item | None = None
+        self.kept_as: EntryId | None = None
         self.undone = ""
         # the target
         self.alive = False

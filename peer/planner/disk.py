@@ -342,6 +342,7 @@ def _write(item: Item) -> WriteContent | None:
         attributes=item.attributes,
         expected=None if item.fork is not None or item.place is None else _expected(item),
         agreed=agreed_on(item, item.r, proposed=False),
+        kept_as=item.kept_as,
     )
 
 

@@ -3,11 +3,14 @@
 The journal's entry always has the name. What gives way is renamed, never dropped.
 """
 
+from collections.abc import Iterator
+from itertools import count
+
 from peer.planner.differences import Differences, Item, Place
 from peer.planner.merge import decide
 from peer.planner.operations import Conflict
 from peer.planner.trees import Content, LocalNode
-from protocol.ids import EntryId
+from protocol.ids import ChangeId, EntryId
 from protocol.model import Kind
 from protocol.names import conflict_name, conflicted_from, utc_date
 
@@ -27,7 +30,11 @@ class Names:
             self._rename(item, winner)
         forked = [item for item in self._found.items.values() if item.forks]
         for item in sorted(forked, key=lambda item: item.entry):
-            self._fork(item)
+            item.kept_as = self._copy_here(item)
+            if item.kept_as is None:
+                self._fork(item)
+            else:
+                item.forks = False
 
     def _lose_to_journal(self) -> list[tuple[Item, EntryId]]:
         taken, items = self.taken, self._found.items
@@ -96,12 +103,23 @@ class Names:
             item.copy_of = (winner, None)
         self.conflicts.append(Conflict(winner, item.entry, item.name))
 
+    def _copy_here(self, item: Item) -> EntryId | None:
+        """The very copy that would be made of a file, if it is here already, from a device where the same was done."""
+        content = None if item.l is None else item.l.content
+        for fork in self._copies(item):
+            if fork.remote is None and fork.local is None and fork.synced is None:
+                return None
+            sides = (fork.r, fork.b, fork.l)
+            if not fork.frozen and all(one is not None and one.content == content for one in sides):
+                return fork.entry
+        return None
+
     def _fork(self, item: Item) -> None:
         here = item.l
         assert here is not None
         assert here.content is not None
-        base = None if item.b is None or item.synced is None else item.synced.content_base
-        fork = self._fork_item(item, here.content, base or b"")
+        base = _content_base(item)
+        fork = self._fork_item(item, here.content)
         fork.fork_of, item.fork = item, fork
         fork.kind = item.kind
         if not fork.alive:
@@ -116,19 +134,30 @@ class Names:
         fork.copy_of = (original or item.entry, base)
         self.conflicts.append(Conflict(item.entry, fork.entry, fork.name))
 
-    def _fork_item(self, item: Item, content: Content, base: bytes) -> Item:
+    def _fork_item(self, item: Item, content: Content) -> Item:
         """An entry for the copy: unknown to all trees, or the journal's copy of the same bytes, made elsewhere."""
+        for fork in self._copies(item):
+            free = fork.local is None and fork.synced is None and fork.fork_of is None
+            if free and (fork.remote is None or (fork.r is not None and fork.r.content == content)):
+                self._found.items[fork.entry] = fork
+                return fork
+        raise AssertionError("there is no end of names")
+
+    def _copies(self, item: Item) -> Iterator[Item]:
+        """The entries that a conflicted copy of what is here may be, in the order in which they are taken."""
         found = self._found
-        n = 1
-        while True:
-            parts = (item.entry, base, content.digest, n.to_bytes(4, "big"))
+        assert item.l is not None
+        assert item.l.content is not None
+        for n in count(1):
+            parts = (item.entry, _content_base(item) or b"", item.l.content.digest, n.to_bytes(4, "big"))
             entry = found.policy.derive("conflicted copy", parts)
             fork = found.items.get(entry)
             if fork is None:
                 fork = found.load(entry)
                 decide(found, fork)
-            free = fork.local is None and fork.synced is None and fork.fork_of is None
-            if free and (fork.remote is None or (fork.r is not None and fork.r.content == content)):
-                found.items[entry] = fork
-                return fork
-            n += 1
+            yield fork
+
+
+def _content_base(item: Item) -> ChangeId | None:
+    """The version that the content here was edited from."""
+    return None if item.b is None or item.synced is None else item.synced.content_base

@@ -47,7 +47,8 @@ class MakeDirectory:
 @dataclass(frozen=True, slots=True)
 class WriteContent:
     """Put the content of version `version` at (`parent`, `name`): a new file or symlink where `expected` is None, else
-    in place of what has that fingerprint."""
+    in place of what has that fingerprint. `kept_as`: the conflicted copy, in the journal and on this disk, that has the
+    bytes which are replaced."""
 
     entry: EntryId
     parent: EntryId
@@ -58,6 +59,7 @@ class WriteContent:
     attributes: Attributes | None
     expected: Fingerprint | None
     agreed: Agreed | None
+    kept_as: EntryId | None = None
 
 
 @dataclass(frozen=True, slots=True)

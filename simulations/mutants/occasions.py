@@ -107,7 +107,8 @@ async def _same_edit_twice(world: World) -> None:
         site.cut()
     for device, content in ((red, NEW), (blue, OTHER), (green, OTHER)):
         _hands(device).save("a", content)
-    await trio.sleep(90)  # by then each knows of its own edit
+    # With time each knows of its own edit when it hears of the others'; without, one hears first of what became of it.
+    await trio.sleep(world.draw("patience").choice((0.5, 10, 90)))
     for site in away:
         site.mend()
         await trio.sleep(world.draw(site.name).random())

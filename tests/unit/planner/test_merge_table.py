@@ -1,5 +1,7 @@
 """Every row of the merge table, in both orders where it has two."""
 
+from dataclasses import replace
+
 from peer.planner.operations import (
     AdoptEntry,
     ForgetEntry,
@@ -10,8 +12,9 @@ from peer.planner.operations import (
     Undone,
     WriteContent,
 )
-from peer.planner.trees import Attributes
-from tests.properties.planner.edits import derive
+from peer.planner.trees import Attributes, Node, SyncedNode
+from protocol.model import Kind
+from tests.properties.planner.edits import content, derive, fingerprint, put_local, put_remote
 from tests.properties.planner.playing import play, steps_of
 from tests.unit.planner.story import COPY, DIRECTORY_COPY, T0, Story
 
@@ -156,6 +159,47 @@ def test_a_conflicted_copy_whose_id_was_deleted_gets_another_id() -> None:
     story.trees = again
     assert story.settle() == {"a": 2, "a" + COPY: 3}
     assert story.here.find("a" + COPY).entry != gone.entry
+
+
+def _copied_elsewhere(story: Story) -> None:
+    """Another device has made, of the same edit of `a`, the conflicted copy that this one would make."""
+    entry, above = story.here.find("a").entry, story.here.find("")
+    base = story.trees.remote_rows.rows[entry].head
+    copy = derive("conflicted copy", (entry, base, content(3).digest, bytes(3) + b"\1"))
+    put_remote(story.trees, Node(copy, Kind.FILE, above.entry, "a of Bob", content(3), Attributes(False, T0)))
+    story.there.edit("a", 2)
+
+
+def test_the_same_edit_on_two_devices_is_one_conflicted_copy() -> None:
+    story = Story().given(a=1)
+    story.here.edit("a", 3)
+    _copied_elsewhere(story)
+    assert story.settle() == {"a": 2, "a of Bob": 3}
+
+
+def test_the_same_edit_on_two_devices_is_one_conflicted_copy_also_where_that_has_arrived_before() -> None:
+    story = Story().given(a=1)
+    _copied_elsewhere(story)
+    node = story.there.find("a of Bob")
+    put_local(story.trees, node)
+    head = story.trees.remote_rows.rows[node.entry].head
+    story.trees.synced_rows.put(SyncedNode(node, head, fingerprint(node)))
+    story.here.edit("a", 3)
+    assert story.settle() == {"a": 2, "a of Bob": 3}
+    (written,) = story.operations()
+    assert isinstance(written, WriteContent)
+    assert written.kept_as == node.entry
+
+
+def test_a_copy_that_has_been_edited_since_keeps_nothing_of_the_same_edit_here() -> None:
+    story = Story().given(a=1)
+    _copied_elsewhere(story)
+    node = story.there.find("a of Bob")
+    put_local(story.trees, replace(node, content=content(4)))
+    head = story.trees.remote_rows.rows[node.entry].head
+    story.trees.synced_rows.put(SyncedNode(node, head, fingerprint(node)))
+    story.here.edit("a", 3)
+    assert story.settle() == {"a": 2, "a of Bob": 4, "a" + COPY: 3}
 
 
 def test_a_copy_that_conflicts_again_is_another_copy_of_the_original() -> None:
