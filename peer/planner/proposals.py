@@ -94,9 +94,11 @@ class _Remote:
         for entry in self.deletions:
             if entry not in self.covered:
                 needs[entry] = []
-        for entry, item in self.puts.items():
-            if item.r is not None and item.r.parent in self.deletions:
-                needs[self.covering(item.r.parent)].append(entry)
+        # Nor does a deletion take what was moved out and cannot be read at the moment: it waits for that to be proposed.
+        for entry in (*self.puts, *sorted(self.frozen)):
+            remote = self.found.items[entry].r
+            if remote is not None and remote.parent in self.deletions:
+                needs[self.covering(remote.parent)].append(entry)
         return needs
 
 

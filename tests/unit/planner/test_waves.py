@@ -168,6 +168,16 @@ def test_a_directory_deleted_there_stays_while_something_in_it_cannot_be_read() 
     assert removed == [story.here.find("d/a").entry]
 
 
+def test_a_directory_is_not_deleted_elsewhere_while_what_was_moved_out_of_it_cannot_be_read() -> None:
+    story = Story().given(d=None, d__e=None, d__e__a=1)
+    story.here.move("d/e", "e")
+    story.here.delete("d")
+    story.trees.unreadable.add(story.here.find("e").entry)
+    assert not [one for wave in story.plan().waves for one in wave if isinstance(one, ProposeChange)]
+    story.trees.unreadable.clear()
+    assert story.settle() == {"e": None, "e/a": 1}
+
+
 def test_a_viewers_edits_stay_and_removed_files_come_back() -> None:
     story = Story(may_write=False).given(edited=1, both=2, removed=3)
     story.here.edit("edited", 4)
