@@ -94,7 +94,7 @@ class _Remote:
         for entry in self.deletions:
             if entry not in self.covered:
                 needs[entry] = []
-        # Nor does a deletion take what was moved out and cannot be read at the moment: it waits for that to be proposed.
+        # A deletion does not take what was moved out and cannot be read either: it waits for that to be proposed.
         for entry in (*self.puts, *sorted(self.frozen)):
             remote = self.found.items[entry].r
             if remote is not None and remote.parent in self.deletions:
