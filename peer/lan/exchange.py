@@ -5,20 +5,25 @@ touches a file and never judges a chunk: the `Stock` does the last two.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Collection, Sequence
+from contextlib import aclosing
+from typing import Final, Protocol
 
 import trio
 
 from peer.lan.link import Answer, Link
-from peer.lan.scheduling import LEAST_WINDOW_BYTES, Ask, Scheduler, Withdraw
+from peer.lan.scheduling import FELLOW_S, LEAST_WINDOW_BYTES, Ask, Scheduler, SourceId, Withdraw
+from peer.lan.traffic import Traffic
 from peer.ports import Clock
+from peer.transfer.near import Beyond, Keep, Piece
 from protocol import limits
-from protocol.ids import ChangeId, ChunkId, DeviceId, WorkspaceId
+from protocol.ids import ChangeId, DeviceId, WorkspaceId
 from protocol.lan import (
     ByeReason,
     GoneReason,
     LanHave,
+    LanHead,
+    LanHeads,
     LanHello,
     LanMore,
     LanNeed,
@@ -35,13 +40,16 @@ SETTLE_S: Final = 0.03
 """Before a long version is begun, fellows that learn of it at the same time have so long to say that they need it."""
 NEEDS: Final = 1_000
 """So many questions of others wait to be answered at most; each link is bounded by itself."""
-
-
-class Piece(NamedTuple):
-    """One of a version's distinct chunks, in the order that the protocol counts them."""
-
-    chunk: ChunkId
-    length: int
+ANSWER_S: Final = 0.2
+"""So long is waited for somebody to say what it has, where there is another source;"""
+MUTE_S: Final = 10.0
+"""and whoever has not said it by then is not waited for again for so long."""
+REST: Final = 1.0
+"""After an answer that took a while to find, others' questions rest for this many times as long."""
+IDLE_S: Final = 60.0
+"""With a fellow taker who has brought nothing nothing is shared for so long."""
+BEYOND: Final = b""
+"""The source that is no device."""
 
 
 class Stock(Protocol):
@@ -55,9 +63,9 @@ class Stock(Protocol):
         """Chunks that are here, in order, each checked against its id; `GONE` for the others."""
         ...
 
-
-Keep = Callable[[int, memoryview], Awaitable[bool]]
-"""Takes a chunk by its index; False where it is not the right one. From then on `Stock` should have it."""
+    def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
+        """A device said how far it has verified the journals of workspaces that are shared with it. Never awaits."""
+        ...
 
 
 class _Fetch:
@@ -69,19 +77,71 @@ class _Fetch:
         self.wanted = frozenset(wanted)
         self.got = set(range(len(pieces))) - self.wanted
         self.scheduler = Scheduler(own, version[1], [piece.length for piece in pieces], wanted)
-        self.arrived: deque[tuple[Link, int, memoryview]] = deque()
+        self.arrived: deque[tuple[Link | None, int, bytes | memoryview]] = deque()
+        """What came and was not looked at; without a link: from beyond."""
         self.changed = trio.Event()
+        self.awaited: set[DeviceId] = set()
+        """Who was asked what it has, and did not say yet."""
+        self.beyond: _Further | None = None
+        self.is_over = False
+        self.is_long = sum(pieces[index].length for index in self.wanted) > LEAST_WINDOW_BYTES
 
     def need(self) -> LanNeed:
         missing = (index for index in self.wanted if index not in self.got)
         return LanNeed(*self.version, len(self.pieces), bits_of(missing, len(self.pieces)))
 
 
+class _Further:
+    """The source beyond the LAN at work for one fetch: what it is asked for goes to it in batches."""
+
+    def __init__(self, fetch: _Fetch, beyond: Beyond, clock: Clock) -> None:
+        self._fetch = fetch
+        self._beyond = beyond
+        self._clock = clock
+        self._asked: dict[int, None] = {}
+        self._more = trio.Event()
+
+    def ask(self, index: int) -> None:
+        self._asked[index] = None
+        self._more.set()
+
+    def withdraw(self, index: int) -> None:
+        self._asked.pop(index, None)
+
+    async def run(self) -> None:
+        """Deliver what is asked for, until it delivers no more."""
+        fetch, is_there = self._fetch, True
+        while is_there:
+            self._more = trio.Event()
+            if not self._asked:
+                await self._more.wait()
+                continue
+            asked = list(self._asked)
+            self._asked.clear()
+            owed = set(asked)
+            async with aclosing(self._beyond.bring(asked)) as groups:
+                async for group in groups:
+                    for index, data in group:
+                        owed.discard(index)
+                        if data is None:
+                            fetch.scheduler.not_coming(BEYOND, index, self._clock.monotonic_s())
+                        else:
+                            fetch.arrived.append((None, index, data))
+                    fetch.changed.set()
+            is_there = not owed
+        fetch.scheduler.left(BEYOND)
+        fetch.beyond = None
+        fetch.changed.set()
+
+
 class Exchange:
     """The owner of a `Meeting`'s links."""
 
-    def __init__(self, own: DeviceId, clock: Clock, stock: Stock) -> None:
+    def __init__(self, own: DeviceId, clock: Clock, stock: Stock, traffic: Traffic | None = None) -> None:
         self._own = own
+        self._traffic = traffic or Traffic()
+        self._mute_until_s: dict[DeviceId, float] = {}
+        self._idle_until_s: dict[SourceId, float] = {}
         self._clock = clock
         self._stock = stock
         self._links: dict[DeviceId, Link] = {}
@@ -94,7 +154,9 @@ class Exchange:
     async def run(self) -> None:
         """Answer what others need, until cancelled."""
         async for link, need in self._needs:
+            begun_s = self._clock.monotonic_s()
             held = await self._stock.held(need.workspace, need.version)
+            await self._clock.sleep(REST * (self._clock.monotonic_s() - begun_s))
             if link.session.their_needs.get((need.workspace, need.version)) != need.chunks:
                 continue
             indexes = {at for at, is_here in enumerate(held or ()) if is_here}
@@ -118,34 +180,65 @@ class Exchange:
         keep: Keep,
         *,
         patience_s: float,
+        beyond: Beyond | None = None,
     ) -> frozenset[int]:
-        """Fetch these chunks of a version from whoever is linked; returns those that nobody delivered.
+        """Fetch these chunks of a version from whoever is linked, and `beyond`; returns those that nobody delivered.
 
-        Goes on while anybody delivers, and for `patience_s` after the last chunk came. One fetch of a version at a
-        time. Whoever delivers a chunk that is not right is dropped, and asked for nothing more of this version.
+        Goes on while anybody delivers, and for `patience_s` after the last chunk came; but no longer than a neighbour
+        has, or takes, anything of the version. One fetch of a version at a time. Whoever delivers a chunk that is not
+        right is dropped, and asked for nothing more of this version.
         """
         key = (workspace, version)
-        assert key not in self._fetches
-        fetch = self._fetches[key] = _Fetch(self._own, key, pieces, wanted)
+        fetch = _Fetch(self._own, key, pieces, wanted)
+        if key in self._fetches:
+            return fetch.wanted
+        self._fetches[key] = fetch
+        begun_s = self._clock.monotonic_s()
         try:
             for link in self._links.values():
                 self._begin(fetch, link)
-            if sum(pieces[index].length for index in wanted) > LEAST_WINDOW_BYTES:
-                await self._clock.sleep(SETTLE_S)
-            last_s = self._clock.monotonic_s()
-            while not fetch.scheduler.is_done:
-                self._carry_out(fetch, fetch.scheduler.plan(self._clock.monotonic_s()))
-                with trio.move_on_after(TICK_S):
-                    await fetch.changed.wait()
-                fetch.changed = trio.Event()
-                if await self._take_arrived(fetch, keep):
-                    last_s = self._clock.monotonic_s()
-                if self._clock.monotonic_s() - last_s >= patience_s:
-                    break
+            await self._wait_for_answers(fetch, patience_s if beyond is None else min(patience_s, ANSWER_S))
+            if fetch.scheduler.has_neighbours or (beyond is None and fetch.awaited):
+                if fetch.is_long:
+                    await self._clock.sleep(SETTLE_S)
+                async with trio.open_nursery() as nursery:
+                    if beyond is not None:
+                        fetch.beyond = _Further(fetch, beyond, self._clock)
+                        fetch.scheduler.has(BEYOND, wanted, self._clock.monotonic_s(), near=False)
+                        nursery.start_soon(fetch.beyond.run)
+                    await self._work_off(fetch, keep, patience_s, alone=beyond is None)
+                    nursery.cancel_scope.cancel()
             return fetch.wanted - fetch.got
         finally:
             del self._fetches[key]
             self._end(fetch)
+            now_s = self._clock.monotonic_s()
+            if now_s - begun_s >= FELLOW_S:
+                self._idle_until_s.update(dict.fromkeys(fetch.scheduler.idle_fellows(now_s), now_s + IDLE_S))
+
+    async def _wait_for_answers(self, fetch: _Fetch, seconds: float) -> None:
+        """Until everybody that was asked has said what it has of a version, but no longer than that."""
+        until_s = self._clock.monotonic_s() + seconds
+        with trio.move_on_after(seconds):
+            while fetch.awaited:
+                await fetch.changed.wait()
+                fetch.changed = trio.Event()
+        for device in fetch.awaited:
+            self._mute_until_s[device] = until_s + MUTE_S
+
+    async def _work_off(self, fetch: _Fetch, keep: Keep, patience_s: float, *, alone: bool) -> None:
+        last_s = self._clock.monotonic_s()
+        while not fetch.scheduler.is_done and not fetch.is_over:
+            self._carry_out(fetch, fetch.scheduler.plan(self._clock.monotonic_s()))
+            with trio.move_on_after(TICK_S):
+                await fetch.changed.wait()
+            fetch.changed = trio.Event()
+            if await self._take_arrived(fetch, keep):
+                last_s = self._clock.monotonic_s()
+            if self._clock.monotonic_s() - last_s >= patience_s:
+                return
+            if not alone and not fetch.scheduler.has_neighbours:
+                return  # what is left comes quicker without us
 
     # --- links ------------------------------------------------------------------------------------------
 
@@ -165,6 +258,7 @@ class Exchange:
             del self._links[link.device]
             for fetch in self._fetches.values():
                 fetch.scheduler.left(link.device)
+                self._answered(fetch, link)
 
     def take(self, link: Link, event: Event) -> None:
         """See `LinkOwner`."""
@@ -177,7 +271,7 @@ class Exchange:
             case LanNeed():
                 fetch = self._fetches.get((event.workspace, event.version))
                 if fetch is not None:
-                    fetch.scheduler.needs(link.device, now_s)
+                    self._has_fellow(fetch, link)
                 try:
                     self._to_answer.send_nowait((link, event))
                 except trio.WouldBlock:
@@ -187,22 +281,40 @@ class Exchange:
                 self._has(link, event.workspace, event.version, list(indexes_of(event.bits)), now_s)
             case LanMore():
                 self._has(link, event.workspace, event.version, event.indexes, now_s)
-            case LanHello():
-                pass
+            case LanNothing():
+                fetch = self._fetches.get((event.workspace, event.version))
+                if fetch is not None:
+                    self._answered(fetch, link)
+            case LanHello() | LanHeads():
+                self._stock.met(link.device, link.session.shared, event.heads)
             case _:
-                pass  # heads are not compared here, and nothing follows from the end of a need
+                pass  # nothing follows from the end of a need
 
     async def answer(self, link: Link, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
         """See `LinkOwner`."""
-        return await self._stock.read(wanted)
+        answers = await self._stock.read(wanted)
+        self._traffic.sent(link.device, sum(len(each) for each in answers if not isinstance(each, GoneReason)))
+        return answers
 
     # --- fetching ---------------------------------------------------------------------------------------
 
     def _begin(self, fetch: _Fetch, link: Link) -> None:
         if fetch.version[0] in link.session.shared and link.session.need(fetch.need()):
             if fetch.version in link.session.their_needs:
-                fetch.scheduler.needs(link.device, self._clock.monotonic_s())
+                self._has_fellow(fetch, link)
+            if self._mute_until_s.get(link.device, 0.0) <= self._clock.monotonic_s():
+                fetch.awaited.add(link.device)
             link.wake()
+
+    def _has_fellow(self, fetch: _Fetch, link: Link) -> None:
+        """Share a long version with somebody who takes it too, unless that led to nothing lately."""
+        now_s = self._clock.monotonic_s()
+        if fetch.is_long and self._idle_until_s.get(link.device, 0.0) <= now_s:
+            fetch.scheduler.needs(link.device, now_s)
+
+    def _answered(self, fetch: _Fetch, link: Link) -> None:
+        fetch.awaited.discard(link.device)
+        fetch.changed.set()
 
     def _end(self, fetch: _Fetch) -> None:
         for key in [key for key, (one, _) in self._asked.items() if one is fetch]:
@@ -217,10 +329,14 @@ class Exchange:
         fetch = self._fetches.get((workspace, version))
         if fetch is not None:
             fetch.scheduler.has(link.device, indexes, now_s)
-            fetch.changed.set()
+            self._answered(fetch, link)
 
     def _carry_out(self, fetch: _Fetch, steps: Sequence[Ask | Withdraw]) -> None:
         for step in steps:
+            if step.source == BEYOND:
+                if fetch.beyond is not None:
+                    (fetch.beyond.withdraw if isinstance(step, Withdraw) else fetch.beyond.ask)(step.chunk)
+                continue
             device = DeviceId(step.source)
             link = self._links.get(device)
             key = (fetch.version, device, step.chunk)
@@ -240,6 +356,7 @@ class Exchange:
             link.wake()
 
     def _take_chunk(self, link: Link, event: Arrived) -> None:
+        self._traffic.received(link.device, len(event.data))
         asked = self._asked.pop((link, event.number), None)
         if asked is None:
             link.session.give_back(event.data)
@@ -259,20 +376,29 @@ class Exchange:
 
     async def _take_arrived(self, fetch: _Fetch, keep: Keep) -> bool:
         """Have what came kept, and tell the fellows; whether there was anything right."""
+        batch = list(fetch.arrived)
+        fetch.arrived.clear()
+        verdicts = await keep([(index, data) for _, index, data in batch]) if batch else []
+        if verdicts is None:
+            fetch.is_over = True
+            return False
         new: list[int] = []
-        while fetch.arrived:
-            link, index, data = fetch.arrived.popleft()
-            self._numbers.pop((fetch.version, link.device, index), None)
-            if index in fetch.got or await keep(index, data):
+        now_s = self._clock.monotonic_s()
+        for (link, index, data), is_right in zip(batch, verdicts, strict=True):
+            device = BEYOND if link is None else link.device
+            self._numbers.pop((fetch.version, DeviceId(device), index), None)
+            if is_right:
                 if index not in fetch.got:
                     fetch.got.add(index)
                     new.append(index)
-                now_s = self._clock.monotonic_s()
-                self._carry_out(fetch, fetch.scheduler.arrived(link.device, index, now_s))
-                link.session.give_back(data)
+                self._carry_out(fetch, fetch.scheduler.arrived(device, index, now_s))
+            elif link is None:
+                fetch.scheduler.not_coming(BEYOND, index, now_s)
             else:
-                fetch.scheduler.wrong(link.device)
+                fetch.scheduler.wrong(device)
                 link.end("it delivered something else than was asked for", ByeReason.MALFORMED)
+            if link is not None and isinstance(data, memoryview):
+                link.session.give_back(data)
         if new:
             self._tell(fetch, new)
         return bool(new)

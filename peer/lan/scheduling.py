@@ -166,6 +166,15 @@ class Scheduler:
         return not self._missing
 
     @property
+    def has_neighbours(self) -> bool:
+        """Whether anybody on the LAN has, or takes, any of what is missing."""
+        return bool(self._fellows) or any(each.near and each.holds & self._missing for each in self._sources.values())
+
+    def idle_fellows(self, now_s: float) -> frozenset[SourceId]:
+        """The fellow takers that bring no news, for whose shares it was waited."""
+        return frozenset(self._late_owners(now_s) - {self._own})
+
+    @property
     def banned(self) -> frozenset[SourceId]:
         """Who delivered something wrong."""
         return frozenset(self._banned)

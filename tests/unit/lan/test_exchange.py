@@ -1,6 +1,6 @@
 """Devices that fetch one file from each other: real links, sessions and schedulers, over a network in memory."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,11 +9,12 @@ from trio.testing import MockClock
 
 from crypto.digest import chunk_id
 from crypto.identity import DeviceKeys
-from peer.lan.exchange import Exchange, Piece
+from peer.lan.exchange import Exchange
 from peer.lan.link import Answer
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
 from peer.lan.sightings import Place
+from peer.transfer.near import Piece
 from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
 from protocol.lan import GoneReason, LanHead, LanRequest
 from simulations.noise import noise
@@ -63,12 +64,16 @@ class Peer:
             self.spoil(self.chunks[each.chunk]) if each.chunk in self.chunks else GoneReason.GONE for each in wanted
         ]
 
-    async def keep(self, index: int, data: memoryview) -> bool:
+    def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
+        pass
+
+    async def keep(self, came: Sequence[tuple[int, bytes | memoryview]]) -> Sequence[bool]:
         await trio.lowlevel.checkpoint()
-        if chunk_id(KEYS, data) != PIECES[index].chunk:
-            return False
-        self.chunks[PIECES[index].chunk] = bytes(data)
-        return True
+        right = [chunk_id(KEYS, data) == PIECES[index].chunk for index, data in came]
+        self.chunks |= {
+            PIECES[index].chunk: bytes(data) for (index, data), is_right in zip(came, right, strict=True) if is_right
+        }
+        return right
 
     async def fetch(self, patience_s: float = 10.0) -> frozenset[int]:
         missing = [at for at, piece in enumerate(PIECES) if piece.chunk not in self.chunks]
