@@ -39,6 +39,10 @@ SPARE_S: Final = 1.0
 NEAR_RATE_S: Final = 50e6
 FAR_RATE_S: Final = 2e6
 """Bytes a second that a source on the LAN, or elsewhere, is expected to deliver before it has delivered anything."""
+SORT_S: Final = 0.2
+"""So often at most the order of what is still to be asked for follows what came to be known of holders;"""
+MOST_SKIPPED: Final = 1_000
+"""and so many chunks at its beginning may have to wait before the rest is left for the next time."""
 _SAMPLE_S: Final = 0.05
 _WEIGHT: Final = 0.3
 
@@ -97,6 +101,9 @@ class Scheduler:
         self._owners: dict[int, SourceId] = {}
         self._order = {index: self._weight(own, index) for index in wanted}
         self._askers: dict[int, set[SourceId]] = {}
+        self._queue: list[int] = []
+        self._sorted_s = -SORT_S
+        self._is_sorted = False
 
     # --- what happens -----------------------------------------------------------------------------------
 
@@ -109,6 +116,7 @@ class Scheduler:
             rate_s = NEAR_RATE_S if near else FAR_RATE_S
             known = self._sources[source] = _Source(near, set(), False, rate_s, now_s)
         known.holds |= self._missing.intersection(indexes)
+        self._is_sorted = False
         known.news_s = now_s
         known.complete = source not in self._fellows and known.holds >= self._missing
 
@@ -116,7 +124,7 @@ class Scheduler:
         """Another device takes the same version: it will have what we have not, and the reverse."""
         if fellow != self._own and fellow not in self._banned and fellow not in self._fellows:
             self._fellows.add(fellow)
-            self._owners.clear()
+            self._forget_shares()
             self.has(fellow, (), now_s)
 
     def left(self, source: SourceId) -> None:
@@ -127,7 +135,7 @@ class Scheduler:
                 self._reopen(index, source)
         if source in self._fellows:
             self._fellows.discard(source)
-            self._owners.clear()
+            self._forget_shares()
 
     def arrived(self, source: SourceId, index: int, now_s: float) -> list[Withdraw]:
         """A chunk came and is right. Returns whom to tell that theirs is not needed any more."""
@@ -192,25 +200,38 @@ class Scheduler:
         roomy = {name for name, each in ready.items() if self._has_room(each, self._shortest)}
         asks: list[Ask] = []
         if roomy:
-            held = self._count_holders()
             late = self._late_owners(now_s)
             budget = MOST_TOGETHER_BYTES - sum(each.asked_bytes for each in self._sources.values())
-            for index in sorted(
-                self._open, key=lambda one: (self._owner(one) != self._own, held.get(one, 0), self._order[one])
-            ):
-                if budget <= 0:
-                    break
+            skipped: list[int] = []
+            # Taken from the end of the queue; what is in it twice, or was asked for since, is open no more.
+            queue = self._sort(now_s)
+            while queue and budget > 0 and roomy and len(skipped) < MOST_SKIPPED:
+                index = queue.pop()
+                if index not in self._open:
+                    continue
                 name = self._soonest(index, ready, may_ask_the_complete=self._owner(index) in late)
-                if name is not None and self._has_room(ready[name], self._lengths[index]):
-                    asks.append(self._ask(name, index, now_s))
-                    budget -= self._lengths[index]
-                    if not self._has_room(ready[name], self._shortest):
-                        roomy.discard(name)
-                        if not roomy:
-                            break
+                if name is None or not self._has_room(ready[name], self._lengths[index]):
+                    skipped.append(index)
+                    continue
+                asks.append(self._ask(name, index, now_s))
+                budget -= self._lengths[index]
+                if not self._has_room(ready[name], self._shortest):
+                    roomy.discard(name)
+            queue += reversed(skipped)
             if not self._open:
                 asks += self._ask_twice(ready, now_s)
         return [*withdrawn, *asks]
+
+    def _sort(self, now_s: float) -> list[int]:
+        """What is to be asked for, the first last: our own share before those of others, the rarest before the rest."""
+        if (not self._is_sorted and now_s - self._sorted_s >= SORT_S) or not self._queue:
+            held = self._count_holders()
+            self._queue = sorted(
+                self._open,
+                key=lambda one: (self._owner(one) == self._own, -held.get(one, 0), self._order[one]),
+            )
+            self._sorted_s, self._is_sorted = now_s, True
+        return self._queue
 
     def _soonest(self, index: int, ready: dict[SourceId, _Source], *, may_ask_the_complete: bool) -> SourceId | None:
         """Who would deliver a chunk soonest; None where it is better to wait."""
@@ -312,6 +333,7 @@ class Scheduler:
             self._askers.pop(index, None)
             if index in self._missing:
                 self._open.add(index)
+                self._queue.append(index)
 
     def _count_holders(self) -> dict[int, int]:
         counts: dict[int, int] = {}
@@ -322,6 +344,10 @@ class Scheduler:
         return counts
 
     # --- shares -----------------------------------------------------------------------------------------
+
+    def _forget_shares(self) -> None:
+        self._owners.clear()
+        self._is_sorted = False
 
     def _owner(self, index: int) -> SourceId:
         """Whose share a chunk is in: rendezvous hashing (Thaler and Ravishankar, 1998), the same for every taker."""
