@@ -17,6 +17,9 @@ from peer.engine.device import DeviceEngine
 from peer.engine.folders import SystemFolders
 from peer.engine.limiting import Limiting
 from peer.home import Home, HomeError, Identity
+from peer.lan.ports import LocalNetwork
+from peer.lan.presence import Presence
+from peer.lan.sockets import SystemLan
 from peer.link.coordinator import CoordinatorClient, SignedIn
 from peer.link.network import TrioNetwork
 from peer.machine import SystemClock, SystemEntropy, ThreadOffload, boot_id
@@ -45,10 +48,12 @@ class Parts:
     """Whether the coordinator may be reached without TLS over a network; only a simulated one keeps nobody out."""
     boot: str = ""
     """Which run of the operating system this is; empty: unknown."""
+    lan: LocalNetwork | None = None
+    """The local networks; None: nothing is said or heard there."""
 
 
-def real_parts() -> Parts:
-    """This machine."""
+def real_parts(*, lan: bool) -> Parts:
+    """This machine; `lan` says whether to look for other devices on its networks."""
     filesystem, disk_work = LinuxFilesystem(), ThreadOffload(2)
     return Parts(
         clock=SystemClock(),
@@ -61,6 +66,7 @@ def real_parts() -> Parts:
         disk_work=disk_work,
         compute=ThreadOffload(COMPUTE_THREADS),
         boot=boot_id(),
+        lan=SystemLan() if lan else None,
     )
 
 
@@ -75,16 +81,20 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
         except HomeError as error:  # they are told again at the next login
             logging.getLogger("shoal").warning("the coordinator's addresses are not kept: %s", error)
 
+    keys, counters = DeviceKeys.from_seed(identity.device_seed), TransferCounters()
     client = CoordinatorClient(
         addresses=identity.addresses,
         identity=identity.coordinator,
-        keys=DeviceKeys.from_seed(identity.device_seed),
+        keys=keys,
         network=parts.network,
         clock=parts.clock,
         entropy=parts.entropy,
         signed_in=signed_in,
         allow_plain=parts.allow_plain,
     )
+    presence = None
+    if parts.lan is not None:
+        presence = Presence(parts.lan, parts.network, parts.clock, parts.entropy, identity.device, keys.tls, counters)
     machine = Machine(
         clock=parts.clock,
         entropy=parts.entropy,
@@ -94,10 +104,11 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
         watching=parts.watching,
         client=client,
         database=database,
-        counters=TransferCounters(),
+        counters=counters,
         limiting=Limiting(home, parts.clock),
         boot=parts.boot,
         folders=parts.folders,
+        lan=presence,
     )
     device = DeviceEngine(machine, home, identity, parts.filesystem, parts.network)
     try:
@@ -111,10 +122,10 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
             await client.aclose()
 
 
-async def run_device(home: Home, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def run_device(home: Home, *, lan: bool, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Be the device of this home until asked to stop or cancelled; started once the control socket answers."""
     with open_database(home.database) as database:
-        async with open_device(home, real_parts(), database) as device, trio.open_nursery() as nursery:
+        async with open_device(home, real_parts(lan=lan), database) as device, trio.open_nursery() as nursery:
             answers = Answers(device, nursery.cancel_scope.cancel)
             await nursery.start(serve_control, home.socket, answers)
             task_status.started()

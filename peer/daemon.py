@@ -15,15 +15,17 @@ from peer.machine import bound_memory
 from peer.store.database import StoreError
 
 
-def run_daemon(home: Home, ready: Callable[[], None]) -> None:
-    """Be the daemon of a home until SIGTERM, SIGINT or `shoal stop`. Raises `HomeError` or `StoreError` where that is
-    not possible."""
+def run_daemon(home: Home, ready: Callable[[], None], *, lan: bool) -> None:
+    """Be the daemon of a home until SIGTERM, SIGINT or `shoal stop`; `lan`: on the local network too.
+
+    Raises `HomeError` or `StoreError` where that is not possible.
+    """
     home.prepare()
     with open_lock(home):
         bound_memory()
         gc.freeze()
         try:
-            trio.run(_run, home, ready)
+            trio.run(_run, home, ready, lan)
         except BaseExceptionGroup as group:
             raise _what_is_told(group) from group
 
@@ -37,7 +39,7 @@ def _what_is_told(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return group if error is None or others is not None else error
 
 
-async def _run(home: Home, ready: Callable[[], None]) -> None:
+async def _run(home: Home, ready: Callable[[], None], lan: bool) -> None:
     async with trio.open_nursery() as nursery:
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
 
@@ -50,7 +52,7 @@ async def _run(home: Home, ready: Callable[[], None]) -> None:
             await nursery.start(_tell_tasks)
 
             async def be_device(*, task_status: trio.TaskStatus[None]) -> None:
-                await run_device(home, task_status=task_status)
+                await run_device(home, lan=lan, task_status=task_status)
                 nursery.cancel_scope.cancel()
 
             await nursery.start(be_device)
@@ -71,11 +73,13 @@ def main() -> int:
     """The process that `shoal start` starts."""
     parser = argparse.ArgumentParser(prog="python -P -m peer.daemon")
     parser.add_argument("--home", required=True)
-    home = Home.at(parser.parse_args().home)
+    parser.add_argument("--no-lan", action="store_true")
+    arguments = parser.parse_args()
+    home = Home.at(arguments.home)
     home.prepare()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        run_daemon(home, lambda: None)
+        run_daemon(home, lambda: None, lan=not arguments.no_lan)
     except (HomeError, StoreError) as error:
         logging.getLogger("shoal").error("%s", error)
         return 1

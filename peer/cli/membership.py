@@ -1,4 +1,4 @@
-"""`pair` and `devices`: which devices there are, and a code for one more. Owns printing them."""
+"""`pair`, `devices`, `peers`: which devices there are and are nearby, and a code for one more. Owns printing them."""
 
 import io
 import sys
@@ -7,8 +7,9 @@ import click
 
 from peer.cli.asking import ask
 from peer.cli.command import Session, example, with_session
-from peer.cli.printing import is_terminal, print_document, print_rows, say, time_shown
+from peer.cli.printing import is_terminal, print_document, print_rows, say, size_shown, time_shown
 from peer.control.messages import Devices, DevicesRequest, Pair, PairReply
+from peer.control.upkeep import Peers, PeersRequest
 
 
 @click.command(epilog=example("shoal pair"))
@@ -46,4 +47,27 @@ def devices(session: Session) -> None:
             (each.name, each.state, time_shown(each.last_seen), each.id, "this device" if each.this else "")
             for each in reply.devices
         ),
+    )
+
+
+@click.command(epilog=example("shoal peers --json"))
+@with_session
+def peers(session: Session) -> None:
+    """Show which devices are on the local network, and what came from whom.
+
+    `linked`: files come from there directly. `seen`: it was heard, and there is no link. `away`: it was linked before.
+    """
+    reply = ask(session, PeersRequest(), Peers)
+    if session.as_json:
+        print_document(reply)
+        return
+    if not reply.lan:
+        say("this daemon stays away from the local network: start it without --no-lan and without SHOAL_LAN=off")
+    print_rows(
+        ("device", "address", "state", "from it", "to it"),
+        (
+            (each.device, each.address, each.state, size_shown(each.lan_in), size_shown(each.lan_out))
+            for each in reply.peers
+        ),
+        right=frozenset({3, 4}),
     )

@@ -22,6 +22,8 @@ from peer.control import client
 from peer.control.messages import Done, Hello, HelloReply, Stop
 from peer.home import Home, HomeLocked, running_pid
 
+LAN_VARIABLE: Final = "SHOAL_LAN"
+"""Where it is `off`, a daemon stays away from the local network."""
 START_S: Final = 30.0
 STOP_S: Final = 30.0
 _PAUSE_S: Final = 0.05
@@ -30,8 +32,11 @@ _TAIL_BYTES: Final = 4096
 
 @click.command(epilog=example("shoal start"))
 @click.option("--foreground", is_flag=True, help="Stay, and print `ready` once commands are answered.")
+@click.option(
+    "--no-lan", is_flag=True, help="Look for no devices on the local network, and be found by none (or SHOAL_LAN=off)."
+)
 @with_session
-def start(session: Session, foreground: bool) -> None:
+def start(session: Session, foreground: bool, no_lan: bool) -> None:
     """Start syncing on this device.
 
     Returns once the daemon answers commands, whether the coordinator can be reached or not.
@@ -42,10 +47,11 @@ def start(session: Session, foreground: bool) -> None:
     pid = running_pid(home)
     if pid is not None:
         raise HomeLocked(home.path, pid)
+    lan = not no_lan and os.environ.get(LAN_VARIABLE, "").strip().lower() != "off"
     if foreground:
-        _stay(session)
+        _stay(session, lan)
         return
-    process = _spawn(home)
+    process = _spawn(home, lan)
     hello = _await_answer(home, process)
     if session.as_json:
         print_json({"pid": hello.pid, "device": hello.device, "user": hello.user})
@@ -53,7 +59,7 @@ def start(session: Session, foreground: bool) -> None:
         say(f"running as process {hello.pid}, {hello.device!r} of {hello.user}")
 
 
-def _stay(session: Session) -> None:
+def _stay(session: Session, lan: bool) -> None:
     from peer.daemon import run_daemon  # the whole program, for those alone who become it
     from peer.store.database import StoreError
 
@@ -65,14 +71,16 @@ def _stay(session: Session) -> None:
             sys.stdout.flush()
 
     try:
-        run_daemon(session.home, ready)
+        run_daemon(session.home, ready, lan=lan)
     except StoreError as error:
         raise CommandFailed(str(error)) from error
 
 
-def _spawn(home: Home) -> "subprocess.Popen[bytes]":
+def _spawn(home: Home, lan: bool) -> "subprocess.Popen[bytes]":
     """The daemon as a process of its own, which outlives this command and its terminal."""
     arguments = [sys.executable, "-P", "-m", "peer.daemon", "--home", os.fspath(home.path)]
+    if not lan:
+        arguments.append("--no-lan")
     descriptor = os.open(home.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return subprocess.Popen(

@@ -14,6 +14,9 @@ from peer.control.upkeep import (
     Pause,
     Paused,
     PausedFolder,
+    PeerEntry,
+    Peers,
+    PeersRequest,
     Resolve,
     UpkeepRequest,
     Verified,
@@ -48,6 +51,8 @@ class Tending:
                 chosen = await self._device.pause(request.folder, not request.resume)
                 folders = [PausedFolder(one.record.name, one.record.folder or "", one.record.paused) for one in chosen]
                 yield Paused(folders=folders)
+            case PeersRequest():
+                yield await self._peers()
             case Log():
                 async with aclosing(self._log(request)) as events:
                     async for event in events:
@@ -61,6 +66,18 @@ class Tending:
                 async with aclosing(self._verify(request)) as progress:
                     async for each in progress:
                         yield each
+
+    async def _peers(self) -> Peers:
+        sharing = self._device.sharing
+        if sharing is None:
+            return Peers(peers=[], lan=False)
+        names = await self._device.machine.database_work.run(sharing.names)
+        return Peers(
+            peers=[
+                PeerEntry(names.get(one.device, one.device.hex()), one.address, one.state, one.received, one.sent)
+                for one in sharing.peers()
+            ]
+        )
 
     # --- checking files ---------------------------------------------------------------------------------
 

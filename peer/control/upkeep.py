@@ -1,4 +1,4 @@
-"""What is asked and answered about keeping a device in order: pausing, limits, the log, conflicts, checks.
+"""What is asked and answered about keeping a device in order: pausing, limits, the LAN, the log, conflicts, checks.
 
 Owns these types, as `messages` owns the others.
 """
@@ -54,6 +54,30 @@ class Limits(Reply, frozen=True, tag="limits"):
     down: int | None
     schedule: list[Period]
     now: Rates
+
+
+# --- the local network ---------------------------------------------------------------------------------
+
+
+class PeersRequest(Request, frozen=True, tag="peers"):
+    """Who is reachable on the LAN, and what came from whom. Answered with `Peers`."""
+
+
+class PeerEntry(msgspec.Struct, frozen=True):
+    """Another device; `address` is empty where it is away. Bytes of chunks since the daemon started."""
+
+    device: str
+    address: str
+    state: Literal["linked", "seen", "away"]
+    lan_in: int
+    lan_out: int
+
+
+class Peers(Reply, frozen=True, tag="peers"):
+    """The answer to `PeersRequest`. `lan`: whether this device is on the LAN at all."""
+
+    peers: list[PeerEntry]
+    lan: bool = True
 
 
 # --- pausing -------------------------------------------------------------------------------------------
@@ -178,5 +202,5 @@ class Verified(Reply, frozen=True, tag="verified"):
     folders: list[VerifiedFolder]
 
 
-UpkeepRequest = Limit | Log | Pause | Resolve | Verify
-UpkeepReply = Limits | Event | Paused | Resolved | Verifying | Verified
+UpkeepRequest = Limit | Log | Pause | PeersRequest | Resolve | Verify
+UpkeepReply = Limits | Event | Paused | Peers | Resolved | Verifying | Verified

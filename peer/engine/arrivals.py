@@ -14,6 +14,7 @@ from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
 from protocol.ids import ChangeId, EntryId
 from protocol.model import ChunkRef
 
+FETCH = "fetch"
 UPLOADS = "uploads"
 """The rest of everything that is sent."""
 
@@ -25,7 +26,7 @@ def upload_of(entry: EntryId) -> tuple[str, EntryId]:
 
 def fetch_of(version: ChangeId) -> tuple[str, ChangeId]:
     """The rest of one version that is wanted here; the next one of the same entry is tried at once."""
-    return ("fetch", version)
+    return (FETCH, version)
 
 
 class Arrivals:

@@ -12,6 +12,8 @@ from peer.disk.root import Root
 from peer.engine.limiting import Limiting
 from peer.engine.losses import Losses
 from peer.engine.problems import Problems
+from peer.lan.presence import Presence
+from peer.lan.serving import Turns
 from peer.link.coordinator import CoordinatorClient
 from peer.ports import Clock, Entropy, Folders, Offload, Watching
 from peer.scan.ignore import IgnoreRules
@@ -40,6 +42,9 @@ class Machine:
     counters: TransferCounters
     limiting: Limiting
     folders: Folders
+    lan: Presence | None = None
+    """This device on the local network; None: it stays away from there."""
+    turns: Turns = field(default_factory=Turns)
     boot: str = ""
     """Which run of the operating system this is: while it is the same, a disk has forgotten nothing. Empty: unknown."""
 

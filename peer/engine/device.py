@@ -17,6 +17,7 @@ from peer.engine.context import Identity, Machine
 from peer.engine.folders import CannotDo
 from peer.engine.following import Following
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
+from peer.engine.sharing import Sharing
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
 from peer.link.chain import KnownChain
@@ -80,6 +81,8 @@ class DeviceEngine:
         if identity.pairing_seed:
             self._boxes.append(BoxKey.from_seed(identity.pairing_seed))
         self.mounted: dict[WorkspaceId, MountedWorkspace] = {}
+        self.sharing = None if machine.lan is None else Sharing(machine.lan, self.mounted, machine.database)
+        """What others on the LAN are told; None where this device stays away from there."""
         self.notifications = Notifications(machine.client, machine.clock, machine.entropy, self._heads)
 
     @property
@@ -102,6 +105,9 @@ class DeviceEngine:
             nursery.start_soon(self._listen)
             nursery.start_soon(self._watch_link)
             nursery.start_soon(self._following.run)
+            if self.sharing is not None and self.machine.lan is not None:
+                nursery.start_soon(self.machine.lan.run, self.sharing, self.sharing.head)
+                nursery.start_soon(self._share, self.sharing)
             task_status.started()
 
     def _start(self, record: Record) -> MountedWorkspace:
@@ -146,6 +152,11 @@ class DeviceEngine:
                 for one in self.mounted.values():
                     one.wake()
             self.tell_changed()
+
+    async def _share(self, sharing: Sharing) -> None:
+        while True:
+            await sharing.follow(self.machine.database_work)
+            await self.wait_changed()
 
     def tell_changed(self) -> None:
         """Something that a person could see is different now."""

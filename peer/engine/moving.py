@@ -12,6 +12,8 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from peer.engine.context import Context
+from peer.engine.shelf import Shelf
+from peer.lan.presence import LanNeighbours
 from peer.planner.trees import Content
 from peer.scan.identity import Assigned
 from peer.store.journal import version_body
@@ -109,15 +111,19 @@ class Mover:
             limiter=machine.limiting.up,
         )
         self._unfinished = Unfinished(context.root)
+        places, lan = _Places(context), machine.lan
+        self.shelf = Shelf(context, places, machine.turns)
+        """What is served to others nearby."""
         self._fetcher = Fetcher(
             root=context.root,
             offload=machine.compute,
             clock=machine.clock,
             entropy=machine.entropy,
             keys=context.keyring,
-            local=_Places(context),
+            local=places,
             limiter=machine.limiting.down,
             unfinished=self._unfinished,
+            near=None if lan is None else LanNeighbours(lan, context.record.workspace, self.shelf.lend),
         )
 
     # --- asked by the loop -----------------------------------------------------------------------------
@@ -195,6 +201,8 @@ class Mover:
                     nursery.start_soon(self._run_up, self._up[large], large)
                     nursery.start_soon(self._run_down, self._down[large], 2 + large)
         finally:
+            with trio.CancelScope(shield=True):  # reading a few chunks takes no time
+                await self.shelf.close()
             with suppress(OSError):  # a start removes them too
                 self._unfinished.remove_all()
 

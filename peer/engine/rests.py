@@ -45,6 +45,13 @@ class Rests:
         for one in what:
             self._until_s.pop(one, None)
 
+    def end_kind(self, kind: str) -> None:
+        """All that rests under names that begin with this may be tried at once; `take_ended` says so."""
+        now_s = self._clock.monotonic_s()
+        for what in self._until_s:
+            if isinstance(what, tuple) and what[0] == kind:
+                self._until_s[what] = now_s
+
     def end_all(self) -> None:
         """Everything may be tried at once; `take_ended` says so, since nothing else may come to."""
         self._until_s = dict.fromkeys(self._until_s, self._clock.monotonic_s())

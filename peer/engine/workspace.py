@@ -12,7 +12,7 @@ import trio
 
 from crypto.digest import derive
 from crypto.labels import Label
-from peer.engine.arrivals import Arrivals, fetch_of
+from peer.engine.arrivals import FETCH, Arrivals, fetch_of
 from peer.engine.committing import Committer, Links
 from peer.engine.context import Context
 from peer.engine.executor import Executor
@@ -104,6 +104,11 @@ class WorkspaceEngine:
         if poke is None:
             self.rests.end_all()
         self.settled = False
+        self.context.signal.set()
+
+    def somebody_came(self) -> None:
+        """Another device can be reached: it may have what could not be fetched."""
+        self.rests.end_kind(FETCH)
         self.context.signal.set()
 
     def look_anew(self) -> None:

@@ -44,8 +44,12 @@ class LinkOwner(Protocol):
 class Link:
     """A link to one device, whose identity is proved. `run` it once; say things through `session`, then `wake` it."""
 
-    def __init__(self, device: DeviceId, stream: TlsStream, hello: LanHello, clock: Clock, *, dialled: bool) -> None:
+    def __init__(
+        self, device: DeviceId, stream: TlsStream, hello: LanHello, clock: Clock, *, dialled: bool, address: str = ""
+    ) -> None:
         self.device = device
+        self.address = address
+        """Where the other side is, for people."""
         self.dialled = dialled
         """Whether the connection was made from here."""
         self.session = LanSession(hello)

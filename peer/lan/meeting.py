@@ -165,7 +165,7 @@ class Meeting:
         if device is None:
             await trio.aclose_forcefully(tls)
         else:
-            await self._use(device, tls, dialled=False)
+            await self._use(device, tls, host, dialled=False)
 
     async def _dial_all(self, nursery: trio.Nursery) -> None:
         while True:
@@ -179,22 +179,23 @@ class Meeting:
 
     async def _dial(self, device: DeviceId) -> None:
         """Try to reach a device for as long as it is said to be somewhere, then use the link until it ends."""
-        tls: TlsStream | None = None
+        reached: tuple[TlsStream, Place] | None = None
         try:
             while device not in self.links and device in self._keys and (places := self._places(device)):
                 await self._clock.sleep(self._patience.get(device, _PATIENCE).delay_s(self._entropy.jitter))
                 async with self._at_once:
-                    tls = await self._try(device, places)
-                if tls is not None:
+                    reached = await self._try(device, places)
+                if reached is not None:
                     break
                 self._failed(device)
         finally:
             self._dialling.discard(device)
-        if tls is not None:
-            await self._use(device, tls, dialled=True)
+        if reached is not None:
+            tls, place = reached
+            await self._use(device, tls, place.host, dialled=True)
 
-    async def _try(self, device: DeviceId, places: Sequence[Place]) -> TlsStream | None:
-        """A TLS connection to exactly this device at one of these places."""
+    async def _try(self, device: DeviceId, places: Sequence[Place]) -> tuple[TlsStream, Place] | None:
+        """A TLS connection to exactly this device at one of these places, and which."""
         for place in places:
             key, knock = self._keys.get(device), self._members.knock(device, self._now_ms(), self._entropy)
             if key is None or knock is None or device in self.links:
@@ -206,14 +207,14 @@ class Meeting:
                 except (OSError, trio.BrokenResourceError):
                     continue
                 if proved_key(tls.peer_certificate) == key:
-                    return tls
+                    return tls, place
                 await trio.aclose_forcefully(tls)
         return None
 
-    async def _use(self, device: DeviceId, tls: TlsStream, *, dialled: bool) -> None:
+    async def _use(self, device: DeviceId, tls: TlsStream, address: str, *, dialled: bool) -> None:
         """Run a link to its end, if it is the one of the two that stays."""
         hello = LanHello(MAJOR, REVISION, (), self._heads(self._shared_with(device)))
-        link = Link(device, tls, hello, self._clock, dialled=dialled)
+        link = Link(device, tls, hello, self._clock, dialled=dialled, address=address)
         if not hello.heads:
             link.end("no workspace is shared", ByeReason.NOT_SHARED)
             return await link.run(self._owner)

@@ -46,6 +46,14 @@ class ContentStore:
                     found[ChunkId(chunk)] = Place(path, offset, length, row.fingerprint)
         return found
 
+    def on_disk(self, chunks: Sequence[ChunkId]) -> frozenset[ChunkId]:
+        """The chunks among these that had a place on this disk when last looked at."""
+        found: list[ChunkId] = []
+        for part, marks in _parts(chunks):
+            sql = f"SELECT chunk FROM chunks WHERE w = ? AND entry IS NOT NULL AND chunk IN ({marks})"  # noqa: S608
+            found += (ChunkId(chunk) for (chunk,) in self._db.all(sql, (self.w, *part)))
+        return frozenset(found)
+
     def put_places(self, entry: EntryId, chunks: Iterable[tuple[bytes, int]]) -> None:
         """Note that a file on this disk consists of these chunks (id, length) in order."""
         rows, offset = [], 0

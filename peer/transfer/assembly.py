@@ -14,14 +14,14 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
-from crypto.block_box import BadBlock, open_block
-from crypto.digest import block_id, chunk_id, file_hasher
+from crypto.digest import chunk_id, file_hasher
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.failures import failure
 from peer.disk.root import Directories, Root
 from peer.disk.temporary import TempWriter, discard_temp
 from peer.fingerprint import Path
 from peer.ports import Handle
+from peer.transfer.opening import Opened, Received, open_block_of
 from peer.transfer.sources import Place
 from peer.transfer.unfinished import Begun, FetchRequest, Unfinished
 from protocol import limits
@@ -74,39 +74,6 @@ class Advance:
 
     holes: list[Hole] = field(default_factory=list)
     wrong: list[BlockId] = field(default_factory=list)
-
-
-class Received(NamedTuple):
-    """A block as it came, None where it is absent."""
-
-    block: BlockId
-    data: bytes | None
-
-
-class Opened(NamedTuple):
-    """A chunk that is what its reference says, else None: `absent`, or `wrong` if it is not even the block asked for,
-    or, with neither, not what the author of the manifest promised."""
-
-    data: bytes | None
-    absent: bool = False
-    wrong: bool = False
-
-
-def open_blocks(keys: WorkspaceKeyring, items: Sequence[tuple[ChunkRef, Received]]) -> list[Opened]:
-    """Check and open blocks; any number of threads may do so at once."""
-    return [_open(keys, ref, received.data) for ref, received in items]
-
-
-def _open(keys: WorkspaceKeyring, ref: ChunkRef, block: bytes | None) -> Opened:
-    if block is None:
-        return Opened(None, absent=True)
-    if block_id(block) != ref.block:
-        return Opened(None, wrong=True)
-    try:
-        data = open_block(keys, block, ref.length, ref.length)
-    except BadBlock:
-        return Opened(None)
-    return Opened(data if chunk_id(keys.fixed, data) == ref.chunk else None)
 
 
 @dataclass(slots=True)
@@ -191,6 +158,60 @@ class Assembler:
                 self._fail(step.file, error)
         return found
 
+    def place(self, index: int, items: Sequence[tuple[int, ChunkRef, bytes | memoryview]]) -> list[bool] | None:
+        """Write chunks that come in any order, before `advance` comes to them, at these offsets of a file.
+
+        Of each whether it was what its reference says; what was not is not written. None where the file was given up.
+        """
+        state = self.files[index]
+        if state.problem is not None:
+            return None
+        try:
+            return self._place(index, state, items)
+        except OSError as error:
+            self._fail(index, error)
+            return None
+
+    def _place(
+        self, index: int, state: FileState, items: Sequence[tuple[int, ChunkRef, bytes | memoryview]]
+    ) -> list[bool]:
+        handle = self._open_temp(index)
+        try:
+            writer = TempWriter(self._root, state.temp, handle)
+            right = []
+            for offset, ref, data in items:
+                is_right = len(data) == ref.length and chunk_id(self._keys.fixed, data) == ref.chunk
+                if is_right:
+                    writer.write_at(data, offset)
+                    self._written.setdefault(ref.chunk, (index, offset))
+                right.append(is_right)
+        finally:
+            self._fs.close(handle)
+        return right
+
+    def has(self, chunk: ChunkId) -> bool:
+        """Whether a chunk is in one of the temporary files."""
+        return chunk in self._written
+
+    def read_back(self, chunk: ChunkId, length: int) -> memoryview | None:
+        """A chunk out of a temporary file, compared with its id; None where it is there no longer. Any thread may ask,
+        also while another one is at work, and after the files are in place."""
+        written = self._written.get(chunk)
+        if written is None:
+            return None
+        index, offset = written
+        data = memoryview(bytearray(length))
+        try:
+            handle = self._fs.open_read(self._root.tmp, self.files[index].temp)
+            try:
+                if _read(self._root, handle, data, offset) < length:
+                    return None
+            finally:
+                self._fs.close(handle)
+        except OSError:
+            return None
+        return data if chunk_id(self._keys.fixed, data) == chunk else None
+
     def fill(self, steps: Sequence[Step], received: Sequence[Received]) -> Advance:
         """Write chunks that came late, each received block to all its places."""
         found = Advance()
@@ -201,7 +222,7 @@ class Assembler:
                 continue
             chunk = opened.get(step.ref)
             if chunk is None:
-                chunk = opened[step.ref] = _open(self._keys, step.ref, by_block[step.ref.block])
+                chunk = opened[step.ref] = open_block_of(self._keys, step.ref, by_block[step.ref.block])
                 if chunk.wrong:
                     found.wrong.append(step.ref.block)
             if chunk.data is None:
@@ -297,7 +318,8 @@ class Assembler:
             state.holes += 1
             found.holes.append(Hole(step, chunk is not None and chunk.absent))
         else:
-            current.writer.write_at(data, step.offset)
+            if chunk is not None or self._written.get(step.ref.chunk) != (step.file, step.offset):
+                current.writer.write_at(data, step.offset)
             if state.hasher is not None and state.whole_bytes == step.offset:
                 state.hasher.update(data)
                 state.whole_bytes += step.ref.length
@@ -381,6 +403,15 @@ class Assembler:
         self._next_file = index + 1
         self._close_current()
         state = self.files[index]
+        handle = self._open_temp(index)
+        self._current = _Current(index, handle, TempWriter(self._root, state.temp, handle), state.whole_bytes)
+        return self._current
+
+    def _open_temp(self, index: int) -> Handle:
+        """The file's temporary file, made where there is none; it has room for all of the file."""
+        state, size = self.files[index], self._requests[index].size
+        if state.temp and state.begun is None:
+            return self._fs.open_write(self._root.tmp, state.temp)
         if state.temp:
             state.begun = None
             handle = self._fs.open_write(self._root.tmp, state.temp)
@@ -388,10 +419,9 @@ class Assembler:
             name = self._root.fresh_name()
             handle = self._fs.create(self._root.tmp, name)
             state.temp, state.hasher = name, file_hasher(self._keys.fixed)
-        self._current = _Current(index, handle, TempWriter(self._root, state.temp, handle), state.whole_bytes)
-        if self._requests[index].size >= _RESERVE_FROM_BYTES:
-            self._fs.allocate(handle, self._requests[index].size)
-        return self._current
+        if size >= _RESERVE_FROM_BYTES:
+            self._fs.allocate(handle, size)
+        return handle
 
     def _end_current(self, current: _Current) -> None:
         self._close_current()

@@ -16,9 +16,11 @@ import trio
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.ports import Clock, Entropy, Offload
-from peer.transfer.assembly import Assembler, Hole, Opened, Received, Step, open_blocks
+from peer.transfer.assembly import Assembler, Hole, Step
 from peer.transfer.counters import Progress
 from peer.transfer.limits import Limiter, Unlimited
+from peer.transfer.near import BlocksBeyond, Neighbours, Piece
+from peer.transfer.opening import Opened, Received, open_blocks
 from peer.transfer.sources import BlockSource, LocalChunks, NothingKnown, Patience, Place, SourceCut, is_passing
 from peer.transfer.unfinished import FetchRequest, Unfinished
 from protocol import limits
@@ -34,6 +36,8 @@ WINDOW_BYTES: Final = 64 * limits.MIB
 GROUP_BYTES: Final = 2 * limits.MIB
 """How much, by plaintext, is opened and written in one call."""
 GROUP_BLOCKS: Final = 500
+NEAR_AT_ONCE: Final = 16
+"""So many versions are fetched from neighbours at a time."""
 _ROUNDS: Final = 2
 """How often a block that came out wrong is asked for once more."""
 
@@ -99,6 +103,8 @@ class Fetcher:
     limiter: Limiter = field(default_factory=Unlimited)
     unfinished: Unfinished | None = None
     """Where what is whole of a file stays when its source goes away; None: it is discarded."""
+    near: Neighbours | None = None
+    """Who is asked before, and together with, the source."""
 
     async def fetch(
         self, requests: Sequence[FetchRequest], source: BlockSource, *, progress: Progress | None = None
@@ -135,6 +141,8 @@ class _Run:
         self._may_pass = False
         begun = {} if fetcher.unfinished is None else fetcher.unfinished.take(requests)
         self.assembler = Assembler(fetcher.root, fetcher.keys, requests, begun)
+        self._early: set[tuple[int, int]] = set()
+        self._placing = trio.Lock()
         progress.files_total += len(requests)
         progress.bytes_total += sum(request.size for request in requests)
 
@@ -142,6 +150,17 @@ class _Run:
         unfinished = self._by.unfinished
         self._planned |= await self._by.offload.run(self.assembler.begin, unfinished)
         self._progress.bytes_total -= sum(state.whole_bytes for state in self.assembler.files)
+        near = self._by.near
+        if near is None:
+            await self._run_windows()
+        else:
+            with near.lend(self.assembler):
+                if near.is_anybody_there:
+                    await self._fetch_near(near)
+                await self._run_windows()
+        await self._by.offload.run(self.assembler.finish, unfinished if self._may_pass else None)
+
+    async def _run_windows(self) -> None:
         for window in self._windows():
             steps, places = await self._plan(window)
             holes = await self._assemble(steps, places)
@@ -149,7 +168,50 @@ class _Run:
                 await self._fill(holes)
             if self._failure is not None:
                 break
-        await self._by.offload.run(self.assembler.finish, unfinished if self._may_pass else None)
+
+    # --- from neighbours, in any order ------------------------------------------------------------------
+
+    async def _fetch_near(self, near: Neighbours) -> None:
+        """Have what neighbours can deliver written where it belongs; what is still missing then is fetched in order."""
+        at_once = trio.CapacityLimiter(NEAR_AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            for index in range(len(self._requests)):
+                await at_once.acquire_on_behalf_of(index)
+                nursery.start_soon(self._fetch_one_near, near, index, at_once)
+
+    async def _fetch_one_near(self, near: Neighbours, index: int, at_once: trio.CapacityLimiter) -> None:
+        try:
+            request, refs, offsets = self._requests[index], list[ChunkRef](), list[int]()
+            for ref, offset in _first_places(request):
+                refs.append(ref)
+                offsets.append(offset)
+            new = [ref.chunk for ref in refs if ref.chunk not in self._planned]
+            is_possible = near.is_anybody_there and len(refs) <= limits.CHANGE_BLOCKS
+            if not new or not is_possible or self.assembler.files[index].problem is not None:
+                return
+            at_hand = await self._by.local.locate(new)
+            wanted = [at for at, ref in enumerate(refs) if ref.chunk not in self._planned and ref.chunk not in at_hand]
+            if not wanted:
+                return
+
+            async def keep(came: Sequence[tuple[int, bytes | memoryview]]) -> Sequence[bool] | None:
+                items = [(offsets[at], refs[at], data) for at, data in came]
+                async with self._placing:  # the assembler takes one call at a time
+                    right = await self._by.offload.run(self.assembler.place, index, items)
+                for (offset, ref, _), is_right in zip(items, right or (), strict=False):
+                    if is_right and ref.chunk not in self._planned:
+                        self._planned.add(ref.chunk)
+                        self._early.add((index, offset))
+                        self._progress.bytes_done += ref.length
+                return right
+
+            pieces = [Piece(ref.chunk, ref.length) for ref in refs]
+            beyond = BlocksBeyond(self._source, refs, self._by.keys, self._by.offload, self._by.limiter)
+            await near.fetch(request.version, pieces, wanted, keep, beyond)
+        finally:
+            at_once.release_on_behalf_of(index)
+
+    # --- from the source, in order ----------------------------------------------------------------------
 
     def results(self) -> list[FetchResult]:
         return [self._result(index) for index in range(len(self._requests))]
@@ -203,7 +265,9 @@ class _Run:
             opened.clear()
             holes.extend(found.holes)
             self._accuse(found.wrong)
-            self._progress.bytes_done += sum(step.ref.length for step in part)
+            self._progress.bytes_done += sum(
+                step.ref.length for step in part if (step.file, step.offset) not in self._early
+            )
             self._progress.files_done += sum(1 for step in part if self._is_last(step))
 
         if fetched:
@@ -358,6 +422,17 @@ class _Run:
             if code in ("damaged_block", "bad_change")
             else NotWritten(request, code, message)
         )
+
+
+def _first_places(request: FetchRequest) -> Iterator[tuple[ChunkRef, int]]:
+    """The distinct chunks of a version with their first offsets, as the LAN protocol counts them."""
+    seen: set[ChunkId] = set()
+    offset = 0
+    for ref in request.manifest.chunks:
+        if ref.chunk not in seen:
+            seen.add(ref.chunk)
+            yield ref, offset
+        offset += ref.length
 
 
 def _after(steps: Sequence[Step], start: int, blocks: int) -> int:

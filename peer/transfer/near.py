@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, Protocol
 
 from crypto.keyring import WorkspaceKeyring
 from peer.ports import Offload
-from peer.transfer.assembly import Received, open_blocks
 from peer.transfer.limits import Limiter
+from peer.transfer.opening import Received, open_blocks
 from peer.transfer.sources import BlockSource, SourceCut
 from protocol.frames import HEAD_BYTES, FrameKind
 from protocol.ids import ChangeId, ChunkId

@@ -209,7 +209,10 @@ def command(name: str) -> list[str]:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What programs see: ours without what would steer Python or Shoal, with the packages that we test."""
+    """What programs see: ours without what would steer Python or Shoal, with the packages that we test.
+
+    They stay away from the local network, and so from the programs of other tests, unless `more` says otherwise.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -218,7 +221,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     root = Path(protocol.__file__).parent.parent
     if root.name != "site-packages":
         kept["PYTHONPATH"] = str(root)
-    return {**kept, "PYTHONUNBUFFERED": "1", **(more or {})}
+    return {**kept, "PYTHONUNBUFFERED": "1", "SHOAL_LAN": "off", **(more or {})}
 
 
 def start_program(

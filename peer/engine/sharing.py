@@ -1,0 +1,148 @@
+"""What of this device's workspaces the LAN is told: whom to meet, how far the journals are, what may be read.
+
+Owns that only workspaces that are at work here are shared, only with the devices that their journals call active
+devices of members, and that a device whose journal is another one is given nothing. Never opens a connection.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from peer.engine.mounted import MountedWorkspace
+from peer.engine.workspace import WorkspaceEngine
+from peer.lan.link import Answer
+from peer.lan.members import Membership
+from peer.lan.presence import PeerSeen, Presence
+from peer.ports import Offload
+from peer.store.database import Database
+from protocol import limits
+from protocol.codec import decode
+from protocol.ids import NO_LOG, ChangeId, CommitDigest, DeviceId, WorkspaceId
+from protocol.lan import GoneReason, LanHead, LanRequest
+from protocol.model import DeviceKeys
+
+_KEYS_BYTES: Final = 4096
+_log = logging.getLogger("shoal.lan")
+
+Known = dict[WorkspaceId, tuple[int, CommitDigest, int]]
+"""Of each workspace that is shared what its members follow from: its number, the last control commit, the epoch."""
+
+
+class Sharing:
+    """The `Stock` of the exchange over all workspaces that run here."""
+
+    def __init__(self, presence: Presence, mounted: Mapping[WorkspaceId, MountedWorkspace], database: Database) -> None:
+        self._presence = presence
+        self._mounted = mounted
+        self._database = database
+        self._known: Known | None = None
+
+    # --- whom to meet -----------------------------------------------------------------------------------
+
+    async def follow(self, database_work: Offload) -> None:
+        """Have others met than before, if there is a reason to."""
+        while (known := self._shared_now()) != self._known:
+            try:
+                memberships, keys = await database_work.run(self._read_members, known)
+            except (OSError, sqlite3.Error):
+                return  # the next change is reason enough to look again
+            self._known = known
+            self._presence.replace(memberships, keys)
+
+    def _shared_now(self) -> Known:
+        known: Known = {}
+        for workspace, one in self._mounted.items():
+            engine = self._engine(workspace)
+            if engine is not None:
+                state = engine.context.journal.workspace
+                known[workspace] = (one.record.w, state.last_control, one.record.keyring.newest_epoch)
+        return dict(sorted(known.items())[: limits.LAN_WORKSPACES])
+
+    def _read_members(self, known: Known) -> tuple[list[Membership], dict[DeviceId, bytes]]:
+        memberships, keys = [], dict[DeviceId, bytes]()
+        for workspace, (w, _, _) in known.items():
+            rows = self._database.all(
+                "SELECT d.device, d.keys FROM devices d JOIN members m ON m.w = d.w AND m.user = d.user "
+                "WHERE d.w = ? AND d.active = 1",
+                (w,),
+            )
+            its = {DeviceId(device): decode(DeviceKeys, packed, _KEYS_BYTES).tls for device, packed in rows}
+            one = self._mounted.get(workspace)
+            if one is None:
+                continue
+            ring = one.record.keyring
+            epochs = [ring.epoch(number) for number in sorted(ring.epochs, reverse=True)[:2]]
+            beacons = tuple(epoch.beacon for epoch in epochs if epoch is not None)
+            memberships.append(Membership(workspace, beacons, frozenset(its)))
+            keys |= its
+        return memberships, keys
+
+    def _engine(self, workspace: WorkspaceId) -> WorkspaceEngine | None:
+        """The engine of a workspace that may be shared: one that runs, is not paused and has not stopped."""
+        one = self._mounted.get(workspace)
+        engine = None if one is None else one.engine
+        if engine is None or engine.paused or engine.stopped:
+            return None
+        return engine
+
+    # --- what they are told -----------------------------------------------------------------------------
+
+    def head(self, workspace: WorkspaceId) -> LanHead:
+        """How far the journal of a workspace is verified here."""
+        engine = self._engine(workspace)
+        if engine is None:
+            return LanHead(workspace, 0, NO_LOG)
+        state = engine.context.journal.workspace
+        return LanHead(workspace, state.seq, state.log_hash)
+
+    def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
+        """See `Stock`."""
+        for head in heads:
+            engine = self._engine(head.workspace)
+            if engine is None or head.workspace not in shared:
+                continue
+            state = engine.context.journal.workspace
+            if head.seq == state.seq and head.log_hash != state.log_hash:
+                _log.warning(
+                    "workspace %s: device %s has another history up to commit %d: nothing is exchanged with it",
+                    head.workspace.hex()[:8],
+                    device.hex()[:8],
+                    head.seq,
+                )
+                self._presence.unshare(device, head.workspace)
+            else:
+                engine.somebody_came()
+
+    async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
+        """See `Stock`."""
+        engine = self._engine(workspace)
+        try:
+            return None if engine is None else await engine.mover.shelf.held(version)
+        except (OSError, sqlite3.Error):
+            return None  # whatever is wrong with the disk, its own engine says so
+
+    async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
+        """See `Stock`."""
+        answers: dict[int, Answer] = {}
+        for workspace in {each.workspace for each in wanted}:
+            engine = self._engine(workspace)
+            asked = [each for each in wanted if each.workspace == workspace]
+            found: Sequence[Answer] = [GoneReason.GONE] * len(asked)
+            if engine is not None:
+                with suppress(OSError, sqlite3.Error):  # as above
+                    found = await engine.mover.shelf.read(asked)
+            answers.update((each.number, answer) for each, answer in zip(asked, found, strict=True))
+        return [answers[each.number] for each in wanted]
+
+    # --- for people -------------------------------------------------------------------------------------
+
+    def names(self) -> dict[DeviceId, str]:
+        """What the devices of all journals here are called. In the database's thread."""
+        rows = self._database.all("SELECT device, keys FROM devices")
+        return {DeviceId(device): decode(DeviceKeys, packed, _KEYS_BYTES).name for device, packed in rows}
+
+    def peers(self) -> list[PeerSeen]:
+        """Who was noticed on the LAN."""
+        return self._presence.peers()
