@@ -4,18 +4,17 @@ A fetch is one version's missing chunks; a scheduler of its own decides whom to 
 touches a file and never judges a chunk: the `Stock` does the last two.
 """
 
-from collections import deque
-from collections.abc import Collection, Sequence
-from contextlib import aclosing
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Protocol
 
 import trio
 
+from peer.lan.fetching import BEYOND, Fetch, Further
 from peer.lan.link import Answer, Link
-from peer.lan.scheduling import FELLOW_S, LEAST_WINDOW_BYTES, Ask, Scheduler, SourceId, Withdraw
+from peer.lan.scheduling import FELLOW_S, Ask, SourceId, Withdraw
 from peer.lan.traffic import Traffic
 from peer.ports import Clock
-from peer.transfer.near import Beyond, Keep, Piece
+from peer.transfer.near import Beyond, Keep, Piece, Scattered
 from protocol import limits
 from protocol.ids import ChangeId, DeviceId, WorkspaceId
 from protocol.lan import (
@@ -40,7 +39,7 @@ SETTLE_S: Final = 0.03
 """Before a long version is begun, fellows that learn of it at the same time have so long to say that they need it."""
 NEEDS: Final = 1_000
 """So many questions of others wait to be answered at most; each link is bounded by itself."""
-ANSWER_S: Final = 0.2
+ANSWER_S: Final = 0.5
 """So long is waited for somebody to say what it has, where there is another source;"""
 MUTE_S: Final = 10.0
 """and whoever has not said it by then is not waited for again for so long."""
@@ -48,8 +47,8 @@ REST: Final = 1.0
 """After an answer that took a while to find, others' questions rest for this many times as long."""
 IDLE_S: Final = 60.0
 """With a fellow taker who has brought nothing nothing is shared for so long."""
-BEYOND: Final = b""
-"""The source that is no device."""
+DENIALS: Final = 64
+"""A device that has said of so many chunks that it does not have them, and sent none, is asked for no more of them."""
 
 
 class Stock(Protocol):
@@ -68,72 +67,6 @@ class Stock(Protocol):
         ...
 
 
-class _Fetch:
-    """One running fetch."""
-
-    def __init__(self, own: DeviceId, version: Version, pieces: Sequence[Piece], wanted: Collection[int]) -> None:
-        self.version = version
-        self.pieces = pieces
-        self.wanted = frozenset(wanted)
-        self.got = set(range(len(pieces))) - self.wanted
-        self.scheduler = Scheduler(own, version[1], [piece.length for piece in pieces], wanted)
-        self.arrived: deque[tuple[Link | None, int, bytes | memoryview]] = deque()
-        """What came and was not looked at; without a link: from beyond."""
-        self.changed = trio.Event()
-        self.awaited: set[DeviceId] = set()
-        """Who was asked what it has, and did not say yet."""
-        self.beyond: _Further | None = None
-        self.is_over = False
-        self.is_long = sum(pieces[index].length for index in self.wanted) > LEAST_WINDOW_BYTES
-
-    def need(self) -> LanNeed:
-        missing = (index for index in self.wanted if index not in self.got)
-        return LanNeed(*self.version, len(self.pieces), bits_of(missing, len(self.pieces)))
-
-
-class _Further:
-    """The source beyond the LAN at work for one fetch: what it is asked for goes to it in batches."""
-
-    def __init__(self, fetch: _Fetch, beyond: Beyond, clock: Clock) -> None:
-        self._fetch = fetch
-        self._beyond = beyond
-        self._clock = clock
-        self._asked: dict[int, None] = {}
-        self._more = trio.Event()
-
-    def ask(self, index: int) -> None:
-        self._asked[index] = None
-        self._more.set()
-
-    def withdraw(self, index: int) -> None:
-        self._asked.pop(index, None)
-
-    async def run(self) -> None:
-        """Deliver what is asked for, until it delivers no more."""
-        fetch, is_there = self._fetch, True
-        while is_there:
-            self._more = trio.Event()
-            if not self._asked:
-                await self._more.wait()
-                continue
-            asked = list(self._asked)
-            self._asked.clear()
-            owed = set(asked)
-            async with aclosing(self._beyond.bring(asked)) as groups:
-                async for group in groups:
-                    for index, data in group:
-                        owed.discard(index)
-                        if data is None:
-                            fetch.scheduler.not_coming(BEYOND, index, self._clock.monotonic_s())
-                        else:
-                            fetch.arrived.append((None, index, data))
-                    fetch.changed.set()
-            is_there = not owed
-        fetch.scheduler.left(BEYOND)
-        fetch.beyond = None
-        fetch.changed.set()
-
-
 class Exchange:
     """The owner of a `Meeting`'s links."""
 
@@ -145,9 +78,10 @@ class Exchange:
         self._clock = clock
         self._stock = stock
         self._links: dict[DeviceId, Link] = {}
-        self._fetches: dict[Version, _Fetch] = {}
-        self._asked: dict[tuple[Link, int], tuple[_Fetch, int]] = {}
-        self._numbers: dict[tuple[Version, DeviceId, int], int] = {}
+        self._fetches: dict[Version, Fetch] = {}
+        self._asked: dict[tuple[Link, int], tuple[Fetch, int]] = {}
+        self._running: dict[Fetch, None] = {}
+        self._numbers: dict[tuple[Fetch, DeviceId, int], int] = {}
         # Sent to without waiting: what does not fit is answered as if nothing were held.
         self._to_answer, self._needs = trio.open_memory_channel[tuple[Link, LanNeed]](NEEDS)
 
@@ -156,20 +90,23 @@ class Exchange:
         async for link, need in self._needs:
             begun_s = self._clock.monotonic_s()
             held = await self._stock.held(need.workspace, need.version)
-            await self._clock.sleep(REST * (self._clock.monotonic_s() - begun_s))
-            if link.session.their_needs.get((need.workspace, need.version)) != need.chunks:
-                continue
-            indexes = {at for at, is_here in enumerate(held or ()) if is_here}
-            fetch = self._fetches.get((need.workspace, need.version))
-            if fetch is not None and len(fetch.pieces) == need.chunks:
-                indexes |= fetch.got
-            elif held is None or len(held) != need.chunks:
-                link.session.say(LanNothing(need.workspace, need.version))
-                link.wake()
-                continue
-            bits = bits_of(indexes, need.chunks)
-            link.session.say(LanHave(need.workspace, need.version, need.chunks, bits))
+            took_s = self._clock.monotonic_s() - begun_s
+            if link.session.their_needs.get((need.workspace, need.version)) == need.chunks:
+                self._tell_held(link, need, held)
+            await self._clock.sleep(REST * took_s)
+
+    def _tell_held(self, link: Link, need: LanNeed, held: Sequence[bool] | None) -> None:
+        indexes = {at for at, is_here in enumerate(held or ()) if is_here}
+        fetch = self._fetches.get((need.workspace, need.version))
+        if fetch is not None and len(fetch.pieces) == need.chunks:
+            indexes |= fetch.got
+        elif held is None or len(held) != need.chunks:
+            link.session.say(LanNothing(need.workspace, need.version))
             link.wake()
+            return
+        bits = bits_of(indexes, need.chunks)
+        link.session.say(LanHave(need.workspace, need.version, need.chunks, bits))
+        link.wake()
 
     async def fetch(
         self,
@@ -189,10 +126,11 @@ class Exchange:
         right is dropped, and asked for nothing more of this version.
         """
         key = (workspace, version)
-        fetch = _Fetch(self._own, key, pieces, wanted)
+        fetch = Fetch(self._own, workspace, [version], pieces, wanted, is_scattered=False)
         if key in self._fetches:
             return fetch.wanted
         self._fetches[key] = fetch
+        self._running[fetch] = None
         begun_s = self._clock.monotonic_s()
         try:
             for link in self._links.values():
@@ -201,13 +139,7 @@ class Exchange:
             if fetch.scheduler.has_neighbours or (beyond is None and fetch.awaited):
                 if fetch.is_long:
                     await self._clock.sleep(SETTLE_S)
-                async with trio.open_nursery() as nursery:
-                    if beyond is not None:
-                        fetch.beyond = _Further(fetch, beyond, self._clock)
-                        fetch.scheduler.has(BEYOND, wanted, self._clock.monotonic_s(), near=False)
-                        nursery.start_soon(fetch.beyond.run)
-                    await self._work_off(fetch, keep, patience_s, alone=beyond is None)
-                    nursery.cancel_scope.cancel()
+                await self._run_fetch(fetch, keep, patience_s, beyond)
             return fetch.wanted - fetch.got
         finally:
             del self._fetches[key]
@@ -216,17 +148,61 @@ class Exchange:
             if now_s - begun_s >= FELLOW_S:
                 self._idle_until_s.update(dict.fromkeys(fetch.scheduler.idle_fellows(now_s), now_s + IDLE_S))
 
-    async def _wait_for_answers(self, fetch: _Fetch, seconds: float) -> None:
+    async def fetch_scattered(
+        self,
+        workspace: WorkspaceId,
+        pieces: Scattered,
+        keep: Keep,
+        *,
+        patience_s: float,
+        beyond: Beyond | None = None,
+    ) -> frozenset[int]:
+        """Fetch chunks of many small versions, as `fetch` does; they are asked for without asking first who has them.
+
+        So what nobody has costs a question for each chunk, and whoever has nothing at all is soon asked no more.
+        """
+        versions, wanted = [version for version, _ in pieces], range(len(pieces))
+        fetch = Fetch(self._own, workspace, versions, [piece for _, piece in pieces], wanted, is_scattered=True)
+        self._running[fetch] = None
+        now_s = self._clock.monotonic_s()
+        try:
+            for link in self._links.values():
+                if link.greeted and workspace in link.session.shared and not self._is_mute(link):
+                    fetch.scheduler.has(link.device, wanted, now_s)
+                    fetch.awaited.add(link.device)
+            if fetch.awaited:
+                await self._run_fetch(fetch, keep, patience_s, beyond)
+            return fetch.wanted - fetch.got
+        finally:
+            self._end(fetch)
+            if self._clock.monotonic_s() - now_s >= ANSWER_S:
+                said = {*fetch.delivered, *fetch.denied}
+                self._mute(device for device in fetch.awaited if device not in said)
+
+    async def _run_fetch(self, fetch: Fetch, keep: Keep, patience_s: float, beyond: Beyond | None) -> None:
+        async with trio.open_nursery() as nursery:
+            if beyond is not None:
+                fetch.beyond = Further(fetch, beyond, self._clock)
+                fetch.scheduler.has(BEYOND, fetch.wanted, self._clock.monotonic_s(), near=False)
+                nursery.start_soon(fetch.beyond.run)
+            await self._work_off(fetch, keep, patience_s, alone=beyond is None)
+            nursery.cancel_scope.cancel()
+
+    async def _wait_for_answers(self, fetch: Fetch, seconds: float) -> None:
         """Until everybody that was asked has said what it has of a version, but no longer than that."""
-        until_s = self._clock.monotonic_s() + seconds
         with trio.move_on_after(seconds):
             while fetch.awaited:
                 await fetch.changed.wait()
                 fetch.changed = trio.Event()
-        for device in fetch.awaited:
-            self._mute_until_s[device] = until_s + MUTE_S
+        self._mute(fetch.awaited)
 
-    async def _work_off(self, fetch: _Fetch, keep: Keep, patience_s: float, *, alone: bool) -> None:
+    def _mute(self, devices: Iterable[DeviceId]) -> None:
+        self._mute_until_s.update(dict.fromkeys(devices, self._clock.monotonic_s() + MUTE_S))
+
+    def _is_mute(self, link: Link) -> bool:
+        return self._mute_until_s.get(link.device, 0.0) > self._clock.monotonic_s()
+
+    async def _work_off(self, fetch: Fetch, keep: Keep, patience_s: float, *, alone: bool) -> None:
         last_s = self._clock.monotonic_s()
         while not fetch.scheduler.is_done and not fetch.is_over:
             self._carry_out(fetch, fetch.scheduler.plan(self._clock.monotonic_s()))
@@ -252,11 +228,11 @@ class Exchange:
         """See `MeetingOwner`."""
         for key in [key for key in self._asked if key[0] is link]:
             fetch, index = self._asked.pop(key)
-            self._numbers.pop((fetch.version, link.device, index), None)
+            self._numbers.pop((fetch, link.device, index), None)
             fetch.scheduler.not_coming(link.device, index, self._clock.monotonic_s(), busy=True)
         if self._links.get(link.device) is link:
             del self._links[link.device]
-            for fetch in self._fetches.values():
+            for fetch in self._running:
                 fetch.scheduler.left(link.device)
                 self._answered(fetch, link)
 
@@ -298,31 +274,33 @@ class Exchange:
 
     # --- fetching ---------------------------------------------------------------------------------------
 
-    def _begin(self, fetch: _Fetch, link: Link) -> None:
+    def _begin(self, fetch: Fetch, link: Link) -> None:
         if fetch.version[0] in link.session.shared and link.session.need(fetch.need()):
             if fetch.version in link.session.their_needs:
                 self._has_fellow(fetch, link)
-            if self._mute_until_s.get(link.device, 0.0) <= self._clock.monotonic_s():
+            if not self._is_mute(link):
                 fetch.awaited.add(link.device)
             link.wake()
 
-    def _has_fellow(self, fetch: _Fetch, link: Link) -> None:
+    def _has_fellow(self, fetch: Fetch, link: Link) -> None:
         """Share a long version with somebody who takes it too, unless that led to nothing lately."""
         now_s = self._clock.monotonic_s()
         if fetch.is_long and self._idle_until_s.get(link.device, 0.0) <= now_s:
             fetch.scheduler.needs(link.device, now_s)
 
-    def _answered(self, fetch: _Fetch, link: Link) -> None:
+    def _answered(self, fetch: Fetch, link: Link) -> None:
         fetch.awaited.discard(link.device)
         fetch.changed.set()
 
-    def _end(self, fetch: _Fetch) -> None:
+    def _end(self, fetch: Fetch) -> None:
+        del self._running[fetch]
         for key in [key for key, (one, _) in self._asked.items() if one is fetch]:
             link, number = key
             link.session.cancel(number)
-            self._numbers.pop((fetch.version, link.device, self._asked.pop(key)[1]), None)
+            self._numbers.pop((fetch, link.device, self._asked.pop(key)[1]), None)
         for link in self._links.values():
-            link.session.enough(*fetch.version)
+            if not fetch.is_scattered:
+                link.session.enough(*fetch.version)
             link.wake()
 
     def _has(self, link: Link, workspace: WorkspaceId, version: ChangeId, indexes: Sequence[int], now_s: float) -> None:
@@ -331,7 +309,7 @@ class Exchange:
             fetch.scheduler.has(link.device, indexes, now_s)
             self._answered(fetch, link)
 
-    def _carry_out(self, fetch: _Fetch, steps: Sequence[Ask | Withdraw]) -> None:
+    def _carry_out(self, fetch: Fetch, steps: Sequence[Ask | Withdraw]) -> None:
         for step in steps:
             if step.source == BEYOND:
                 if fetch.beyond is not None:
@@ -339,7 +317,7 @@ class Exchange:
                 continue
             device = DeviceId(step.source)
             link = self._links.get(device)
-            key = (fetch.version, device, step.chunk)
+            key = (fetch, device, step.chunk)
             if isinstance(step, Withdraw):
                 number = self._numbers.pop(key, None)
                 if link is not None and number is not None:
@@ -350,7 +328,7 @@ class Exchange:
             if link is None or not link.session.may_request(piece.length):
                 fetch.scheduler.not_coming(device, step.chunk, self._clock.monotonic_s(), busy=True)
                 continue
-            number = link.session.request(*fetch.version, piece.chunk, piece.length)
+            number = link.session.request(*fetch.version_of(step.chunk), piece.chunk, piece.length)
             self._asked[link, number] = (fetch, step.chunk)
             self._numbers[key] = number
             link.wake()
@@ -362,6 +340,7 @@ class Exchange:
             link.session.give_back(event.data)
             return
         fetch, index = asked
+        fetch.delivered[link.device] += 1
         fetch.arrived.append((link, index, event.data))
         fetch.changed.set()
 
@@ -369,12 +348,15 @@ class Exchange:
         asked = self._asked.pop((link, event.number), None)
         if asked is not None:
             fetch, index = asked
-            if self._numbers.pop((fetch.version, link.device, index), None) == event.number:
+            if self._numbers.pop((fetch, link.device, index), None) == event.number:
                 busy = event.reason is not GoneReason.GONE
                 fetch.scheduler.not_coming(link.device, index, now_s, busy=busy)
                 fetch.changed.set()
+            fetch.denied[link.device] += 1
+            if fetch.denied[link.device] >= DENIALS and not fetch.delivered[link.device]:
+                fetch.scheduler.left(link.device)
 
-    async def _take_arrived(self, fetch: _Fetch, keep: Keep) -> bool:
+    async def _take_arrived(self, fetch: Fetch, keep: Keep) -> bool:
         """Have what came kept, and tell the fellows; whether there was anything right."""
         batch = list(fetch.arrived)
         fetch.arrived.clear()
@@ -386,7 +368,7 @@ class Exchange:
         now_s = self._clock.monotonic_s()
         for (link, index, data), is_right in zip(batch, verdicts, strict=True):
             device = BEYOND if link is None else link.device
-            self._numbers.pop((fetch.version, DeviceId(device), index), None)
+            self._numbers.pop((fetch, DeviceId(device), index), None)
             if is_right:
                 if index not in fetch.got:
                     fetch.got.add(index)
@@ -399,11 +381,11 @@ class Exchange:
                 link.end("it delivered something else than was asked for", ByeReason.MALFORMED)
             if link is not None and isinstance(data, memoryview):
                 link.session.give_back(data)
-        if new:
+        if new and not fetch.is_scattered:
             self._tell(fetch, new)
         return bool(new)
 
-    def _tell(self, fetch: _Fetch, new: Sequence[int]) -> None:
+    def _tell(self, fetch: Fetch, new: Sequence[int]) -> None:
         for link in self._links.values():
             if fetch.version in link.session.their_needs:
                 for at in range(0, len(new), limits.LAN_MORE):

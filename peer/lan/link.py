@@ -21,7 +21,7 @@ DEAD_S: Final = 25.0
 """and after so long a one the link is given up."""
 GOODBYE_S: Final = 1.0
 """How long the last message may take."""
-BATCH: Final = 16
+BATCH: Final = 64
 BATCH_BYTES: Final = 1024 * 1024
 """Requests are answered in batches of at most so many, and of little more than so many bytes."""
 _LAST_NUMBER: Final = 2**32 - 1

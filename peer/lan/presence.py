@@ -21,7 +21,7 @@ from peer.lan.ports import LocalNetwork
 from peer.lan.traffic import Moved, Traffic
 from peer.ports import Clock, Entropy, Network
 from peer.transfer.counters import TransferCounters
-from peer.transfer.near import Beyond, Keep, Lending, Piece
+from peer.transfer.near import Beyond, Keep, Lending, Piece, Scattered
 from protocol.ids import ChangeId, DeviceId, WorkspaceId
 from protocol.lan import LanHead
 
@@ -166,6 +166,13 @@ class Presence:
         if self._exchange is not None:
             await self._exchange.fetch(workspace, version, pieces, wanted, keep, patience_s=PATIENCE_S, beyond=beyond)
 
+    async def fetch_scattered(
+        self, workspace: WorkspaceId, pieces: Scattered, keep: Keep, beyond: Beyond | None
+    ) -> None:
+        """See `Neighbours`."""
+        if self._exchange is not None:
+            await self._exchange.fetch_scattered(workspace, pieces, keep, patience_s=PATIENCE_S, beyond=beyond)
+
 
 @dataclass(frozen=True)
 class LanNeighbours:
@@ -185,6 +192,10 @@ class LanNeighbours:
     ) -> None:
         """See `Neighbours`."""
         await self.presence.fetch(self.workspace, version, pieces, wanted, keep, beyond)
+
+    async def fetch_scattered(self, pieces: Scattered, keep: Keep, beyond: Beyond | None) -> None:
+        """See `Neighbours`."""
+        await self.presence.fetch_scattered(self.workspace, pieces, keep, beyond)
 
     def lend(self, lending: Lending) -> AbstractContextManager[None]:
         """See `Neighbours`."""

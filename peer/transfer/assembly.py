@@ -42,6 +42,15 @@ class Step(NamedTuple):
     fetched: bool
 
 
+class Placed(NamedTuple):
+    """A chunk that came early, and where it goes."""
+
+    file: int
+    offset: int
+    ref: ChunkRef
+    data: bytes | memoryview
+
+
 class Hole(NamedTuple):
     """A place still to be filled. `absent`: nobody has the block; else it came out wrong (or was not asked for yet,
     since it should have been at hand)."""
@@ -158,36 +167,33 @@ class Assembler:
                 self._fail(step.file, error)
         return found
 
-    def place(self, index: int, items: Sequence[tuple[int, ChunkRef, bytes | memoryview]]) -> list[bool] | None:
-        """Write chunks that come in any order, before `advance` comes to them, at these offsets of a file.
+    def place(self, items: Sequence[Placed]) -> list[bool]:
+        """Write chunks that come in any order, before `advance` comes to them.
 
-        Of each whether it was what its reference says; what was not is not written. None where the file was given up.
+        Of each whether it was what its reference says; what was not is not written. For a file that was given up, or
+        is now since the disk refuses, nothing is wrong and nothing written.
         """
-        state = self.files[index]
-        if state.problem is not None:
-            return None
-        try:
-            return self._place(index, state, items)
-        except OSError as error:
-            self._fail(index, error)
-            return None
+        right = [chunk_id(self._keys.fixed, one.data) == one.ref.chunk for one in items]
+        by_file: dict[int, list[Placed]] = {}
+        for one, is_right in zip(items, right, strict=True):
+            if is_right and self.files[one.file].problem is None:
+                by_file.setdefault(one.file, []).append(one)
+        for index, its in by_file.items():
+            try:
+                self._place(index, its)
+            except OSError as error:
+                self._fail(index, error)
+        return right
 
-    def _place(
-        self, index: int, state: FileState, items: Sequence[tuple[int, ChunkRef, bytes | memoryview]]
-    ) -> list[bool]:
+    def _place(self, index: int, items: Sequence[Placed]) -> None:
         handle = self._open_temp(index)
         try:
-            writer = TempWriter(self._root, state.temp, handle)
-            right = []
-            for offset, ref, data in items:
-                is_right = len(data) == ref.length and chunk_id(self._keys.fixed, data) == ref.chunk
-                if is_right:
-                    writer.write_at(data, offset)
-                    self._written.setdefault(ref.chunk, (index, offset))
-                right.append(is_right)
+            writer = TempWriter(self._root, self.files[index].temp, handle)
+            for one in items:
+                writer.write_at(one.data, one.offset)
+                self._written.setdefault(one.ref.chunk, (index, one.offset))
         finally:
             self._fs.close(handle)
-        return right
 
     def has(self, chunk: ChunkId) -> bool:
         """Whether a chunk is in one of the temporary files."""

@@ -9,6 +9,7 @@ a file in place.
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import trio
@@ -16,7 +17,7 @@ import trio
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.ports import Clock, Entropy, Offload
-from peer.transfer.assembly import Assembler, Hole, Step
+from peer.transfer.assembly import Assembler, Hole, Placed, Step
 from peer.transfer.counters import Progress
 from peer.transfer.limits import Limiter, Unlimited
 from peer.transfer.near import BlocksBeyond, Neighbours, Piece
@@ -27,7 +28,7 @@ from protocol import limits
 from protocol.frames import HEAD_BYTES, Frame, FrameKind
 from protocol.ids import BlockId, ChunkId
 from protocol.messages import Refusal, RefusalCode
-from protocol.model import ChunkRef
+from protocol.model import ChunkRef, FlatManifest
 
 __all__ = ["Bad", "FetchRequest", "FetchResult", "Fetched", "Fetcher", "Missing", "NotFetched", "NotWritten"]
 
@@ -36,8 +37,8 @@ WINDOW_BYTES: Final = 64 * limits.MIB
 GROUP_BYTES: Final = 2 * limits.MIB
 """How much, by plaintext, is opened and written in one call."""
 GROUP_BLOCKS: Final = 500
-NEAR_AT_ONCE: Final = 16
-"""So many versions are fetched from neighbours at a time."""
+SCATTERED_BYTES: Final = limits.MIB
+"""Versions of which no more is missing are fetched from neighbours together, not each by itself."""
 _ROUNDS: Final = 2
 """How often a block that came out wrong is asked for once more."""
 
@@ -142,7 +143,6 @@ class _Run:
         begun = {} if fetcher.unfinished is None else fetcher.unfinished.take(requests)
         self.assembler = Assembler(fetcher.root, fetcher.keys, requests, begun)
         self._early: set[tuple[int, int]] = set()
-        self._placing = trio.Lock()
         progress.files_total += len(requests)
         progress.bytes_total += sum(request.size for request in requests)
 
@@ -172,44 +172,56 @@ class _Run:
     # --- from neighbours, in any order ------------------------------------------------------------------
 
     async def _fetch_near(self, near: Neighbours) -> None:
-        """Have what neighbours can deliver written where it belongs; what is still missing then is fetched in order."""
-        at_once = trio.CapacityLimiter(NEAR_AT_ONCE)
-        async with trio.open_nursery() as nursery:
-            for index in range(len(self._requests)):
-                await at_once.acquire_on_behalf_of(index)
-                nursery.start_soon(self._fetch_one_near, near, index, at_once)
+        """Have what neighbours can deliver written where it belongs; what is still missing then is fetched in order.
 
-    async def _fetch_one_near(self, near: Neighbours, index: int, at_once: trio.CapacityLimiter) -> None:
-        try:
-            request, refs, offsets = self._requests[index], list[ChunkRef](), list[int]()
-            for ref, offset in _first_places(request):
-                refs.append(ref)
-                offsets.append(offset)
-            new = [ref.chunk for ref in refs if ref.chunk not in self._planned]
-            is_possible = near.is_anybody_there and len(refs) <= limits.CHANGE_BLOCKS
-            if not new or not is_possible or self.assembler.files[index].problem is not None:
-                return
-            at_hand = await self._by.local.locate(new)
-            wanted = [at for at, ref in enumerate(refs) if ref.chunk not in self._planned and ref.chunk not in at_hand]
-            if not wanted:
-                return
+        Long versions are fetched each by itself, so that several takers share the work; the chunks of all others
+        together.
+        """
+        scattered: list[tuple[int, ChunkRef, int]] = []
+        claimed: set[ChunkId] = set()
+        for index, request in enumerate(self._requests):
+            refs, offsets = _distinct(request.manifest)
+            wanted = await self._not_here(refs, claimed)
+            claimed.update(refs[at].chunk for at in wanted)
+            if sum(refs[at].length for at in wanted) <= SCATTERED_BYTES:
+                scattered += ((index, refs[at], offsets[at]) for at in wanted)
+            elif len(refs) <= limits.CHANGE_BLOCKS:
+                pieces = [Piece(ref.chunk, ref.length) for ref in refs]
+                keep = partial(self._keep_early, [index], [(index, *one) for one in zip(refs, offsets, strict=True)])
+                await near.fetch(request.version, pieces, wanted, keep, self._beyond(refs))
+        if scattered:
+            named = [(self._requests[index].version, Piece(ref.chunk, ref.length)) for index, ref, _ in scattered]
+            beyond = self._beyond([ref for _, ref, _ in scattered])
+            files = list({index: None for index, _, _ in scattered})
+            await near.fetch_scattered(named, partial(self._keep_early, files, scattered), beyond)
 
-            async def keep(came: Sequence[tuple[int, bytes | memoryview]]) -> Sequence[bool] | None:
-                items = [(offsets[at], refs[at], data) for at, data in came]
-                async with self._placing:  # the assembler takes one call at a time
-                    right = await self._by.offload.run(self.assembler.place, index, items)
-                for (offset, ref, _), is_right in zip(items, right or (), strict=False):
-                    if is_right and ref.chunk not in self._planned:
-                        self._planned.add(ref.chunk)
-                        self._early.add((index, offset))
-                        self._progress.bytes_done += ref.length
-                return right
+    async def _not_here(self, refs: Sequence[ChunkRef], claimed: set[ChunkId]) -> list[int]:
+        """Which of a version's distinct chunks are neither at hand nor about to come."""
+        new = [ref.chunk for ref in refs if ref.chunk not in self._planned and ref.chunk not in claimed]
+        at_hand = await self._by.local.locate(new) if new else {}
+        lacking = set(new).difference(at_hand)
+        return [at for at, ref in enumerate(refs) if ref.chunk in lacking]
 
-            pieces = [Piece(ref.chunk, ref.length) for ref in refs]
-            beyond = BlocksBeyond(self._source, refs, self._by.keys, self._by.offload, self._by.limiter)
-            await near.fetch(request.version, pieces, wanted, keep, beyond)
-        finally:
-            at_once.release_on_behalf_of(index)
+    def _beyond(self, refs: Sequence[ChunkRef]) -> BlocksBeyond:
+        return BlocksBeyond(self._source, refs, self._by.keys, self._by.offload, self._by.limiter)
+
+    async def _keep_early(
+        self,
+        files: Sequence[int],
+        places: Sequence[tuple[int, ChunkRef, int]],
+        came: Sequence[tuple[int, bytes | memoryview]],
+    ) -> Sequence[bool] | None:
+        """See `Keep`; `places` are the chunks, with a place in one of `files`, that the numbers of what came stand
+        for."""
+        items = [Placed(places[at][0], places[at][2], places[at][1], data) for at, data in came]
+        right = await self._by.offload.run(self.assembler.place, items)
+        for one, is_right in zip(items, right, strict=True):
+            if is_right and one.ref.chunk not in self._planned and self.assembler.has(one.ref.chunk):
+                self._planned.add(one.ref.chunk)
+                self._early.add((one.file, one.offset))
+                self._progress.bytes_done += one.ref.length
+        is_over = all(self.assembler.files[index].problem is not None for index in files)
+        return None if is_over else right
 
     # --- from the source, in order ----------------------------------------------------------------------
 
@@ -424,15 +436,19 @@ class _Run:
         )
 
 
-def _first_places(request: FetchRequest) -> Iterator[tuple[ChunkRef, int]]:
-    """The distinct chunks of a version with their first offsets, as the LAN protocol counts them."""
+def _distinct(manifest: FlatManifest) -> tuple[list[ChunkRef], list[int]]:
+    """The distinct chunks of a version as the LAN protocol counts them, with their first offsets."""
+    refs: list[ChunkRef] = []
+    offsets: list[int] = []
     seen: set[ChunkId] = set()
     offset = 0
-    for ref in request.manifest.chunks:
+    for ref in manifest.chunks:
         if ref.chunk not in seen:
             seen.add(ref.chunk)
-            yield ref, offset
+            refs.append(ref)
+            offsets.append(offset)
         offset += ref.length
+    return refs, offsets
 
 
 def _after(steps: Sequence[Step], start: int, blocks: int) -> int:

@@ -30,13 +30,15 @@ class Piece(NamedTuple):
     length: int
 
 
+Scattered = Sequence[tuple[ChangeId, Piece]]
+"""Chunks of several versions, each with one that it is in."""
 Keep = Callable[[Sequence[tuple[int, bytes | memoryview]]], Awaitable[Sequence[bool] | None]]
 """Takes chunks by their indexes, and says of each whether it is the right one; None: no more are wanted. What is right
 can be served to others from then on."""
 
 
 class Beyond(Protocol):
-    """A source of one version's chunks that is not on the LAN."""
+    """A source of the same chunks that is not on the LAN."""
 
     def bring(self, indexes: Sequence[int]) -> AsyncGenerator[Sequence[tuple[int, bytes | None]], None]:
         """These chunks as they come, in groups; None for one that it cannot deliver.
@@ -76,6 +78,10 @@ class Neighbours(Protocol):
         """
         ...
 
+    async def fetch_scattered(self, pieces: Scattered, keep: Keep, beyond: Beyond | None) -> None:
+        """The same for chunks of many versions, a few of each: quicker where somebody has most of them."""
+        ...
+
     def lend(self, lending: Lending) -> AbstractContextManager[None]:
         """Serve these chunks to others too, for as long as the context lasts."""
         ...
@@ -83,7 +89,7 @@ class Neighbours(Protocol):
 
 @dataclass(frozen=True)
 class BlocksBeyond:
-    """The chunks of one version out of a source of blocks, such as the coordinator."""
+    """Chunks out of a source of blocks, such as the coordinator."""
 
     source: BlockSource
     refs: Sequence[ChunkRef]
