@@ -11,7 +11,7 @@ import trio
 
 from peer.lan.fetching import BEYOND, Fetch, Further
 from peer.lan.link import Answer, Link
-from peer.lan.scheduling import FELLOW_S, Ask, SourceId, Withdraw
+from peer.lan.scheduling import FELLOW_S, TWICE_S, Ask, SourceId, Withdraw
 from peer.lan.traffic import Traffic
 from peer.ports import Clock
 from peer.transfer.near import Beyond, Keep, Piece, Scattered
@@ -175,7 +175,7 @@ class Exchange:
             return fetch.wanted - fetch.got
         finally:
             self._end(fetch)
-            if self._clock.monotonic_s() - now_s >= ANSWER_S:
+            if self._clock.monotonic_s() - now_s >= TWICE_S:
                 said = {*fetch.delivered, *fetch.denied}
                 self._mute(device for device in fetch.awaited if device not in said)
 

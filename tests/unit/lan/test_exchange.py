@@ -1,6 +1,6 @@
 """Devices that fetch one file from each other: real links, sessions and schedulers, over a network in memory."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,9 +14,9 @@ from peer.lan.link import Answer
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
 from peer.lan.sightings import Place
-from peer.transfer.near import Piece
+from peer.transfer.near import Beyond, Piece
 from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
-from protocol.lan import GoneReason, LanHead, LanRequest
+from protocol.lan import GoneReason, LanHead, LanNeed, LanRequest, bits_of
 from simulations.noise import noise
 from tests.common.blocks import TestKeys
 from tests.common.link_server import SeededEntropy, TrioClock
@@ -75,9 +75,16 @@ class Peer:
         }
         return right
 
-    async def fetch(self, patience_s: float = 10.0) -> frozenset[int]:
+    async def fetch(self, patience_s: float = 10.0, beyond: Beyond | None = None) -> frozenset[int]:
         missing = [at for at, piece in enumerate(PIECES) if piece.chunk not in self.chunks]
-        return await self.exchange.fetch(HERE, VERSION, PIECES, missing, self.keep, patience_s=patience_s)
+        return await self.exchange.fetch(
+            HERE, VERSION, PIECES, missing, self.keep, patience_s=patience_s, beyond=beyond
+        )
+
+    async def fetch_scattered(self, beyond: Beyond | None = None) -> frozenset[int]:
+        """All chunks, each as if it were a version of its own."""
+        pieces = [(ChangeId(bytes([at]) * 32), piece) for at, piece in enumerate(PIECES)]
+        return await self.exchange.fetch_scattered(HERE, pieces, self.keep, patience_s=10.0, beyond=beyond)
 
     @property
     def has_everything(self) -> bool:
@@ -87,6 +94,24 @@ class Peer:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.exchange.run)
             nursery.start_soon(self.meeting.run, self.lan.listen(self.host))
+
+
+class Coordinator:
+    """All chunks but some, at a rate; it may go away after so many."""
+
+    def __init__(self, rate_s: float = 1e6, but: Collection[int] = (), goes_after: int = CHUNKS) -> None:
+        self.rate_s = rate_s
+        self.but = but
+        self.goes_after = goes_after
+        self.asked: list[int] = []
+
+    async def bring(self, indexes: Sequence[int]) -> AsyncGenerator[Sequence[tuple[int, bytes | None]], None]:
+        for index in indexes:
+            if len(self.asked) >= self.goes_after:
+                return
+            self.asked.append(index)
+            await trio.sleep(len(DATA[index]) / self.rate_s)
+            yield [(index, None if index in self.but else DATA[index])]
 
 
 @asynccontextmanager
@@ -220,3 +245,121 @@ async def test_a_member_revoked_in_the_middle_gets_no_more(autojump_clock: MockC
         await trio.sleep(300)
         assert not taker.has_everything
         assert author.uplink.sent_bytes - before < 20_000, "goodbyes, and handshakes that come to nothing"
+
+
+# --- the coordinator as one more source --------------------------------------------------------------------
+
+
+async def test_where_no_neighbour_has_anything_it_ends_at_once_and_the_coordinator_is_not_asked(
+    autojump_clock: MockClock,
+) -> None:
+    lan, coordinator = MemoryLan(), Coordinator()
+    empty, taker = Peer(lan, 1), Peer(lan, 2)
+    async with together(empty, taker):
+        start_s = trio.current_time()
+        assert await taker.fetch(beyond=coordinator) == set(everything())
+        assert trio.current_time() - start_s < 0.1
+        assert coordinator.asked == []
+
+
+@pytest.mark.parametrize("kind", ["one version", "many versions"])
+async def test_neighbours_and_the_coordinator_deliver_together_each_as_much_as_it_can(
+    kind: str, autojump_clock: MockClock
+) -> None:
+    lan, coordinator = MemoryLan(), Coordinator(rate_s=1e6)
+    author, taker = Peer(lan, 1, everything(), rate_s=3e6), Peer(lan, 2)
+    async with together(author, taker):
+        start_s = trio.current_time()
+        missing = await (
+            taker.fetch(beyond=coordinator) if kind == "one version" else taker.fetch_scattered(coordinator)
+        )
+        assert missing == frozenset()
+        assert taker.has_everything
+        assert trio.current_time() - start_s < sum(map(len, DATA)) / 3e6
+        assert len(coordinator.asked) < CHUNKS / 2
+
+
+@pytest.mark.parametrize("kind", ["one version", "many versions"])
+async def test_a_coordinator_that_goes_away_in_the_middle_leaves_it_to_the_neighbours(
+    kind: str, autojump_clock: MockClock
+) -> None:
+    lan, coordinator = MemoryLan(), Coordinator(rate_s=5e6, goes_after=10)
+    author, taker = Peer(lan, 1, everything(), rate_s=3e6), Peer(lan, 2)
+    async with together(author, taker):
+        missing = await (
+            taker.fetch(beyond=coordinator) if kind == "one version" else taker.fetch_scattered(coordinator)
+        )
+        assert missing == frozenset()
+        assert taker.has_everything
+
+
+@pytest.mark.parametrize("kind", ["one version", "many versions"])
+async def test_what_only_the_coordinator_has_comes_from_there(kind: str, autojump_clock: MockClock) -> None:
+    lan, coordinator = MemoryLan(), Coordinator(rate_s=5e6, but=[0, 1])
+    holder, taker = Peer(lan, 1, range(CHUNKS // 2)), Peer(lan, 2)
+    async with together(holder, taker):
+        missing = await (
+            taker.fetch(beyond=coordinator) if kind == "one version" else taker.fetch_scattered(coordinator)
+        )
+        got = len(taker.chunks)
+        assert got >= CHUNKS // 2, "the rest may be left to be fetched in order"
+        assert missing == {at for at, piece in enumerate(PIECES) if piece.chunk not in taker.chunks}
+
+
+# --- chunks of many versions -------------------------------------------------------------------------------
+
+
+async def test_chunks_of_many_versions_come_without_asking_who_has_them(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, taker = Peer(lan, 1, everything()), Peer(lan, 2)
+    async with together(author, taker):
+        assert await taker.fetch_scattered() == frozenset()
+        assert taker.has_everything
+        assert not taker.exchange._asked
+        assert not taker.exchange._numbers
+        assert not taker.exchange._running
+
+
+async def test_whoever_has_none_of_many_versions_is_soon_asked_no_more(autojump_clock: MockClock) -> None:
+    lan, coordinator = MemoryLan(), Coordinator()
+    empty, taker = Peer(lan, 1), Peer(lan, 2)
+    async with together(empty, taker):
+        start_s = trio.current_time()
+        await taker.fetch_scattered(coordinator)
+        assert trio.current_time() - start_s < 0.5
+
+
+@pytest.mark.parametrize("kind", ["one version", "many versions"])
+async def test_a_neighbour_that_says_nothing_holds_nothing_up_for_long_and_the_next_time_not_at_all(
+    kind: str, autojump_clock: MockClock
+) -> None:
+    lan = MemoryLan()
+    silent, taker = Peer(lan, 1, everything()), Peer(lan, 2)
+    async with together(silent, taker):
+        lan.cut()
+        times = []
+        for _ in range(3):
+            start_s, coordinator = trio.current_time(), Coordinator(rate_s=1e9)
+            taker.chunks.clear()
+            await (taker.fetch(beyond=coordinator) if kind == "one version" else taker.fetch_scattered(coordinator))
+            times.append(trio.current_time() - start_s)
+        assert times[0] < 3
+        assert max(times[1:]) < 0.1
+
+
+async def test_a_fellow_taker_that_never_brings_anything_is_waited_for_once(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, idler, taker = Peer(lan, 1, everything(), rate_s=20e6), Peer(lan, 2), Peer(lan, 3)
+    async with together(author, idler, taker):
+        bits = bits_of(everything(), CHUNKS)
+        idler.meeting.links[taker.id].session.need(LanNeed(HERE, VERSION, CHUNKS, bits))
+        idler.meeting.links[taker.id].wake()
+        await trio.sleep(1)
+        times = []
+        for _ in range(3):
+            start_s = trio.current_time()
+            taker.chunks.clear()
+            assert await taker.fetch() == frozenset()
+            times.append(trio.current_time() - start_s)
+        assert times[0] < 10
+        assert max(times[1:]) < 1
