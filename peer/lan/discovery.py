@@ -21,7 +21,7 @@ AGAIN_S: Final = 30.0
 
 
 class Discovery:
-    """This device's discovery. `found` is called, without awaiting, when a device comes or has another address."""
+    """This device's discovery. `found` is called, without awaiting, for each device that is heard."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Discovery:
             if self._sightings.take(beacon, host, now_s):
                 self._announcing.heard_news(now_s)
                 self._sooner.set()
-                self._found(beacon.device)
+            self._found(beacon.device)
 
     async def _follow(self, multicast: Multicast) -> None:
         while True:

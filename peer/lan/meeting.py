@@ -35,6 +35,8 @@ HANDSHAKE_S: Final = 5.0
 """How long somebody has to prove who they are, and how long one place is tried."""
 DIALS: Final = 4
 """So many devices are dialled at a time."""
+HEARD_S: Final = 2.0
+"""Who is heard again is tried again at once, but not sooner than so long after it could not be reached."""
 _PATIENCE: Final = Backoff(first_s=0.5, cap_s=30.0)
 
 
@@ -79,6 +81,7 @@ class Meeting:
         self._listening = listen_context(own, (), self._admits)
         self._handshakes: Counter[str] = Counter()
         self._to_dial: dict[DeviceId, None] = {}
+        self._sooner: dict[DeviceId, trio.Event] = {}
         self._dialling: set[DeviceId] = set()
         self._more_to_dial = trio.Event()
         self._patience: dict[DeviceId, Backoff] = {}
@@ -136,7 +139,9 @@ class Meeting:
 
     def found(self, device: DeviceId) -> None:
         """A device may be reached: try to, unless there is a link or an attempt already."""
-        if device in self._keys and device not in self.links and device not in self._dialling:
+        if device in self._sooner:
+            self._sooner[device].set()
+        elif device in self._keys and device not in self.links and device not in self._dialling:
             self._to_dial[device] = None
             self._more_to_dial.set()
 
@@ -182,7 +187,7 @@ class Meeting:
         reached: tuple[TlsStream, Place] | None = None
         try:
             while device not in self.links and device in self._keys and (places := self._places(device)):
-                await self._clock.sleep(self._patience.get(device, _PATIENCE).delay_s(self._entropy.jitter))
+                await self._wait_for_turn(device)
                 async with self._at_once:
                     reached = await self._try(device, places)
                 if reached is not None:
@@ -193,6 +198,17 @@ class Meeting:
         if reached is not None:
             tls, place = reached
             await self._use(device, tls, place.host, dialled=True)
+
+    async def _wait_for_turn(self, device: DeviceId) -> None:
+        """Be patient with a device that could not be reached, unless it is heard again."""
+        delay_s = self._patience.get(device, _PATIENCE).delay_s(self._entropy.jitter)
+        await self._clock.sleep(min(delay_s, HEARD_S))
+        heard = self._sooner[device] = trio.Event()
+        try:
+            with trio.move_on_after(max(0.0, delay_s - HEARD_S)):
+                await heard.wait()
+        finally:
+            del self._sooner[device]
 
     async def _try(self, device: DeviceId, places: Sequence[Place]) -> tuple[TlsStream, Place] | None:
         """A TLS connection to exactly this device at one of these places, and which."""
