@@ -278,6 +278,19 @@ class Devices(msgspec.Struct):
     devices: list[Device]
 
 
+class Peer(msgspec.Struct):
+    device: str
+    address: str
+    state: Literal["linked", "seen", "away"]
+    lan_in: Count
+    lan_out: Count
+
+
+class Peers(msgspec.Struct):
+    peers: list[Peer]
+    lan: bool
+
+
 class Workspace(msgspec.Struct):
     id: Id
     name: str
