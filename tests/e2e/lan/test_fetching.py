@@ -36,7 +36,7 @@ def check_peers(red: Peer, blue: Peer) -> None:
     (entry,) = document["peers"]
     assert entry.keys() == {"device", "address", "state", "lan_in", "lan_out"}
     assert (entry["device"], entry["address"], entry["state"]) == ("red", entry["address"], "linked")
-    assert ipaddress.ip_address(entry["address"].partition("%")[0])
+    ipaddress.ip_address(entry["address"].partition("%")[0])
     assert "red" in blue.must("peers")
     assert "blue" in red.must("peers")
 
