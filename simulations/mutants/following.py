@@ -121,9 +121,9 @@ FOLLOWING = (
         occasions.BIT_ROT,
         (
             Change("coordinator.storage.segments:_read", "if blake3(data).digest() == block else", "if data else"),
-            Change("peer.transfer.assembly:_open", "if block_id(block) != ref.block:", "if not block:"),
+            Change("peer.transfer.opening:open_block_of", "if block_id(block) != ref.block:", "if not block:"),
             Change(
-                "peer.transfer.assembly:_open",
+                "peer.transfer.opening:open_block_of",
                 "except BadBlock:\n        return Opened(None)",
                 'except BadBlock:\n        return Opened(block[: ref.length].ljust(ref.length, b"?"))',
             ),
