@@ -24,6 +24,7 @@ from peer.store.database import open_database
 from protocol.messages import Refusal
 from simulations.disk import SimDisk
 from simulations.machine import Host, InlineOffload, Killed, Life, SimClock, SimEntropy
+from simulations.network.lan import SimLan
 from simulations.network.net import Net
 from simulations.points import GuardedDatabase, Points, guarded
 from simulations.programs import Program
@@ -121,6 +122,7 @@ class SimDevice(Program):
             compute=InlineOffload(life, 3, self._draw),
             allow_plain=True,
             boot=f"boot {self._boots}",
+            lan=SimLan(self.net, life),
         )
         try:
             with open_database(self.home.database) as opened:

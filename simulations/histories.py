@@ -27,6 +27,7 @@ from simulations.images import Images, is_unchanged
 from simulations.journals import told_lives
 from simulations.ledger import Ledger
 from simulations.network.line import Quality
+from simulations.network.net import Site
 from simulations.people import SHARED, Person
 from simulations.trace import Trace
 from simulations.twins import bring_twin, check_twins, rest_of_twins
@@ -53,6 +54,8 @@ TWIN_DEEDS: Final = 6
 """So many each do at a machine and at the one that has a copy of its disk."""
 _IMAGES: Final = 100
 """What the numbers of the phases begin with in which a copy is put back."""
+TOGETHER: Final = 0.4
+"""The share of histories in which devices meet on a LAN."""
 NAMES: Final = ("red", "blue", "green", "amber", "violet")
 """What devices are called."""
 
@@ -85,6 +88,10 @@ class Shape:
     """How likely, at each rest, some machine's disk is copied, and how likely a copy is put back."""
     twin: float
     """How likely, in the end, some machine's disk is brought to life a second time."""
+    are_together: bool
+    """Whether all devices are at one place, and so meet on its LAN."""
+    lan: Quality
+    """What that LAN is like."""
 
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
@@ -117,6 +124,13 @@ class Shape:
             are_behind_nat=draw.random() < 0.5,
             images=images,
             twin=0.05,
+            are_together=draw.random() < TOGETHER,
+            lan=Quality(
+                latency_s=draw.choice((0.0005, 0.02)),
+                rate=draw.choice((None, 1_000_000.0)),
+                loss=draw.choice((0.0, 0.02, 0.3)),
+                resets=draw.choice((0.0, 0.0, 0.01)),
+            ),
         )
 
     def share(self, phase: int, person: int) -> int:
@@ -162,8 +176,12 @@ class History:
     async def _begin(self) -> None:
         world, shape = self._world, self.shape
         devices: list[SimDevice] = []
+        sites: list[Site] = []
         for name in NAMES[: shape.devices]:
-            site = world.site(f"{name}'s home", Quality(latency_s=0.001), is_behind_nat=shape.are_behind_nat)
+            if not (sites and shape.are_together):
+                place, line = f"{name}'s home", Quality(latency_s=0.001)
+                sites.append(world.site(place, line, shape.lan, is_behind_nat=shape.are_behind_nat))
+            site = sites[-1]
             device = world.device(name, site)
             device.host.skew_s = self._draw.uniform(-shape.skew_s, shape.skew_s)
             devices.append(device)

@@ -126,7 +126,7 @@ class Sharing:
     async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
         """See `Stock`."""
         answers: dict[int, Answer] = {}
-        for workspace in {each.workspace for each in wanted}:
+        for workspace in dict.fromkeys(each.workspace for each in wanted):
             engine = self._engine(workspace)
             asked = [each for each in wanted if each.workspace == workspace]
             found: Sequence[Answer] = [GoneReason.GONE] * len(asked)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from random import Random  # noqa: TID251 - drawn from the world's seed
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 from trio.abc import Listener, Stream
@@ -23,6 +23,8 @@ from simulations.network.stream import Pipe, SimStream
 from simulations.scheduling import belong_to
 from simulations.trace import Trace
 
+FIRST_PORT: Final = 41_000
+"""Ports that programs are given where they ask for any begin here."""
 CONNECT_S: Final = 60.0
 """How long a connection is tried for where nothing comes back."""
 
@@ -60,8 +62,23 @@ class _Station:
     listeners: dict[int, "SimListener"] = field(default_factory=dict)
     streams: dict[Life, list[SimStream]] = field(default_factory=dict)
     lost: list[SimStream] = field(default_factory=list)
+    hearers: list["Hearer"] = field(default_factory=list)
     is_up: bool = True
     refuses: bool = False
+
+
+class Hearer(Protocol):
+    """A program that hears what is said to everybody nearby."""
+
+    life: Life
+
+    def hear(self, data: bytes, host: str) -> None:
+        """A datagram is here, from that host."""
+        ...
+
+    def moved(self) -> None:
+        """The host is at another site now."""
+        ...
 
 
 class SimListener(Listener[SimStream]):
@@ -94,6 +111,7 @@ class Net:
         self._nursery: trio.Nursery | None = None
         self._stations: dict[str, _Station] = {}
         self._count = 0
+        self._port = FIRST_PORT
         self.sites: dict[str, Site] = {}
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -131,6 +149,8 @@ class Net:
         self._stations[host.name].site = site
         self._trace.happened(Placed(host.name, site.name))
         self.reset(host)
+        for hearer in self._stations[host.name].hearers:
+            hearer.moved()
 
     def reset(self, host: Host) -> None:
         """All of a host's connections break."""
@@ -160,6 +180,46 @@ class Net:
             if station.listeners.get(port) is listener:
                 del station.listeners[port]
 
+    def free_port(self) -> int:
+        """A port that nobody has had."""
+        self._port += 1
+        return self._port
+
+    @contextmanager
+    def hearing(self, hearer: Hearer) -> Iterator[None]:
+        """Hear what is said to everybody nearby while the context lasts."""
+        hearers = self._stations[hearer.life.host.name].hearers
+        hearers.append(hearer)
+        try:
+            yield
+        finally:
+            if hearer in hearers:
+                hearers.remove(hearer)
+
+    def say_nearby(self, hearer: Hearer, data: bytes) -> None:
+        """A datagram to all who hear at this site, each of whom it may miss. It comes back to nobody."""
+        here = self._stations[hearer.life.host.name]
+        line = here.site.lan
+        self._trace.note("network", f"{here.host.name} says {len(data)} bytes to all nearby", shown=False)
+        for station in self._stations.values():
+            if station is here or station.site is not here.site or not station.is_up or line.is_cut:
+                continue
+            if self._draw.random() < line.quality.loss:
+                continue
+            at_s = line.pass_at(len(data), trio.current_time())
+            for other in station.hearers:
+                copy_context().run(self._bring, other, data, here.host.name, at_s)
+
+    def _bring(self, hearer: Hearer, data: bytes, host: str, at_s: float) -> None:
+        assert self._nursery is not None
+        belong_to(None)
+
+        async def bring() -> None:
+            await trio.sleep_until(at_s)
+            hearer.hear(data, host)
+
+        self._nursery.start_soon(bring)
+
     def door(self, life: Life) -> "Door":
         """The `Network` port of a program."""
         return Door(self, life)
@@ -176,6 +236,7 @@ class Net:
         if silently:
             station.is_up = False
         station.listeners.clear()
+        station.hearers.clear()
 
     def begin(self, host: Host) -> None:
         """A machine has power again."""
@@ -203,7 +264,7 @@ class Net:
         ends = (here.host.name, there.host.name)
         forth, answer = Pipe(label, ends, out, self._trace), Pipe(f"{label} back", ends[::-1], back, self._trace)
         forth.answer, answer.answer = answer, forth
-        near, far = SimStream(here.host, forth, answer), SimStream(there.host, answer, forth)
+        near, far = SimStream(here.host, name, forth, answer), SimStream(there.host, here.host.name, answer, forth)
         try:
             listener.offer(far)
         except (trio.WouldBlock, trio.BrokenResourceError):

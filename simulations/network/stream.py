@@ -204,8 +204,10 @@ class Pipe:
 class SimStream(HalfCloseableStream):
     """One end of a connection, as the program at it has it."""
 
-    def __init__(self, host: Host, out: Pipe, into: Pipe) -> None:
+    def __init__(self, host: Host, other: str, out: Pipe, into: Pipe) -> None:
         self.host = host
+        self.other = other
+        """The host at the other end."""
         self._out = out
         self._into = into
         self._closed = False

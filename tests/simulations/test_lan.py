@@ -1,0 +1,112 @@
+"""Devices of one place meet on its LAN, with the very code that meets others on real ones."""
+
+import trio
+
+from peer.control.upkeep import Peers, PeersRequest
+from simulations.devices import SimDevice
+from simulations.network.line import Quality
+from simulations.network.net import Site
+from simulations.noise import noise
+from simulations.world import World, run_world
+
+SLOW = Quality(latency_s=0.02, rate=200_000.0)
+MINUTES = 60.0
+
+
+def moved(device: SimDevice) -> tuple[int, int]:
+    """Bytes that came by the LAN and from the coordinator."""
+    assert device.engine is not None
+    counters = device.engine.machine.counters
+    return counters.lan_in, counters.server_in
+
+
+async def linked(device: SimDevice) -> set[str]:
+    """Who it says it is linked with."""
+    answer = await device.ask(PeersRequest())
+    assert isinstance(answer, Peers)
+    return {each.device for each in answer.peers if each.state == "linked"}
+
+
+async def pair_at(world: World, red_at: Site, blue_at: Site) -> tuple[SimDevice, SimDevice]:
+    red, blue = world.device("red", red_at), world.device("blue", blue_at)
+    await world.found(red, "ana")
+    await world.pair(blue, red)
+    assert await world.converged(MINUTES) is not None
+    return red, blue
+
+
+def test_at_one_place_files_come_by_the_lan_and_the_line_has_little_to_carry() -> None:
+    data = noise(2_000_000)
+
+    async def story(world: World) -> None:
+        home = world.site("home", SLOW)
+        red, blue = await pair_at(world, home, home)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == {"red"}
+        world.folder(red).create("film", data)
+        tree = await world.converged(5 * MINUTES)
+        assert tree is not None
+        assert tree["film"] == data
+        by_lan, by_server = moved(blue)
+        assert by_lan > 0.8 * len(data)
+        assert by_server < 0.3 * len(data)
+
+    assert run_world("lan", story).failures == []
+
+
+def test_at_two_places_nobody_is_found_and_one_who_comes_home_is() -> None:
+    async def story(world: World) -> None:
+        home, away = (world.site(name, Quality(latency_s=0.02), is_behind_nat=True) for name in ("home", "away"))
+        red, blue = await pair_at(world, home, away)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == await linked(red) == set()
+        world.net.move_host(blue.host, home)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == {"red"}
+        assert await linked(red) == {"blue"}
+        world.net.move_host(blue.host, away)
+        await trio.sleep(MINUTES)
+        assert await linked(red) == set()
+
+    assert run_world("coming home", story).failures == []
+
+
+def test_what_is_known_comes_by_the_lan_though_the_coordinator_is_away() -> None:
+    data = noise(1_500_000)
+
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.005, rate=400_000.0))
+        red, blue = await pair_at(world, home, home)
+        world.folder(red).create("film", data)
+        assert blue.engine is not None
+        while (await blue.status()).workspaces[0].pending.down_files == 0:
+            await blue.engine.wait_changed()
+        home.cut()
+        with trio.fail_after(5 * MINUTES):
+            while world.folder(blue).tree().get("film") != data:
+                await blue.engine.wait_changed()
+        assert moved(blue)[0] > 0.8 * len(data)
+        home.mend()
+        assert await world.converged(5 * MINUTES) is not None
+
+    assert run_world("away", story).failures == []
+
+
+def test_three_takers_of_one_new_file_get_it_from_each_other_too() -> None:
+    data = noise(4_000_000)
+
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.02, rate=500_000.0), Quality(latency_s=0.0005, rate=20e6))
+        devices = [world.device(name, home) for name in ("red", "blue", "green", "amber")]
+        await world.found(devices[0], "ana")
+        for device in devices[1:]:
+            await world.pair(device, devices[0])
+        assert await world.converged(5 * MINUTES) is not None
+        await trio.sleep(MINUTES)
+        world.folder(devices[0]).create("film", data)
+        assert await world.converged(10 * MINUTES) is not None
+        counters = [device.engine.machine.counters for device in devices if device.engine is not None]
+        assert counters[0].lan_out < 1.6 * len(data), "the author sends little more than one copy"
+        assert sum(one.lan_in for one in counters) > 2.4 * len(data)
+
+    assert run_world("swarm", story).failures == []
