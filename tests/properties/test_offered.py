@@ -1,0 +1,238 @@
+"""The set of versions that are not durable: devices that follow it in any way have it; rules about what it means."""
+
+from dataclasses import replace
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coordinator.domain.offers import LEASE_MS, LEASES, SILENT_MS, Leases, Offers, is_lost
+from peer.planner.offered import Edit, Version, head_of, judge_edit, may_be_dropped, must_be_held, shown_of, waits
+from peer.planner.trees import Content
+from protocol.codec import decode, encode
+from protocol.ids import BlockId, ChangeId, DeviceId
+from protocol.offered import Mark, OfferedCopy, OfferedPage, Standing
+
+
+def change(number: int) -> ChangeId:
+    return ChangeId(number.to_bytes(32, "big"))
+
+
+def block(number: int) -> BlockId:
+    return BlockId(number.to_bytes(32, "little"))
+
+
+RED, BLUE = DeviceId(b"r" * 16), DeviceId(b"b" * 16)
+
+# --- the set and its copies --------------------------------------------------------------------------------
+
+offering = st.tuples(st.just("offer"), st.frozensets(st.integers(0, 8), max_size=4))
+storing = st.tuples(st.just("store"), st.frozensets(st.integers(0, 8), max_size=3))
+ending = st.tuples(st.just("give up"), st.frozensets(st.integers(0, 11), min_size=1, max_size=1))
+asking = st.tuples(st.just("ask"), st.frozensets(st.integers(1, 3), min_size=1, max_size=1))
+restoring = st.tuples(st.just("restore"), st.just(frozenset({0})))
+
+
+def follow(copy: OfferedCopy, offers: Offers, most: int) -> None:
+    """One question, answered over the wire."""
+    page = offers.since(copy.generation, copy.number, most)
+    assert copy.take(decode(OfferedPage, encode(page), 1 << 20))
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.lists(st.one_of(offering, storing, ending, asking, asking, restoring), max_size=60))
+def test_a_copy_that_follows_in_any_portions_is_the_set_in_the_end(steps: list[tuple[str, frozenset[int]]]) -> None:
+    offers, copy, count = Offers(1), OfferedCopy(), 0
+    for what, numbers in steps:
+        match what:
+            case "offer":
+                offers.offer(change(count), [block(number) for number in numbers])
+                count += 1
+            case "store":
+                offers.stored([block(number) for number in numbers])
+            case "give up":
+                offers.give_up(change(min(numbers)))
+            case "ask":
+                follow(copy, offers, most=min(numbers))
+            case _:  # an old copy of the set, of which some was told to nobody any more
+                older = Offers(offers.generation + 1)
+                for number in range(count // 2):
+                    older.offer(change(number), offers.missing(change(number)) or [block(number % 9)])
+                offers, count = older, count // 2
+    while copy.number != offers.last or copy.generation != offers.generation:
+        follow(copy, offers, most=2)
+    for number in range(count):
+        assert copy.standing(change(number)) is offers.standing(change(number))
+        assert bool(offers.missing(change(number))) is (offers.standing(change(number)) is Standing.OFFERED)
+    assert copy.offered == {change(n) for n in range(count) if offers.standing(change(n)) is Standing.OFFERED}
+    assert copy.not_kept == {change(n) for n in range(count) if offers.standing(change(n)) is Standing.NOT_KEPT}
+
+
+def test_a_version_is_durable_with_its_last_block_and_a_block_may_end_the_wait_of_several() -> None:
+    offers = Offers(1)
+    offers.offer(change(1), [block(1), block(2)])
+    offers.offer(change(2), [block(2)])
+    offers.offer(change(3), [])
+    assert offers.standing(change(3)) is Standing.DURABLE
+    assert offers.stored([block(1)]) == []
+    assert offers.is_wanted(block(2))
+    assert offers.stored([block(2), block(7)]) == [change(1), change(2)]
+    assert not offers.is_wanted(block(2))
+    assert not offers.give_up(change(1))
+
+
+def test_what_was_given_up_is_not_made_durable_by_blocks_that_come_late() -> None:
+    offers = Offers(1)
+    offers.offer(change(1), [block(1)])
+    assert offers.give_up(change(1))
+    assert not offers.is_wanted(block(1))
+    assert offers.stored([block(1)]) == []
+    assert offers.standing(change(1)) is Standing.NOT_KEPT
+
+
+def test_a_copy_takes_nothing_that_does_not_go_on_from_where_it_is() -> None:
+    copy = OfferedCopy()
+    first, second = Mark(1, change(1), Standing.OFFERED), Mark(2, change(2), Standing.OFFERED)
+    assert not copy.take(OfferedPage(5, False, 1, (first,))), "another generation"
+    assert copy.take(OfferedPage(5, True, 2, (first, second)))
+    assert not copy.take(OfferedPage(5, False, 2, (second,))), "nothing new"
+    assert not copy.take(OfferedPage(5, False, 4, (replace_number(first, 4), replace_number(second, 3))))
+    assert not copy.take(OfferedPage(5, False, 2, (replace_number(first, 3),))), "beyond the last"
+    assert (copy.number, len(copy.offered)) == (2, 2)
+
+
+def replace_number(mark: Mark, number: int) -> Mark:
+    return Mark(number, mark.change, mark.standing)
+
+
+# --- leases ------------------------------------------------------------------------------------------------
+
+
+def test_no_two_devices_have_one_block_until_the_first_falls_silent() -> None:
+    leases, blocks = Leases(), [block(number) for number in range(4)]
+    assert leases.ask(RED, blocks[:3], 0) == blocks[:3]
+    assert leases.ask(BLUE, blocks, 10) == [blocks[3]]
+    leases.renew(RED, LEASE_MS - 1)
+    assert leases.ask(BLUE, blocks[:3], LEASE_MS + 1) == []
+    leases.end(RED, [blocks[0], blocks[3]])
+    assert leases.ask(BLUE, blocks[:1], LEASE_MS + 2) == [blocks[0]]
+    assert leases.ask(BLUE, blocks[:3], 2 * LEASE_MS) == blocks[:3]
+    assert leases.ask(RED, blocks[:3], 2 * LEASE_MS) == []
+    leases.end(BLUE)
+    assert leases.ask(RED, blocks, 2 * LEASE_MS) == blocks
+
+
+def test_one_device_has_no_more_blocks_to_itself_than_the_bound() -> None:
+    leases, blocks = Leases(), [block(number) for number in range(LEASES + 1)]
+    assert leases.ask(RED, blocks, 0) == blocks[:-1]
+    assert leases.ask(BLUE, blocks, 0) == blocks[-1:]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from([RED, BLUE]), st.sampled_from(["ask", "renew", "end"]),
+                          st.frozensets(st.integers(0, 5)), st.integers(0, LEASE_MS))))  # fmt: skip
+def test_leases_never_overlap(steps: list[tuple[DeviceId, str, frozenset[int], int]]) -> None:
+    leases, now_ms, until = Leases(), 0, dict[BlockId, tuple[DeviceId, int]]()
+    for device, what, numbers, passed_ms in steps:
+        now_ms += passed_ms
+        blocks = [block(number) for number in sorted(numbers)]
+        match what:
+            case "ask":
+                for granted in leases.ask(device, blocks, now_ms):
+                    holder, until_ms = until.get(granted, (device, 0))
+                    assert holder == device or until_ms <= now_ms
+                    until[granted] = (device, now_ms + LEASE_MS)
+            case "renew":
+                leases.renew(device, now_ms)
+                until.update({one: (device, now_ms + LEASE_MS) for one, held in until.items() if held[0] == device})
+            case _:
+                leases.end(device, blocks)
+                for one in blocks:
+                    if until.get(one, (b"",))[0] == device:
+                        del until[one]
+
+
+def test_a_version_is_given_up_only_where_nobody_can_bring_it() -> None:
+    assert not is_lost(author_active=True, silent_ms=SILENT_MS - 1, holders=())
+    assert is_lost(author_active=True, silent_ms=SILENT_MS, holders=())
+    assert is_lost(author_active=False, silent_ms=0, holders=())
+    assert not is_lost(author_active=False, silent_ms=SILENT_MS, holders=(BLUE,))
+
+
+# --- what it means for a file ------------------------------------------------------------------------------
+
+CONTENTS = [None, *(Content(bytes([number]) * 4, number) for number in range(1, 4))]
+versions = st.builds(
+    Version, st.integers(0, 99).map(change), st.sampled_from(CONTENTS), st.sampled_from(list(Standing))
+)
+lives = st.lists(versions, min_size=1, max_size=6, unique_by=lambda one: one.change)
+contents = st.sampled_from(CONTENTS)
+
+
+@settings(deadline=None)
+@given(lives, st.frozensets(st.integers(0, 99).map(change)))
+def test_what_is_shown_is_kept_can_be_had_and_is_the_newest_of_these(
+    life: list[Version], here: frozenset[ChangeId]
+) -> None:
+    shown = shown_of(life, lambda version: version.change in here)
+    newer = life if shown is None else life[: life.index(shown)]
+    for version in newer:
+        assert version.standing is Standing.NOT_KEPT or (version.content is not None and version.change not in here)
+    if shown is not None:
+        assert shown.standing is not Standing.NOT_KEPT
+
+
+@settings(deadline=None)
+@given(lives, st.frozensets(st.integers(0, 99).map(change)), st.frozensets(st.integers(0, 99).map(change)))
+def test_what_is_shown_never_goes_back_when_more_can_be_had(
+    life: list[Version], here: frozenset[ChangeId], more: frozenset[ChangeId]
+) -> None:
+    before = shown_of(life, lambda version: version.change in here)
+    after = shown_of(life, lambda version: version.change in here | more)
+    assert before is None or (after is not None and life.index(after) <= life.index(before))
+
+
+@settings(deadline=None)
+@given(lives, contents, contents)
+def test_once_everything_is_durable_or_given_up_and_can_be_had_no_edit_waits(
+    life: list[Version], base: Content | None, found: Content | None
+) -> None:
+    ended = [
+        replace(one, standing=Standing.DURABLE if one.standing is Standing.OFFERED else one.standing) for one in life
+    ]
+    assert not waits(ended, lambda version: True)
+    assert judge_edit(ended, base, found, lambda version: True) is not Edit.WAIT
+
+
+@settings(deadline=None)
+@given(lives, contents, contents)
+def test_an_edit_waits_only_while_the_head_is_not_here_and_a_person_can_end_that(
+    life: list[Version], base: Content | None, found: Content | None
+) -> None:
+    verdict = judge_edit(life, base, found, lambda version: False)
+    if verdict is Edit.WAIT:
+        head = head_of(life)
+        assert head is not None
+        assert head.content not in (None, base, found)
+        assert judge_edit(life, base, found, lambda version: False, keep_mine=True) is Edit.PROPOSE
+        assert judge_edit(life, base, found, lambda version: True) is Edit.MERGE
+    assert (verdict is Edit.NONE) == (found == base or found == (head.content if (head := head_of(life)) else None))
+
+
+def test_an_edit_of_what_was_before_a_version_that_was_given_up_is_simply_proposed() -> None:
+    old, lost, mine = Content(b"old", 3), Content(b"lost", 4), Content(b"mine", 4)
+    life = [Version(change(2), lost, Standing.OFFERED), Version(change(1), old, Standing.DURABLE)]
+    assert judge_edit(life, old, mine, lambda version: version.content == old) is Edit.WAIT
+    life[0] = replace(life[0], standing=Standing.NOT_KEPT)
+    assert head_of(life) == life[1]
+    assert judge_edit(life, old, mine, lambda version: version.content == old) is Edit.PROPOSE
+    assert head_of([life[0]]) is None
+
+
+def test_bytes_of_an_offered_version_are_held_until_every_such_version_is_durable_or_given_up() -> None:
+    content = Content(b"c", 1)
+    for first, second in product(Standing, Standing):
+        lives = [[Version(change(1), content, first)], [Version(change(2), content, second)]]
+        assert must_be_held(content, lives) is (Standing.OFFERED in (first, second))
+        assert may_be_dropped(content, lives) is not must_be_held(content, lives)
+    assert not must_be_held(None, [[Version(change(1), None, Standing.OFFERED)]])
