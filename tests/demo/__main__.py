@@ -60,7 +60,8 @@ def _tell(stage: Stage) -> int:
     def paid(cost: Cost) -> None:
         note = f" ({cost.note})" if cost.note else ""
         say(
-            f"  {cost.title}: {cost.seconds:.2f} s, {size_shown(cost.sent)} up, {size_shown(cost.received)} down{note};"
+            f"  {cost.title}: {cost.seconds:.2f} s, {size_shown(cost.sent)} up, {size_shown(cost.received)} down,"
+            f" {size_shown(cost.by_lan)} of it by the LAN{note};"
             " both folders equal, by hash"
         )
 

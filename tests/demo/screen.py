@@ -141,11 +141,13 @@ def costs_table(costs: list[Cost]) -> Table:
     """The costs as a table."""
     table = Table(box=None, expand=True, pad_edge=False, show_header=False)
     table.add_column(ratio=1)
-    for _ in range(3):
+    for _ in range(4):
         table.add_column(justify="right", no_wrap=True)
     for cost in costs:
         title = Text(cost.title)
         if cost.note:
             title.append(f"\n{cost.note}", style="dim")
-        table.add_row(title, f"{cost.seconds:.2f} s", f"↑ {size_shown(cost.sent)}", f"↓ {size_shown(cost.received)}")
+        by_lan = f"{size_shown(cost.by_lan)} by LAN"
+        up, down = f"↑ {size_shown(cost.sent)}", f"↓ {size_shown(cost.received)}"
+        table.add_row(title, f"{cost.seconds:.2f} s", up, down, by_lan)
     return table

@@ -38,7 +38,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=environment(),
+                env=environment({"SHOAL_LAN": "on"}),
                 cwd="/",
                 start_new_session=True,  # Ctrl-C is ours: we end them in order
             )
@@ -129,10 +129,10 @@ class Device:
         self._watcher = watcher
         threading.Thread(target=follow, daemon=True).start()
 
-    def moved(self) -> tuple[int, int]:
-        """Block bytes sent and received by the daemon since it started."""
+    def moved(self) -> tuple[int, int, int]:
+        """Block bytes sent to the coordinator, received, and of these by the LAN, since the daemon started."""
         transfer = json.loads(self.run("status", "--json"))["transfer"]
-        return transfer["server_out"] + transfer["lan_out"], transfer["server_in"] + transfer["lan_in"]
+        return transfer["server_out"], transfer["server_in"] + transfer["lan_in"], transfer["lan_in"]
 
     def wait(self) -> None:
         """Until all is in step on this device. Raises `Failed`."""

@@ -26,6 +26,8 @@ class Cost:
     seconds: float
     sent: int
     received: int
+    by_lan: int
+    """How much of what was received came by the LAN."""
     note: str = ""
 
 
@@ -40,7 +42,7 @@ class Story:
         self._stage = stage
         self._tell = tell
         self._paid = paid
-        self._counters: dict[str, tuple[int, int]] = {}
+        self._counters: dict[str, tuple[int, int, int]] = {}
         self.watching = False
         """Whether the devices' states are to be followed all the time, for a screen."""
 
@@ -72,9 +74,9 @@ class Story:
         self._tell(f"{right.name}: paired, and mounted it at {right.folder}")
         self._settle()
         counted = self._count()
-        sent, received = counted[left.name][0], counted[right.name][1]
+        sent, received, by_lan = counted[left.name][0], *counted[right.name][1:]
         note = f"{FULL_DIRECTORY + 3} entries on a second device, starting from nothing"
-        self._paid(Cost("set up", time.monotonic() - began, sent, received, note))
+        self._paid(Cost("set up", time.monotonic() - began, sent, received, by_lan, note))
 
     def save_a_file(self) -> None:
         """One small file."""
@@ -127,9 +129,9 @@ class Story:
             raise Failed(f"both edits should be there, under two names: {copies}")
         copy = next(each for each in copies if each != "note.txt")
         counted = self._count().values()
-        sent, received = sum(each[0] for each in counted), sum(each[1] for each in counted)
+        sent, received, by_lan = (sum(each[at] for each in counted) for at in range(3))
         title = "the same file edited on both, offline"
-        self._paid(Cost(title, took, sent, received, f"nothing lost: {copy!r} beside it"))
+        self._paid(Cost(title, took, sent, received, by_lan, f"nothing lost: {copy!r} beside it"))
 
     # --- how they are measured ---------------------------------------------------------------------------
 
@@ -148,8 +150,8 @@ class Story:
         self._settle()
         after = self._count()
         sent = after[writer.name][0] - before[writer.name][0]
-        received = after[reader.name][1] - before[reader.name][1]
-        self._paid(Cost(title, took, sent, received))
+        received, by_lan = (after[reader.name][at] - before[reader.name][at] for at in (1, 2))
+        self._paid(Cost(title, took, sent, received, by_lan))
 
     def _settle(self) -> None:
         """Until both folders hold the same, by hash. Raises `Failed` where they do not come to it."""
@@ -160,7 +162,7 @@ class Story:
                 raise Failed(f"the folders differ: {', '.join(differ[:5])}")
             time.sleep(10 * _GLANCE_S)
 
-    def _count(self) -> dict[str, tuple[int, int]]:
+    def _count(self) -> dict[str, tuple[int, int, int]]:
         """What each device's daemon has sent and received so far; the next step is charged from here on."""
         with ThreadPoolExecutor(2) as both:
             moved = both.map(Device.moved, self._stage.devices)

@@ -1,8 +1,18 @@
 """Devices of one place meet on its LAN, with the very code that meets others on real ones."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
+
+import pytest
 import trio
 
 from peer.control.upkeep import Peers, PeersRequest
+from peer.engine.shelf import Shelf
+from peer.lan.link import Answer
+from peer.transfer.near import Lending
+from protocol.ids import ChangeId
+from protocol.lan import GoneReason, LanRequest
 from simulations.devices import SimDevice
 from simulations.network.line import Quality
 from simulations.network.net import Site
@@ -110,3 +120,73 @@ def test_three_takers_of_one_new_file_get_it_from_each_other_too() -> None:
         assert sum(one.lan_in for one in counters) > 2.4 * len(data)
 
     assert run_world("swarm", story).failures == []
+
+
+# --- a member that means no good ---------------------------------------------------------------------------
+
+
+class Spoiled:
+    """A shelf that says it has everything, and answers as `how` says."""
+
+    def __init__(self, how: str, held: Callable[[ChangeId], Awaitable[list[bool] | None]]) -> None:
+        self.how = how
+        self.asked = 0
+        self._held = held
+
+    async def held(self, version: ChangeId) -> list[bool] | None:
+        if self.how == "silent":
+            await trio.sleep_forever()
+        known = await self._held(version)
+        return None if known is None else [True] * len(known)
+
+    async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
+        self.asked += len(wanted)
+        match self.how:
+            case "wrong":
+                return [bytes(each.length) for each in wanted]
+            case "gone":
+                return [GoneReason.GONE] * len(wanted)
+            case "busy":
+                return [GoneReason.BUSY] * len(wanted)
+            case "slow":
+                await trio.sleep(1.5)
+                return [GoneReason.BUSY] * len(wanted)
+            case _:
+                await trio.sleep_forever()
+                raise AssertionError
+
+    async def close(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def lend(self, lending: Lending) -> AbstractContextManager[None]:
+        del lending
+        return nullcontext()
+
+
+@pytest.mark.parametrize("how", ["wrong", "gone", "busy", "slow", "silent"])
+def test_whatever_a_member_answers_everything_arrives_about_as_soon_as_without_it(how: str) -> None:
+    films = [noise(1_200_000, bytes([number])) for number in range(3)]
+
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.02, rate=2e6))
+        red, blue = await pair_at(world, home, home)
+        assert blue.engine is not None
+        (mounted,) = blue.engine.mounted.values()
+        assert mounted.engine is not None
+        shelf = Spoiled(how, mounted.engine.mover.shelf.held)
+        mounted.engine.mover.shelf = cast(Shelf, shelf)
+        green = world.device("green", home)
+        await world.pair(green, red)
+        assert await world.converged(5 * MINUTES) is not None
+        await trio.sleep(MINUTES)
+        for number, film in enumerate(films):
+            for small in range(20):
+                world.folder(red).create(f"small {number} {small}", film[small * 3_000 : (small + 1) * 3_000])
+            world.folder(red).create(f"film {number}", film)
+            start_s = trio.current_time()
+            assert await world.converged(5 * MINUTES) is not None
+            assert trio.current_time() - start_s < 15
+        assert shelf.asked > 0 or how == "silent"
+        assert not [problem for device in (red, green) for problem in (await device.status()).workspaces[0].problems]
+
+    assert run_world(f"hostile {how}", story).failures == []
