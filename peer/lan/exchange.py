@@ -47,6 +47,8 @@ REST: Final = 1.0
 """After an answer that took a while to find, others' questions rest for this many times as long."""
 IDLE_S: Final = 60.0
 """With a fellow taker who has brought nothing nothing is shared for so long."""
+WRONG_S: Final = 3600.0
+"""Who has delivered something wrong is asked for nothing for so long, on whatever link."""
 DENIALS: Final = 64
 """A device that has said of so many chunks that it does not have them, and sent none, is asked for no more of them."""
 
@@ -75,6 +77,7 @@ class Exchange:
         self._traffic = traffic or Traffic()
         self._mute_until_s: dict[DeviceId, float] = {}
         self._idle_until_s: dict[SourceId, float] = {}
+        self._wrong_until_s: dict[DeviceId, float] = {}
         self._clock = clock
         self._stock = stock
         self._links: dict[DeviceId, Link] = {}
@@ -167,7 +170,8 @@ class Exchange:
         now_s = self._clock.monotonic_s()
         try:
             for link in self._links.values():
-                if link.greeted and workspace in link.session.shared and not self._is_mute(link):
+                may_ask = link.greeted and workspace in link.session.shared and not self._is_mute(link)
+                if may_ask and not self._was_wrong(link):
                     fetch.scheduler.has(link.device, wanted, now_s)
                     fetch.awaited.add(link.device)
             if fetch.awaited:
@@ -198,6 +202,9 @@ class Exchange:
 
     def _mute(self, devices: Iterable[DeviceId]) -> None:
         self._mute_until_s.update(dict.fromkeys(devices, self._clock.monotonic_s() + MUTE_S))
+
+    def _was_wrong(self, link: Link) -> bool:
+        return self._wrong_until_s.get(link.device, 0.0) > self._clock.monotonic_s()
 
     def _is_mute(self, link: Link) -> bool:
         return self._mute_until_s.get(link.device, 0.0) > self._clock.monotonic_s()
@@ -275,6 +282,8 @@ class Exchange:
     # --- fetching ---------------------------------------------------------------------------------------
 
     def _begin(self, fetch: Fetch, link: Link) -> None:
+        if self._was_wrong(link):
+            return
         if fetch.version[0] in link.session.shared and link.session.need(fetch.need()):
             if fetch.version in link.session.their_needs:
                 self._has_fellow(fetch, link)
@@ -378,6 +387,7 @@ class Exchange:
                 fetch.scheduler.not_coming(BEYOND, index, now_s)
             else:
                 fetch.scheduler.wrong(device)
+                self._wrong_until_s[link.device] = now_s + WRONG_S
                 link.end("it delivered something else than was asked for", ByeReason.MALFORMED)
             if link is not None and isinstance(data, memoryview):
                 link.session.give_back(data)

@@ -210,6 +210,23 @@ async def test_who_answers_badly_changes_nothing_but_the_time(
         assert trio.current_time() - start_s < 5
 
 
+async def test_who_delivered_something_wrong_is_asked_no_more_though_it_comes_back(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    liar, author, taker = Peer(lan, 1, everything()), Peer(lan, 2, everything()), Peer(lan, 3)
+    liar.spoil = wrong
+    async with together(liar, author, taker):
+        assert await taker.fetch() == frozenset()
+        await trio.sleep(60)
+        assert liar.id in taker.meeting.links, "it is there again"
+        sent = liar.uplink.sent_bytes
+        for _ in range(2):
+            taker.chunks.clear()
+            assert await taker.fetch() == frozenset()
+            taker.chunks.clear()
+            assert await taker.fetch_scattered() == frozenset()
+        assert liar.uplink.sent_bytes - sent < 20_000, "messages alone"
+
+
 async def test_who_drips_is_left_behind(autojump_clock: MockClock) -> None:
     lan = MemoryLan()
     drip, author, taker = Peer(lan, 1, everything()), Peer(lan, 2, everything()), Peer(lan, 3)
