@@ -9,10 +9,8 @@ import errno
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
-
-from blake3 import blake3
+from dataclasses import dataclass
+from typing import Final
 
 from crypto.digest import chunk_id, file_hasher
 from crypto.keyring import WorkspaceKeyring
@@ -23,66 +21,15 @@ from peer.fingerprint import Path
 from peer.ports import Handle
 from peer.transfer.opening import Opened, Received, open_block_of
 from peer.transfer.sources import Place
+from peer.transfer.steps import Advance, FileState, Hole, Placed, Step
 from peer.transfer.unfinished import Begun, FetchRequest, Unfinished
 from protocol import limits
-from protocol.ids import BlockId, ChunkId
+from protocol.ids import ChunkId
 from protocol.model import ChunkRef
 
 _RESERVE_FROM_BYTES: Final = limits.MIB
 _SOURCES_OPEN: Final = 8
 _READ_BYTES: Final = limits.MIB
-
-
-class Step(NamedTuple):
-    """One chunk's place in one of the files. `fetched`: its block comes from a source; else it is at hand."""
-
-    file: int
-    offset: int
-    ref: ChunkRef
-    fetched: bool
-
-
-class Placed(NamedTuple):
-    """A chunk that came early, and where it goes."""
-
-    file: int
-    offset: int
-    ref: ChunkRef
-    data: bytes | memoryview
-
-
-class Hole(NamedTuple):
-    """A place still to be filled. `absent`: nobody has the block; else it came out wrong (or was not asked for yet,
-    since it should have been at hand)."""
-
-    step: Step
-    absent: bool
-
-
-@dataclass(slots=True)
-class FileState:
-    """A file in the making, or how it ended: `done`, or a `problem`. `holes` counts what is still missing.
-
-    Before the first hole lie `whole_bytes` in so many `chunks`, and `hasher` has seen them. `begun` is what an earlier
-    attempt left of the file, as long as this one has not written to it.
-    """
-
-    temp: str = ""
-    holes: int = 0
-    done: bool = False
-    problem: tuple[str, str] | None = None
-    chunks: int = 0
-    whole_bytes: int = 0
-    hasher: blake3 | None = None
-    begun: Begun | None = None
-
-
-@dataclass(slots=True)
-class Advance:
-    """What a call found: places that could not be filled, and blocks that were not what their id says."""
-
-    holes: list[Hole] = field(default_factory=list)
-    wrong: list[BlockId] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -134,6 +81,8 @@ class Assembler:
         for ref in self._requests[index].manifest.chunks[: begun.chunks]:
             self._written.setdefault(ref.chunk, (index, offset))
             offset += ref.length
+        for chunk, early_offset in begun.early:
+            self._written.setdefault(chunk, (index, early_offset))
 
     def give_up_what_has_no_room(self, unfinished: Unfinished | None) -> None:
         """Give up the files for which the disk has no room, before anything of them is asked for.
@@ -269,7 +218,7 @@ class Assembler:
             self._end_files(len(self._requests))
             self._close_current()
             for index, state in enumerate(self.files):
-                if unfinished is not None and state.problem is None and not state.done and state.whole_bytes:
+                if unfinished is not None and state.problem is None and not state.done and state.temp:
                     self._leave(index, state, unfinished)
                 if not state.done:
                     self._discard(state)
@@ -277,22 +226,44 @@ class Assembler:
             self.close()
 
     def _leave(self, index: int, state: FileState, unfinished: Unfinished) -> None:
-        """Leave the whole beginning of a file, with no more room than it takes, for another attempt."""
+        """Leave what there is of a file, with no more room than it takes, for another attempt."""
         assert state.hasher is not None
-        begun = state.begun
+        begun, request = state.begun, self._requests[index]
+        early, end_bytes = self._early(index, state)
+        if begun is None and not (state.whole_bytes or early):
+            return
         try:
             if begun is None:
                 handle = self._fs.open_write(self._root.tmp, state.temp)
                 try:
-                    found = TempWriter(self._root, state.temp, handle).shorten(state.whole_bytes)
+                    found = TempWriter(self._root, state.temp, handle).shorten(max(state.whole_bytes, end_bytes))
                 finally:
                     self._fs.close(handle)
-                request, size = self._requests[index], state.whole_bytes
-                begun = Begun(request.version, request.digest, state.temp, state.chunks, size, state.hasher, found)
+                begun = Begun(
+                    request.version,
+                    request.digest,
+                    state.temp,
+                    state.chunks,
+                    state.whole_bytes,
+                    state.hasher,
+                    found,
+                    early,
+                    end_bytes,
+                )
         except OSError:
             return  # then there is nothing to go on with
         state.temp, state.whole_bytes, state.hasher, state.begun = "", 0, None, None
         unfinished.put([begun])
+
+    def _early(self, index: int, state: FileState) -> tuple[tuple[tuple[ChunkId, int], ...], int]:
+        """What is in a file behind its whole beginning, and where it ends."""
+        lengths = {ref.chunk: ref.length for ref in self._requests[index].manifest.chunks[state.chunks :]}
+        early = tuple(
+            (chunk, offset)
+            for chunk, (file, offset) in self._written.items()
+            if file == index and offset >= state.whole_bytes and chunk in lengths
+        )
+        return early, max((offset + lengths[chunk] for chunk, offset in early), default=0)
 
     def close(self) -> None:
         """Close every handle; temporary files stay."""

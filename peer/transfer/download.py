@@ -17,12 +17,13 @@ import trio
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.ports import Clock, Entropy, Offload
-from peer.transfer.assembly import Assembler, Hole, Placed, Step
+from peer.transfer.assembly import Assembler
 from peer.transfer.counters import Progress
 from peer.transfer.limits import Limiter, Unlimited
 from peer.transfer.near import BlocksBeyond, Neighbours, Piece
 from peer.transfer.opening import Opened, Received, open_blocks
 from peer.transfer.sources import BlockSource, LocalChunks, NothingKnown, Patience, Place, SourceCut, is_passing
+from peer.transfer.steps import Hole, Placed, Step
 from peer.transfer.unfinished import FetchRequest, Unfinished
 from protocol import limits
 from protocol.frames import HEAD_BYTES, Frame, FrameKind

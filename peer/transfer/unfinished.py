@@ -16,7 +16,7 @@ from peer.disk.root import Root
 from peer.disk.temporary import discard_temp
 from peer.fingerprint import Fingerprint
 from protocol import limits
-from protocol.ids import ChangeId
+from protocol.ids import ChangeId, ChunkId
 from protocol.model import FlatManifest
 
 UNFINISHED_FILES: Final = 8
@@ -36,9 +36,9 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The beginning of a version, `chunks` of them in `whole_bytes`, in a temporary file which is nothing else.
+    """What there is of a version in a temporary file: its first `chunks` chunks in `whole_bytes`, and `early` ones.
 
-    `hasher` has seen these bytes; `fingerprint` is the file's, so that one that somebody touched is not gone on with.
+    `hasher` has seen the whole beginning; `fingerprint` is the file's: one that somebody touched is not gone on with.
     """
 
     version: ChangeId
@@ -48,6 +48,15 @@ class Begun:
     whole_bytes: int
     hasher: blake3
     fingerprint: Fingerprint
+    early: tuple[tuple[ChunkId, int], ...] = ()
+    """Chunks further on that are there too, with their offsets."""
+    end_bytes: int = 0
+    """Where the last of these ends."""
+
+    @property
+    def room_bytes(self) -> int:
+        """How long the file is."""
+        return max(self.whole_bytes, self.end_bytes)
 
     def fits(self, request: FetchRequest) -> bool:
         """Whether this is the beginning of what is asked for."""
@@ -96,7 +105,7 @@ class Unfinished:
             return self._bytes()
 
     def _bytes(self) -> int:
-        return sum(one.whole_bytes for one in self._begun.values())
+        return sum(one.room_bytes for one in self._begun.values())
 
     def keep_only(self, versions: Collection[ChangeId]) -> bool:
         """Want nothing but these any more; True where `clear_up` has something to remove."""

@@ -167,11 +167,14 @@ async def test_with_half_of_a_version_nearby_and_no_source_it_is_fetched_another
         fetcher = replace(b.fetcher, near=near, unfinished=Unfinished(b.root))
         (result,) = await fetcher.fetch([request], store)
         assert isinstance(result, NotFetched)
-        store.unreachable = False
+        store.unreachable, near.is_anybody_there = False, False
+        store.asked.clear()
         (result,) = await fetcher.fetch([request], store)
         assert isinstance(result, Fetched)
         assert b.temp(result.temp) == data
         assert b.temps() == [result.temp]
+        rest = {ref.block for ref in request.manifest.chunks if ref.chunk not in near.chunks}
+        assert asked_of(store) == rest, "what neighbours had delivered was there"
 
 
 async def test_a_disk_that_refuses_ends_it_and_accuses_nobody(tmp_path: Path) -> None:
