@@ -56,6 +56,7 @@ def peers(session: Session) -> None:
     """Show which devices are on the local network, and what came from whom.
 
     `linked`: files come from there directly. `seen`: it was heard, and there is no link. `away`: it was linked before.
+    `other_history`: it is linked, and has verified a history of a workspace that is not the one here.
     """
     reply = ask(session, PeersRequest(), Peers)
     if session.as_json:

@@ -68,7 +68,7 @@ class PeerEntry(msgspec.Struct, frozen=True):
 
     device: str
     address: str
-    state: Literal["linked", "seen", "away"]
+    state: Literal["linked", "seen", "away", "other_history"]
     lan_in: int
     lan_out: int
 

@@ -6,6 +6,7 @@ What the commands ask for is a method here; a request that cannot be granted rai
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -20,6 +21,7 @@ from peer.engine.mounted import HINDRANCES, MountedWorkspace
 from peer.engine.sharing import Sharing
 from peer.home import Home
 from peer.home import Identity as HomeIdentity
+from peer.lan.presence import Presence
 from peer.link.chain import KnownChain
 from peer.link.errors import LinkError
 from peer.link.joining import Doors, OfferedPairing, offer_pairing
@@ -46,6 +48,11 @@ from protocol.names import name_problem, nfc
 PAIRING_MS = 24 * 3600 * 1000
 """How long a pairing code can be used."""
 
+
+SHARE_S: Final = 15.0
+"""What others on the LAN are told is looked at so often without a reason,"""
+SHARE_PAUSE_S: Final = 0.5
+"""and not more often than that whatever happens: also a member that is no more is gone so soon."""
 
 Founding = tuple[WorkspaceId, Commit, WorkspaceKeyring]
 """A new workspace: its id, its genesis, and its keys."""
@@ -81,7 +88,7 @@ class DeviceEngine:
         if identity.pairing_seed:
             self._boxes.append(BoxKey.from_seed(identity.pairing_seed))
         self.mounted: dict[WorkspaceId, MountedWorkspace] = {}
-        self.sharing = None if machine.lan is None else Sharing(machine.lan, self.mounted, machine.database)
+        self.sharing = None if machine.lan is None else self._make_sharing(machine.lan)
         """What others on the LAN are told; None where this device stays away from there."""
         self.notifications = Notifications(machine.client, machine.clock, machine.entropy, self._heads)
 
@@ -156,7 +163,13 @@ class DeviceEngine:
     async def _share(self, sharing: Sharing) -> None:
         while True:
             await sharing.follow(self.machine.database_work)
-            await self.wait_changed()
+            with trio.move_on_after(SHARE_S):  # something may rest until then
+                await self.wait_changed()
+            await self.machine.clock.sleep(SHARE_PAUSE_S)
+
+    def _make_sharing(self, lan: Presence) -> Sharing:
+        machine = self.machine
+        return Sharing(lan, self.mounted, machine.database, machine.clock, self.tell_changed)
 
     def tell_changed(self) -> None:
         """Something that a person could see is different now."""

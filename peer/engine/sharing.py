@@ -4,18 +4,19 @@ Owns that only workspaces that are at work here are shared, only with the device
 devices of members, and that a device whose journal is another one is given nothing. Never opens a connection.
 """
 
-import logging
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
+from peer.engine.comparing import Heads
 from peer.engine.mounted import MountedWorkspace
 from peer.engine.workspace import WorkspaceEngine
 from peer.lan.link import Answer
 from peer.lan.members import Membership
 from peer.lan.presence import PeerSeen, Presence
-from peer.ports import Offload
+from peer.ports import Clock, Offload
 from peer.store.database import Database
 from protocol import limits
 from protocol.codec import decode
@@ -24,8 +25,6 @@ from protocol.lan import GoneReason, LanHead, LanRequest
 from protocol.model import DeviceKeys
 
 _KEYS_BYTES: Final = 4096
-_log = logging.getLogger("shoal.lan")
-
 Known = dict[WorkspaceId, tuple[int, CommitDigest, int]]
 """Of each workspace that is shared what its members follow from: its number, the last control commit, the epoch."""
 
@@ -33,7 +32,18 @@ Known = dict[WorkspaceId, tuple[int, CommitDigest, int]]
 class Sharing:
     """The `Stock` of the exchange over all workspaces that run here."""
 
-    def __init__(self, presence: Presence, mounted: Mapping[WorkspaceId, MountedWorkspace], database: Database) -> None:
+    def __init__(
+        self,
+        presence: Presence,
+        mounted: Mapping[WorkspaceId, MountedWorkspace],
+        database: Database,
+        clock: Clock,
+        changed: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._changed = changed
+        self._heads = Heads()
+        self._told: dict[WorkspaceId, int] = {}
         self._presence = presence
         self._mounted = mounted
         self._database = database
@@ -42,7 +52,7 @@ class Sharing:
     # --- whom to meet -----------------------------------------------------------------------------------
 
     async def follow(self, database_work: Offload) -> None:
-        """Have others met than before, if there is a reason to."""
+        """Have others met than before, compare journals with theirs, and tell them of ours, if there is a reason to."""
         while (known := self._shared_now()) != self._known:
             try:
                 memberships, keys = await database_work.run(self._read_members, known)
@@ -50,6 +60,27 @@ class Sharing:
                 return  # the next change is reason enough to look again
             self._known = known
             self._presence.replace(memberships, keys)
+        with suppress(OSError, sqlite3.Error):
+            await self._compare(database_work)
+        told = {workspace: head.seq for workspace in known if (head := self.head(workspace)).seq}
+        if told != self._told:
+            self._told = told
+            self._presence.tell_heads()
+
+    async def _compare(self, database_work: Offload) -> None:
+        for workspace in list(self._mounted):
+            engine = self._engine(workspace)
+            if engine is None:
+                continue
+            journal = engine.context.journal
+            seq = journal.workspace.seq
+            due = self._heads.due(workspace, seq)
+            if due:
+                verdicts = await database_work.run(self._heads.compare, journal, due)
+                for device, _ in self._heads.compared(due, verdicts):
+                    self._presence.unshare(device, workspace)
+            if self._heads.is_worth_asking(workspace, max(seq, engine.feed.head.seq), self._clock.monotonic_s()):
+                engine.wake()
 
     def _shared_now(self) -> Known:
         known: Known = {}
@@ -100,20 +131,14 @@ class Sharing:
     def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
         """See `Stock`."""
         for head in heads:
-            engine = self._engine(head.workspace)
-            if engine is None or head.workspace not in shared:
-                continue
-            state = engine.context.journal.workspace
-            if head.seq == state.seq and head.log_hash != state.log_hash:
-                _log.warning(
-                    "workspace %s: device %s has another history up to commit %d: nothing is exchanged with it",
-                    head.workspace.hex()[:8],
-                    device.hex()[:8],
-                    head.seq,
-                )
-                self._presence.unshare(device, head.workspace)
-            else:
-                engine.somebody_came()
+            workspace = WorkspaceId(head.workspace)
+            engine = self._engine(workspace)
+            if engine is not None and workspace in shared:
+                self._heads.heard(device, head)
+                now_s = self._clock.monotonic_s()
+                if (device, workspace) not in self._heads.other and self._heads.is_news(workspace, now_s):
+                    engine.somebody_came()
+        self._changed()
 
     async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
         """See `Stock`."""
@@ -145,4 +170,8 @@ class Sharing:
 
     def peers(self) -> list[PeerSeen]:
         """Who was noticed on the LAN."""
-        return self._presence.peers()
+        strange = {device for device, _ in self._heads.other}
+        return [
+            replace(one, state="other_history") if one.device in strange and one.state == "linked" else one
+            for one in self._presence.peers()
+        ]

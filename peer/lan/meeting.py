@@ -117,6 +117,13 @@ class Meeting:
             link.session.say(LanHeads(self._heads(shared - link.session.shared)))
         link.wake()
 
+    def tell_heads(self) -> None:
+        """Say on every link how far our journals are."""
+        for link in self.links.values():
+            if link.session.shared:
+                link.session.say(LanHeads(self._heads(link.session.shared)))
+                link.wake()
+
     def _shared_with(self, device: DeviceId) -> frozenset[WorkspaceId]:
         return self._members.shared_with(device) if device in self._keys else frozenset()
 

@@ -30,6 +30,8 @@ AGAIN_S: Final = 30.0
 PATIENCE_S: Final = 3.0
 """So long after the last chunk came nobody is expected to deliver more."""
 
+State = Literal["linked", "seen", "away", "other_history"]
+
 _log = logging.getLogger("shoal.lan")
 
 
@@ -39,7 +41,7 @@ class PeerSeen:
 
     device: DeviceId
     address: str
-    state: Literal["linked", "seen", "away"]
+    state: State
     received: int
     sent: int
 
@@ -132,6 +134,11 @@ class Presence:
             link.session.unshare(workspace)
             link.wake()
 
+    def tell_heads(self) -> None:
+        """Journals went on: tell whoever shares them."""
+        if self._meeting is not None:
+            self._meeting.tell_heads()
+
     def peers(self) -> list[PeerSeen]:
         """Every device that there is anything to say of, by its id."""
         links = {} if self._meeting is None else self._meeting.links
@@ -140,7 +147,7 @@ class Presence:
         found = []
         for device in sorted({*links, *seen, *moved}):
             its, address = moved.get(device, Moved()), ""
-            state: Literal["linked", "seen", "away"] = "away"
+            state: State = "away"
             if device in links and links[device].greeted:
                 state, address = "linked", links[device].address
             elif self._discovery is not None and (places := self._discovery.places(device)):

@@ -281,7 +281,7 @@ class Devices(msgspec.Struct):
 class Peer(msgspec.Struct):
     device: str
     address: str
-    state: Literal["linked", "seen", "away"]
+    state: Literal["linked", "seen", "away", "other_history"]
     lan_in: Count
     lan_out: Count
 

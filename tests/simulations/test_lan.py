@@ -8,11 +8,12 @@ import pytest
 import trio
 
 from peer.control.upkeep import Peers, PeersRequest
+from peer.engine.comparing import PENDING, WAKE_S, Heads
 from peer.engine.shelf import Shelf
 from peer.lan.link import Answer
 from peer.transfer.near import Lending
-from protocol.ids import ChangeId
-from protocol.lan import GoneReason, LanRequest
+from protocol.ids import ChangeId, DeviceId, LogHash, WorkspaceId
+from protocol.lan import GoneReason, LanHead, LanRequest
 from simulations.devices import SimDevice
 from simulations.network.line import Quality
 from simulations.network.net import Site
@@ -120,6 +121,54 @@ def test_three_takers_of_one_new_file_get_it_from_each_other_too() -> None:
         assert sum(one.lan_in for one in counters) > 2.4 * len(data)
 
     assert run_world("swarm", story).failures == []
+
+
+def test_a_device_that_has_verified_another_history_is_told_of_and_nothing_is_exchanged_with_it() -> None:
+    data = noise(600_000)
+
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.02))
+        red, blue = await pair_at(world, home, home)
+        assert red.engine is not None
+        assert red.engine.sharing is not None
+        assert red.engine.machine.lan is not None
+        assert red.engine.machine.lan._meeting is not None
+        true_head = red.engine.sharing.head
+
+        def other_head(workspace: WorkspaceId) -> LanHead:
+            return LanHead(workspace, true_head(workspace).seq, LogHash(b"x" * 32))
+
+        red.engine.machine.lan._meeting._head = other_head  # what the coordinator told red alone
+        await trio.sleep(MINUTES)
+        world.folder(red).create("first", b"so that heads are told")
+        assert await world.converged(5 * MINUTES) is not None
+        await trio.sleep(5)
+        before = moved(blue)
+        world.folder(red).create("film", data)
+        assert await world.converged(5 * MINUTES) is not None
+        assert moved(blue)[0] == before[0]
+        assert moved(blue)[1] - before[1] > len(data)
+        answer = await blue.ask(PeersRequest())
+        assert isinstance(answer, Peers)
+        assert [each.state for each in answer.peers] == ["other_history"]
+
+    assert run_world("other history", story).failures == []
+
+
+def test_what_another_device_has_verified_is_reason_enough_to_ask_for_the_journal_now_and_then() -> None:
+    heads, workspace = Heads(), WorkspaceId(b"w" * 32)
+    device = DeviceId(b"d" * 16)
+    assert not heads.is_worth_asking(workspace, 7, 0.0)
+    heads.heard(device, LanHead(workspace, 8, LogHash(bytes(32))))
+    assert heads.due(workspace, 7) == []
+    assert heads.is_worth_asking(workspace, 7, 0.0)
+    assert not heads.is_worth_asking(workspace, 7, WAKE_S / 2)
+    assert heads.is_worth_asking(workspace, 7, WAKE_S)
+    assert not heads.is_worth_asking(workspace, 8, 3 * WAKE_S)
+    assert [pair for pair, _ in heads.due(workspace, 8)] == [(device, workspace)]
+    for number in range(PENDING + 10):
+        heads.heard(DeviceId(number.to_bytes(16, "big")), LanHead(workspace, 9, LogHash(bytes(32))))
+    assert len(heads.due(workspace, 9)) == PENDING
 
 
 # --- a member that means no good ---------------------------------------------------------------------------
