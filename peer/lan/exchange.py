@@ -39,7 +39,12 @@ SETTLE_S: Final = 0.03
 """Before a long version is begun, fellows that learn of it at the same time have so long to say that they need it."""
 NEEDS: Final = 1_000
 """So many questions of others wait to be answered at most; each link is bounded by itself."""
-ANSWER_S: Final = 0.5
+TRIES: Final = 4
+TRY_S: Final = 0.1
+"""A version that is not known is looked for so often, with so much time in between, before that is said;"""
+PUT_OFF: Final = 64
+"""of so many versions at a time."""
+ANSWER_S: Final = 0.8
 """So long is waited for somebody to say what it has, where there is another source;"""
 MUTE_S: Final = 10.0
 """and whoever has not said it by then is not waited for again for so long."""
@@ -86,17 +91,35 @@ class Exchange:
         self._running: dict[Fetch, None] = {}
         self._numbers: dict[tuple[Fetch, DeviceId, int], int] = {}
         # Sent to without waiting: what does not fit is answered as if nothing were held.
-        self._to_answer, self._needs = trio.open_memory_channel[tuple[Link, LanNeed]](NEEDS)
+        self._to_answer, self._needs = trio.open_memory_channel[tuple[Link, LanNeed, int]](NEEDS)
+        self._put_off = 0
 
     async def run(self) -> None:
         """Answer what others need, until cancelled."""
-        async for link, need in self._needs:
+        async with trio.open_nursery() as nursery:
+            await self._answer_needs(nursery)
+
+    async def _answer_needs(self, nursery: trio.Nursery) -> None:
+        async for link, need, tries in self._needs:
             begun_s = self._clock.monotonic_s()
             held = await self._stock.held(need.workspace, need.version)
             took_s = self._clock.monotonic_s() - begun_s
             if link.session.their_needs.get((need.workspace, need.version)) == need.chunks:
-                self._tell_held(link, need, held)
+                if held is None and tries < TRIES and self._put_off < PUT_OFF:
+                    self._put_off += 1
+                    nursery.start_soon(self._ask_again, link, need, tries + 1)
+                else:
+                    self._tell_held(link, need, held)
             await self._clock.sleep(REST * took_s)
+
+    async def _ask_again(self, link: Link, need: LanNeed, tries: int) -> None:
+        """A version that is not known here may be about to be: others may have heard of our own commit before us."""
+        await self._clock.sleep(TRY_S)
+        self._put_off -= 1
+        try:
+            self._to_answer.send_nowait((link, need, tries))
+        except trio.WouldBlock:
+            self._tell_held(link, need, None)
 
     def _tell_held(self, link: Link, need: LanNeed, held: Sequence[bool] | None) -> None:
         indexes = {at for at, is_here in enumerate(held or ()) if is_here}
@@ -256,7 +279,7 @@ class Exchange:
                 if fetch is not None:
                     self._has_fellow(fetch, link)
                 try:
-                    self._to_answer.send_nowait((link, event))
+                    self._to_answer.send_nowait((link, event, 1))
                 except trio.WouldBlock:
                     link.session.say(LanNothing(event.workspace, event.version))
                     link.wake()

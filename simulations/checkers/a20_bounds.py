@@ -6,7 +6,9 @@ MOST_HANDLES: Final = 600
 """Open files and directories of one program: twice the directories that one batch keeps open, and some files."""
 HANDLES_AT_REST: Final = 40
 TASKS_AT_REST: Final = 60
-"""For each program of a world, the coordinator among them."""
+"""For each program of a world, the coordinator among them,"""
+TASKS_A_LINK: Final = 14
+"""and for each two devices, which may have a link on the LAN."""
 
 
 def too_many_handles(device: str, handles: int) -> str | None:
@@ -21,7 +23,7 @@ def left_over(handles: dict[str, int], tasks: int) -> list[str]:
         for name, count in handles.items()
         if count > HANDLES_AT_REST
     ]
-    most = TASKS_AT_REST * (len(handles) + 1)
+    most = TASKS_AT_REST * (len(handles) + 1) + TASKS_A_LINK * (len(handles) * (len(handles) - 1) // 2)
     if tasks > most:
         wrong.append(f"A20 bounds: there are {tasks} tasks at rest, where {most} would be many")
     return wrong

@@ -41,6 +41,7 @@ class Peer:
         self.chunks = {PIECES[index].chunk: DATA[index] for index in indexes}
         self.spoil: Callable[[bytes], Answer] = lambda data: data
         self.places: dict[DeviceId, str] = {}
+        self.knows = True
         self.exchange = Exchange(self.id, TrioClock(), self)
         self.meeting = Meeting(
             self.keys.tls,
@@ -56,7 +57,8 @@ class Peer:
 
     async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
         await trio.lowlevel.checkpoint()
-        return [piece.chunk in self.chunks for piece in PIECES] if self.chunks and version == VERSION else None
+        is_known = self.knows and self.chunks and version == VERSION
+        return [piece.chunk in self.chunks for piece in PIECES] if is_known else None
 
     async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
         await trio.lowlevel.checkpoint()
@@ -275,8 +277,21 @@ async def test_where_no_neighbour_has_anything_it_ends_at_once_and_the_coordinat
     async with together(empty, taker):
         start_s = trio.current_time()
         assert await taker.fetch(beyond=coordinator) == set(everything())
-        assert trio.current_time() - start_s < 0.1
+        assert trio.current_time() - start_s < 0.5
         assert coordinator.asked == []
+
+
+async def test_an_author_that_hears_of_its_own_commit_a_moment_later_is_waited_for(autojump_clock: MockClock) -> None:
+    lan, coordinator = MemoryLan(), Coordinator(rate_s=1e5)
+    author, taker = Peer(lan, 1, everything()), Peer(lan, 2)
+    author.knows = False
+    async with together(author, taker), trio.open_nursery() as nursery:
+        nursery.start_soon(taker.fetch, 10.0, coordinator)
+        await trio.sleep(0.25)
+        author.knows = True
+        await trio.sleep(2)
+        assert taker.has_everything
+        assert len(coordinator.asked) < CHUNKS / 4
 
 
 @pytest.mark.parametrize("kind", ["one version", "many versions"])
