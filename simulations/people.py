@@ -144,8 +144,13 @@ class Person:
 
     def _listed(self, top: str) -> tuple[list[str], list[str]]:
         found = self.folder.walk(top)
-        files = [path for path, status in found if status.kind is DiskKind.FILE]
+        files = [path for path, status in found if status.kind is DiskKind.FILE and not self._is_half_of_one(path)]
         return files, [path for path, status in found if status.kind is DiskKind.DIRECTORY]
+
+    def _is_half_of_one(self, path: str) -> bool:
+        """Whether it is what somebody was still writing when it was taken for another version and moved aside, as an
+        old copy of a disk may have it: people leave that alone."""
+        return "conflicted copy" in path and self._ledger.whole(self.folder.read(path)) is None
 
     # --- deeds --------------------------------------------------------------------------------------------
 
