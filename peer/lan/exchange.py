@@ -5,10 +5,11 @@ touches a file and never judges a chunk: the `Stock` does the last two.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
+from peer.lan.answering import Needs, Stock
 from peer.lan.fetching import BEYOND, Fetch, Further
 from peer.lan.link import Answer, Link
 from peer.lan.scheduling import FELLOW_S, TWICE_S, Ask, SourceId, Withdraw
@@ -21,14 +22,12 @@ from protocol.lan import (
     ByeReason,
     GoneReason,
     LanHave,
-    LanHead,
     LanHeads,
     LanHello,
     LanMore,
     LanNeed,
     LanNothing,
     LanRequest,
-    bits_of,
     indexes_of,
 )
 from protocol.lan_session import Arrived, Event, NotComing, Version
@@ -37,41 +36,16 @@ TICK_S: Final = 0.1
 """Silence is noticed so soon, and what came meanwhile is told of at once."""
 SETTLE_S: Final = 0.03
 """Before a long version is begun, fellows that learn of it at the same time have so long to say that they need it."""
-NEEDS: Final = 1_000
-"""So many questions of others wait to be answered at most; each link is bounded by itself."""
-TRIES: Final = 4
-TRY_S: Final = 0.1
-"""A version that is not known is looked for so often, with so much time in between, before that is said;"""
-PUT_OFF: Final = 64
-"""of so many versions at a time."""
 ANSWER_S: Final = 0.8
 """So long is waited for somebody to say what it has, where there is another source;"""
 MUTE_S: Final = 10.0
 """and whoever has not said it by then is not waited for again for so long."""
-REST: Final = 1.0
-"""After an answer that took a while to find, others' questions rest for this many times as long."""
 IDLE_S: Final = 60.0
 """With a fellow taker who has brought nothing nothing is shared for so long."""
 WRONG_S: Final = 3600.0
 """Who has delivered something wrong is asked for nothing for so long, on whatever link."""
 DENIALS: Final = 64
 """A device that has said of so many chunks that it does not have them, and sent none, is asked for no more of them."""
-
-
-class Stock(Protocol):
-    """What this device holds."""
-
-    async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
-        """Which of a version's distinct chunks are here; None for a version that is not known, or has none."""
-        ...
-
-    async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
-        """Chunks that are here, in order, each checked against its id; `GONE` for the others."""
-        ...
-
-    def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
-        """A device said how far it has verified the journals of workspaces that are shared with it. Never awaits."""
-        ...
 
 
 class Exchange:
@@ -90,49 +64,11 @@ class Exchange:
         self._asked: dict[tuple[Link, int], tuple[Fetch, int]] = {}
         self._running: dict[Fetch, None] = {}
         self._numbers: dict[tuple[Fetch, DeviceId, int], int] = {}
-        # Sent to without waiting: what does not fit is answered as if nothing were held.
-        self._to_answer, self._needs = trio.open_memory_channel[tuple[Link, LanNeed, int]](NEEDS)
-        self._put_off = 0
+        self._needs = Needs(clock, stock, self._fetches.get)
 
     async def run(self) -> None:
         """Answer what others need, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            await self._answer_needs(nursery)
-
-    async def _answer_needs(self, nursery: trio.Nursery) -> None:
-        async for link, need, tries in self._needs:
-            begun_s = self._clock.monotonic_s()
-            held = await self._stock.held(need.workspace, need.version)
-            took_s = self._clock.monotonic_s() - begun_s
-            if link.session.their_needs.get((need.workspace, need.version)) == need.chunks:
-                if held is None and tries < TRIES and self._put_off < PUT_OFF:
-                    self._put_off += 1
-                    nursery.start_soon(self._ask_again, link, need, tries + 1)
-                else:
-                    self._tell_held(link, need, held)
-            await self._clock.sleep(REST * took_s)
-
-    async def _ask_again(self, link: Link, need: LanNeed, tries: int) -> None:
-        """A version that is not known here may be about to be: others may have heard of our own commit before us."""
-        await self._clock.sleep(TRY_S)
-        self._put_off -= 1
-        try:
-            self._to_answer.send_nowait((link, need, tries))
-        except trio.WouldBlock:
-            self._tell_held(link, need, None)
-
-    def _tell_held(self, link: Link, need: LanNeed, held: Sequence[bool] | None) -> None:
-        indexes = {at for at, is_here in enumerate(held or ()) if is_here}
-        fetch = self._fetches.get((need.workspace, need.version))
-        if fetch is not None and len(fetch.pieces) == need.chunks:
-            indexes |= fetch.got
-        elif held is None or len(held) != need.chunks:
-            link.session.say(LanNothing(need.workspace, need.version))
-            link.wake()
-            return
-        bits = bits_of(indexes, need.chunks)
-        link.session.say(LanHave(need.workspace, need.version, need.chunks, bits))
-        link.wake()
+        await self._needs.run()
 
     async def fetch(
         self,
@@ -278,11 +214,7 @@ class Exchange:
                 fetch = self._fetches.get((event.workspace, event.version))
                 if fetch is not None:
                     self._has_fellow(fetch, link)
-                try:
-                    self._to_answer.send_nowait((link, event, 1))
-                except trio.WouldBlock:
-                    link.session.say(LanNothing(event.workspace, event.version))
-                    link.wake()
+                self._needs.put(link, event)
             case LanHave():
                 self._has(link, event.workspace, event.version, list(indexes_of(event.bits)), now_s)
             case LanMore():

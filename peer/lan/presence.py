@@ -13,8 +13,9 @@ from typing import Final, Literal
 import trio
 
 from crypto.identity import SigningKey
+from peer.lan.answering import Stock
 from peer.lan.discovery import Discovery
-from peer.lan.exchange import Exchange, Stock
+from peer.lan.exchange import Exchange
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
 from peer.lan.ports import LocalNetwork
