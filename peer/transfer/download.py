@@ -144,6 +144,7 @@ class _Run:
         begun = {} if fetcher.unfinished is None else fetcher.unfinished.take(requests)
         self.assembler = Assembler(fetcher.root, fetcher.keys, requests, begun)
         self._early: set[tuple[int, int]] = set()
+        self._is_alone = True
         progress.files_total += len(requests)
         progress.bytes_total += sum(request.size for request in requests)
 
@@ -156,13 +157,12 @@ class _Run:
             await self._run_windows()
         else:
             with near.lend(self.assembler):
-                if near.is_anybody_there:
-                    await self._fetch_near(near)
                 await self._run_windows()
         await self._by.offload.run(self.assembler.finish, unfinished if self._may_pass else None)
 
     async def _run_windows(self) -> None:
         for window in self._windows():
+            await self._ask_around()
             steps, places = await self._plan(window)
             holes = await self._assemble(steps, places)
             if holes and self._failure is None:
@@ -171,6 +171,13 @@ class _Run:
                 break
 
     # --- from neighbours, in any order ------------------------------------------------------------------
+
+    async def _ask_around(self) -> None:
+        """Ask neighbours for all that is missing, in the beginning, or once there are some."""
+        near = self._by.near
+        if self._is_alone and near is not None and near.is_anybody_there:
+            self._is_alone = False
+            await self._fetch_near(near)
 
     async def _fetch_near(self, near: Neighbours) -> None:
         """Have what neighbours can deliver written where it belongs; what is still missing then is fetched in order.

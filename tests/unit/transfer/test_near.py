@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from peer.transfer import download
 from peer.transfer.counters import Progress
 from peer.transfer.download import SCATTERED_BYTES, Fetched, FetchRequest, NotFetched, NotWritten
 from peer.transfer.near import Beyond, Keep, Lending, Piece, Scattered
@@ -115,6 +116,31 @@ async def test_where_neighbours_and_the_coordinator_deliver_together_nothing_is_
         asked = [block for blocks in store.asked for block in blocks]
         assert len(asked) == len(set(asked)) == sum(ref.chunk not in near.chunks for ref in request.manifest.chunks)
         assert store.received_bytes > 0
+
+
+async def test_a_neighbour_that_comes_while_a_version_is_fetched_is_asked_for_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "WINDOW_BYTES", 100_000)
+    near, data = Nearby(), noise(LARGE)
+
+    class Telling(MemoryBlocks):
+        def count(self, received_bytes: int) -> None:
+            near.is_anybody_there = len(self.asked) >= 2
+
+    store = Telling()
+    near.is_anybody_there = False
+    with new_device(tmp_path / "a") as a, new_device(tmp_path / "b") as b:
+        request = await ingested(a, store, "f", data)
+        near.learn(request, data)
+        progress = Progress()
+        (result,) = await replace(b.fetcher, near=near).fetch([request], store, progress=progress)
+        assert isinstance(result, Fetched)
+        assert b.temp(result.temp) == data
+        assert progress.bytes_done == progress.bytes_total == len(data)
+        asked = [block for blocks in store.asked for block in blocks]
+        assert 0 < len(asked) == len(set(asked)) < len(request.manifest.chunks) / 2
+        assert near.calls == ["scattered"]
 
 
 async def test_many_small_versions_that_share_chunks_are_fetched_together_and_each_chunk_once(tmp_path: Path) -> None:
