@@ -258,8 +258,7 @@ class Proposer:
         match reply:
             case CommitAccepted():
                 return Answer(Outcome.ACCEPTED, reply)
-            case Refusal():
-                await context.machine.database_work.run(self.drop_outbox)
+            case Refusal():  # of the question: it, or the commit itself, may have come through before
                 return Answer(Outcome.LATER, message=reply.message)
             case CommitRefused():
                 await context.machine.database_work.run(self._learn, sent, reply)
