@@ -115,6 +115,29 @@ FOLLOWING = (
         ),
     ),
     Mutant(
+        "neighbour-not-verified",
+        "a device on the LAN serves garbage, and it is put in the place of a file",
+        "no byte that nobody wrote",
+        occasions.LIAR_NEARBY,
+        (
+            Change(
+                "peer.transfer.assembly:Assembler.place",
+                "right = [chunk_id(self._keys.fixed, one.data) == one.ref.chunk for one in items]",
+                "right = [True for one in items]",
+            ),
+            Change(
+                "peer.transfer.assembly:Assembler._checked",
+                "return data if chunk_id(self._keys.fixed, data) == ref.chunk else None",
+                "return data",
+            ),
+            Change(
+                "peer.transfer.assembly:Assembler._judge",
+                "if digest == self._requests[index].digest:",
+                "if digest == self._requests[index].digest or mutated():",
+            ),
+        ),
+    ),
+    Mutant(
         "block-not-verified",
         "a bit flips on the server's disk, and garbage is put in the place of a file",
         "no byte that nobody wrote",

@@ -4,11 +4,14 @@ Owns what happens on them and what must have come of it. Each is also passed by 
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
+from peer.engine.shelf import Shelf
+from peer.lan.link import Answer
+from protocol.lan import LanRequest
 from simulations.canonical import NEW, OLD, OTHER, Hands
 from simulations.devices import SimDevice
 from simulations.disk import WatchFaults
@@ -230,6 +233,33 @@ async def _bit_rot(world: World) -> None:
             world.fail(f"{name} on blue has bytes that nobody wrote: {found[:30]!r}")
 
 
+class _Liar(Shelf):
+    """What a device serves that means no good: bytes of the right length."""
+
+    async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
+        await trio.lowlevel.checkpoint()
+        return [bytes(each.length) for each in wanted]
+
+
+async def _liar_nearby(world: World) -> None:
+    home = world.site("home", _NEAR)
+    red, blue = world.device("red", home), world.device("blue", home)
+    await world.found(red, "ana")
+    await world.pair(blue, red)
+    Hands(red.disk, "").make(_TOP)
+    await _rest(world)
+    await trio.sleep(60)  # until they have a link
+    assert red.engine is not None
+    (mounted,) = red.engine.mounted.values()
+    assert mounted.engine is not None
+    mounted.engine.mover.shelf.__class__ = _Liar
+    _hands(red).put("a", NEW * 100)
+    await _rest(world)
+    for name, found in _files(blue).items():
+        if found != NEW * 100:
+            world.fail(f"{name} on blue has bytes that nobody wrote: {found[:30]!r}")
+
+
 async def _copy_of_what_is_replaced(world: World) -> None:
     red, _ = await _devices(world, "red", "blue")
     _hands(red).put("a", OLD)
@@ -340,6 +370,7 @@ DELETED_UNSEEN = Story("directories deleted while somebody puts something into t
 SAVED_AGAIN = Story("killed, saved again, started", _saved_again_while_stopped)
 ANSWERS_LOST = Story("answers that do not arrive", _answers_lost)
 BIT_ROT = Story("a bit of the coordinator's disk flips", _bit_rot)
+LIAR_NEARBY = Story("a member on the LAN that serves something else", _liar_nearby)
 AWAY = Story("a device away for a minute", _away)
 AWAY_AND_ON = Story("a device away for a minute, and more to come", _away_and_on)
 COPY_OF_REPLACED = Story("a copy of what is replaced, and a new device", _copy_of_what_is_replaced)
