@@ -41,7 +41,7 @@ FAR_RATE_S: Final = 2e6
 """Bytes a second that a source on the LAN, or elsewhere, is expected to deliver before it has delivered anything."""
 SORT_S: Final = 0.2
 """So often at most the order of what is still to be asked for follows what came to be known of holders;"""
-MOST_SKIPPED: Final = 1_000
+MOST_SKIPPED: Final = 100
 """and so many chunks at its beginning may have to wait before the rest is left for the next time."""
 _SAMPLE_S: Final = 0.05
 _WEIGHT: Final = 0.3
@@ -101,7 +101,8 @@ class Scheduler:
         self._owners: dict[int, SourceId] = {}
         self._order = {index: self._weight(own, index) for index in wanted}
         self._askers: dict[int, set[SourceId]] = {}
-        self._queue: list[int] = []
+        self._own_queue: list[int] = []
+        self._fellows_queue: list[int] = []
         self._sorted_s = -SORT_S
         self._is_sorted = False
 
@@ -202,36 +203,55 @@ class Scheduler:
         if roomy:
             late = self._late_owners(now_s)
             budget = MOST_TOGETHER_BYTES - sum(each.asked_bytes for each in self._sources.values())
-            skipped: list[int] = []
-            # Taken from the end of the queue; what is in it twice, or was asked for since, is open no more.
-            queue = self._sort(now_s)
-            while queue and budget > 0 and roomy and len(skipped) < MOST_SKIPPED:
-                index = queue.pop()
-                if index not in self._open:
-                    continue
-                name = self._soonest(index, ready, may_ask_the_complete=self._owner(index) in late)
-                if name is None or not self._has_room(ready[name], self._lengths[index]):
-                    skipped.append(index)
-                    continue
-                asks.append(self._ask(name, index, now_s))
-                budget -= self._lengths[index]
-                if not self._has_room(ready[name], self._shortest):
-                    roomy.discard(name)
-            queue += reversed(skipped)
+            self._sort(now_s)
+            for queue in (self._own_queue, self._fellows_queue):
+                budget = self._ask_from(queue, ready, roomy, late, budget, asks, now_s)
             if not self._open:
                 asks += self._ask_twice(ready, now_s)
         return [*withdrawn, *asks]
 
-    def _sort(self, now_s: float) -> list[int]:
-        """What is to be asked for, the first last: our own share before those of others, the rarest before the rest."""
-        if (not self._is_sorted and now_s - self._sorted_s >= SORT_S) or not self._queue:
+    def _ask_from(
+        self,
+        queue: list[int],
+        ready: dict[SourceId, _Source],
+        roomy: set[SourceId],
+        late: set[SourceId],
+        budget: int,
+        asks: list[Ask],
+        now_s: float,
+    ) -> int:
+        """Ask for what can be asked for now, from the end of a queue; what is left of the budget.
+
+        What is in the queue twice, or was asked for since, is open no more.
+        """
+        skipped: list[int] = []
+        while queue and budget > 0 and roomy and len(skipped) < MOST_SKIPPED:
+            index = queue.pop()
+            if index not in self._open:
+                continue
+            name = self._soonest(index, ready, may_ask_the_complete=self._owner(index) in late)
+            if name is None or not self._has_room(ready[name], self._lengths[index]):
+                skipped.append(index)
+                continue
+            asks.append(self._ask(name, index, now_s))
+            budget -= self._lengths[index]
+            if not self._has_room(ready[name], self._shortest):
+                roomy.discard(name)
+        queue += reversed(skipped)
+        return budget
+
+    def _sort(self, now_s: float) -> None:
+        """Put what is to be asked for in order, the first last: the rarest before the rest; and of the shares of others
+        what they have got before what they have not."""
+        is_due = not self._is_sorted and now_s - self._sorted_s >= SORT_S
+        if is_due or not (self._own_queue or self._fellows_queue):
             held = self._count_holders()
-            self._queue = sorted(
-                self._open,
-                key=lambda one: (self._owner(one) == self._own, -held.get(one, 0), self._order[one]),
+            own = {one for one in self._open if self._owner(one) == self._own}
+            self._own_queue = sorted(own, key=lambda one: (-held.get(one, 0), self._order[one]))
+            self._fellows_queue = sorted(
+                self._open - own, key=lambda one: (held.get(one, 0) > 1, -held.get(one, 0), self._order[one])
             )
             self._sorted_s, self._is_sorted = now_s, True
-        return self._queue
 
     def _soonest(self, index: int, ready: dict[SourceId, _Source], *, may_ask_the_complete: bool) -> SourceId | None:
         """Who would deliver a chunk soonest; None where it is better to wait."""
@@ -333,7 +353,7 @@ class Scheduler:
             self._askers.pop(index, None)
             if index in self._missing:
                 self._open.add(index)
-                self._queue.append(index)
+                (self._own_queue if self._owner(index) == self._own else self._fellows_queue).append(index)
 
     def _count_holders(self) -> dict[int, int]:
         counts: dict[int, int] = {}
