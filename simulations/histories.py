@@ -357,6 +357,7 @@ class History:
         person.begin()
         async with trio.open_nursery() as nursery:
             for one in (self._people[0], person):
+                one.is_twin = True
                 nursery.start_soon(self._work, one, TWIN_DEEDS)
         going = await rest_of_twins(world, CALM_S)
         if going is None:

@@ -44,6 +44,8 @@ class Person:
         """What was done, by names that stay the same while earlier ones are dropped."""
         self._dropped = dropped
         self.folder = folder
+        self.is_twin = False
+        """Whether this person's machine and another one are one device by now."""
         self.actions = 0
         self._drafts = drafts
         self._ledger = ledger
@@ -149,8 +151,10 @@ class Person:
 
     def _is_half_of_one(self, path: str) -> bool:
         """Whether it is what somebody was still writing when it was taken for another version and moved aside, as an
-        old copy of a disk may have it: people leave that alone."""
-        return "conflicted copy" in path and self._ledger.whole(self.folder.read(path)) is None
+        old copy of a disk may have it: people leave that alone. With two machines that are one device the half may
+        have stayed in place, and the whole be the conflicted copy."""
+        maybe = self.is_twin or "conflicted copy" in path
+        return maybe and self._ledger.whole(self.folder.read(path)) is None
 
     # --- deeds --------------------------------------------------------------------------------------------
 
