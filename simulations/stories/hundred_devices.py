@@ -1,10 +1,11 @@
-"""A hundred devices share a folder; a few people put something into it, and one edits what another wrote."""
+"""A hundred devices, each at a place of its own, share a folder; a few people put something into it, and one edits what
+another wrote."""
 
 from simulations import Scenario, Stage, minutes
 
 scenario = Scenario("a hundred devices", "everybody has everything")
-sites = [scenario.site(f"site {number}", latency_ms=10 + 5 * number) for number in range(10)]
-devices = [scenario.device(f"device-{number}", at=sites[number % 10]) for number in range(100)]
+sites = [scenario.site(f"site {number}", latency_ms=10 + 5 * (number % 10)) for number in range(100)]
+devices = [scenario.device(f"device-{number}", at=sites[number]) for number in range(100)]
 
 
 @scenario.story
