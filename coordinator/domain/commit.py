@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from protocol.ids import BlockId, DeviceId, EntryId, LinkHash, UserId
+from protocol.ids import BlockId, ChangeId, DeviceId, EntryId, LinkHash, UserId
 from protocol.messages import ChangeReason, ChangeRefusal, CommitReason
 from protocol.model import (
     Change,
@@ -40,9 +40,14 @@ class Knowledge(Protocol):
         """Whether a workspace of this owner may grow by so much."""
 
 
-def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledge, owner: UserId) -> Verdict:
-    """Whether `commit` may be appended to the journal that `state` shows; `owner` pays for what it stores."""
-    verdict = judge(state, commit, hashes)
+def decide(
+    state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledge, owner: UserId, *, offers: bool = False
+) -> Verdict:
+    """Whether `commit` may be appended to the journal that `state` shows; `owner` pays for what it stores.
+
+    `offers`: a change may be marked as offered, whose blocks come later (see `offers_of`).
+    """
+    verdict = judge(state, commit, hashes, offers=offers)
     if not isinstance(verdict, Delta):
         return verdict
     last_number = 0 if (device := state.device(commit.header.device)) is None else device.last_number
@@ -55,6 +60,27 @@ def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledg
         case Entries() as body:
             return _decide_blocks(state, commit, body, verdict, knowledge, owner)
     return verdict
+
+
+def offers_of(
+    commit: Commit, delta: Delta, knowledge: Knowledge, user: UserId
+) -> tuple[tuple[ChangeId, frozenset[BlockId]], ...]:
+    """The versions of an accepted commit that are not durable yet, with the blocks that are still to be stored.
+
+    `user` is the author's. An offered change of which nothing is missing (any more) makes a durable version.
+    """
+    body = commit.body
+    if not isinstance(body, Entries):
+        return ()
+    added = {
+        state.head: [BlockId(block) for block in split_ids(change.added)]
+        for change, (_, state) in zip(body.changes, delta.entries, strict=True)
+        if isinstance(change, Change) and change.clear.offered
+    }
+    blocks = {block for listed in added.values() for block in listed}
+    missing = knowledge.missing(commit.header.device, user, blocks) if blocks else set()
+    found = ((change, frozenset(missing.intersection(listed))) for change, listed in added.items())
+    return tuple((change, lacking) for change, lacking in found if lacking)
 
 
 def decide_row(state: StateView, row: JournalRow, hashes: Hashes) -> Delta | Refused:
@@ -75,7 +101,7 @@ def _decide_blocks(
     added = {
         change.clear.entry: [BlockId(block) for block in split_ids(change.added)]
         for change in body.changes
-        if isinstance(change, Change) and change.added
+        if isinstance(change, Change) and change.added and not change.clear.offered
     }
     blocks = {block for listed in added.values() for block in listed}
     missing = knowledge.missing(commit.header.device, device.user, blocks) if blocks else set()
