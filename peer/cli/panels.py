@@ -54,7 +54,10 @@ def status_panel(status: Status, paces: Mapping[str, Pace]) -> RenderableType:
         ]
     transfer = status.transfer
     received, sent = transfer.server_in + transfer.lan_in, transfer.server_out + transfer.lan_out
-    parts.append(Text(f"since the start: {size_shown(received)} received, {size_shown(sent)} sent", style="dim"))
+    by_lan = transfer.lan_in + transfer.lan_out
+    beside = f", {size_shown(by_lan)} of both by the local network" if by_lan else ""
+    moved = f"since the start: {size_shown(received)} received, {size_shown(sent)} sent{beside}"
+    parts.append(Text(moved, style="dim"))
     return Group(*parts)
 
 
