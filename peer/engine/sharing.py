@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from peer.engine.comparing import Heads
@@ -99,7 +100,7 @@ class Sharing:
                 "WHERE d.w = ? AND d.active = 1",
                 (w,),
             )
-            its = {DeviceId(device): decode(DeviceKeys, packed, _KEYS_BYTES).tls for device, packed in rows}
+            its = {DeviceId(device): _keys_of(packed).tls for device, packed in rows}
             one = self._mounted.get(workspace)
             if one is None:
                 continue
@@ -166,7 +167,7 @@ class Sharing:
     def names(self) -> dict[DeviceId, str]:
         """What the devices of all journals here are called. In the database's thread."""
         rows = self._database.all("SELECT device, keys FROM devices")
-        return {DeviceId(device): decode(DeviceKeys, packed, _KEYS_BYTES).name for device, packed in rows}
+        return {DeviceId(device): _keys_of(packed).name for device, packed in rows}
 
     def peers(self) -> list[PeerSeen]:
         """Who was noticed on the LAN."""
@@ -175,3 +176,9 @@ class Sharing:
             replace(one, state="other_history") if one.device in strange and one.state == "linked" else one
             for one in self._presence.peers()
         ]
+
+
+@lru_cache(maxsize=4_096)
+def _keys_of(packed: bytes) -> DeviceKeys:
+    """A device's public keys and name: they are looked at whenever anything changes, and never change."""
+    return decode(DeviceKeys, packed, _KEYS_BYTES)

@@ -57,10 +57,17 @@ class Discovery:
             except* OSError:
                 await self._clock.sleep(AGAIN_S)
 
-    def members_changed(self) -> None:
-        """`members` are others now: whoever shares nothing any more is forgotten, and who is new is told of us soon."""
+    def members_changed(self, *, tags: bool = True) -> None:
+        """`members` are others now: whoever shares nothing any more is forgotten, and who is new is told of us soon.
+
+        `tags`: what this device shows of itself is different too; without that once is enough.
+        """
         self._sightings.keep_only(self._members.devices)
-        self._change()
+        if tags:
+            self._change()
+        else:
+            self._announcing.heard_news(self._clock.monotonic_s())
+            self._sooner.set()
 
     def places(self, device: DeviceId) -> tuple[Place, ...]:
         """Where to try to reach a device, the newest first."""

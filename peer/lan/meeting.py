@@ -4,6 +4,7 @@ Nobody is believed anything: a place is only where TLS is tried, and a link is w
 Never looks at what is said on a link; that is its owner's.
 """
 
+import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
@@ -78,7 +79,8 @@ class Meeting:
         self._owner = owner
         self._keys: dict[DeviceId, bytes] = {}
         self._devices: dict[bytes, DeviceId] = {}
-        self._listening = listen_context(own, (), self._admits)
+        self._listening: ssl.SSLContext | None = None
+        """For the keys that there are now; made when somebody connects."""
         self._handshakes: Counter[str] = Counter()
         self._to_dial: dict[DeviceId, None] = {}
         self._sooner: dict[DeviceId, trio.Event] = {}
@@ -99,10 +101,11 @@ class Meeting:
         """
         self._members.replace(memberships)
         wanted = self._members.devices
-        self._keys = {device: key for device, key in keys.items() if device in wanted}
+        known = {device: key for device, key in keys.items() if device in wanted}
+        if known != self._keys:
+            self._keys, self._listening = known, None
         self._devices = {key: device for device, key in self._keys.items()}
         self._patience = {device: each for device, each in self._patience.items() if device in self._keys}
-        self._listening = listen_context(self._own, self._devices, self._admits)
         for link in list(self.links.values()):
             self._share(link)
 
@@ -129,6 +132,11 @@ class Meeting:
 
     def _heads(self, workspaces: Iterable[WorkspaceId]) -> tuple[LanHead, ...]:
         return tuple(self._head(workspace) for workspace in sorted(workspaces)[: limits.LAN_WORKSPACES])
+
+    def _listen_context(self) -> ssl.SSLContext:
+        if self._listening is None:
+            self._listening = listen_context(self._own, self._devices, self._admits)
+        return self._listening
 
     def _admits(self, knock: str) -> bool:
         return self._members.admits(knock, self._now_ms())
@@ -165,7 +173,7 @@ class Meeting:
         tls: TlsStream | None = None
         try:
             with trio.move_on_after(HANDSHAKE_S):
-                tls = await open_server_tls(stream, self._listening)
+                tls = await open_server_tls(stream, self._listen_context())
         except trio.BrokenResourceError:
             return
         finally:

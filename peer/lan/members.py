@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from crypto.beacon import HOUR_MS, KNOCK_NONCE_BYTES, hourly_keys, knock_tag, open_record, seal_record
+from crypto.beacon import HOUR_MS, KNOCK_NONCE_BYTES, HourlyKeys, hourly_keys, knock_tag, open_record, seal_record
 from peer.ports import Entropy
 from protocol.beacon import (
     MAX_RECORDS,
@@ -61,6 +61,7 @@ class Members:
         self._own = own
         self._memberships = tuple(memberships)
         self._tags: dict[int, dict[bytes, _Known]] = {}
+        self._derived: dict[_Known, HourlyKeys] = {}
         self._shown = 0
         self._knocks: dict[bytes, None] = {}
 
@@ -116,7 +117,7 @@ class Members:
             known = tags.get(record[:TAG_BYTES])
             if known is None:
                 continue
-            body = open_record(hourly_keys(known.key, known.hour, known.device), datagram.nonce, record)
+            body = open_record(self._derived[known], datagram.nonce, record)
             called = None if body is None else unpack_body(body)
             if called is None or (found is not None and (found.device, found.called) != (known.device, called)):
                 return None
@@ -128,9 +129,12 @@ class Members:
         tags = self._tags.get(hour)
         if tags is None:
             self._tags.clear()
-            tags = self._tags[hour] = {
-                hourly_keys(known.key, known.hour, known.device).tag: known for known in self._pairs(hour)
+            before = self._derived
+            self._derived = {
+                known: before.get(known) or hourly_keys(known.key, known.hour, known.device)
+                for known in self._pairs(hour)
             }
+            tags = self._tags[hour] = {keys.tag: known for known, keys in self._derived.items()}
         return tags
 
     def _pairs(self, hour: int) -> list[_Known]:

@@ -118,13 +118,14 @@ class Presence:
 
         A link with a device that shares nothing any more ends at once.
         """
+        shown = [(each.workspace, each.keys) for each in self._memberships]
         self._memberships, self._keys = memberships, keys
         if self._meeting is not None:
             self._meeting.replace(memberships, keys)
         else:
             self._members.replace(memberships)
         if self._discovery is not None:
-            self._discovery.members_changed()
+            self._discovery.members_changed(tags=shown != [(each.workspace, each.keys) for each in memberships])
             for device in self._discovery.devices():
                 self._found(device)
 
