@@ -26,6 +26,8 @@ from protocol.lan import GoneReason, LanHead, LanRequest
 from protocol.model import DeviceKeys
 
 _KEYS_BYTES: Final = 4096
+HEADS_S: Final = 30.0
+"""So often at most others are told how far the journals are here."""
 Known = dict[WorkspaceId, tuple[int, CommitDigest, int]]
 """Of each workspace that is shared what its members follow from: its number, the last control commit, the epoch."""
 
@@ -45,6 +47,7 @@ class Sharing:
         self._changed = changed
         self._heads = Heads()
         self._told: dict[WorkspaceId, int] = {}
+        self._told_s = -HEADS_S
         self._presence = presence
         self._mounted = mounted
         self._database = database
@@ -64,8 +67,9 @@ class Sharing:
         with suppress(OSError, sqlite3.Error):
             await self._compare(database_work)
         told = {workspace: head.seq for workspace in known if (head := self.head(workspace)).seq}
-        if told != self._told:
-            self._told = told
+        now_s = self._clock.monotonic_s()
+        if told != self._told and now_s - self._told_s >= HEADS_S:
+            self._told, self._told_s = told, now_s
             self._presence.tell_heads()
 
     async def _compare(self, database_work: Offload) -> None:

@@ -17,7 +17,7 @@ from peer.lan.link import Link, LinkOwner
 from peer.lan.members import Members, Membership
 from peer.lan.ports import Listener
 from peer.lan.sightings import Place
-from peer.lan.trust import dial_context, listen_context, proved_key
+from peer.lan.trust import dial_context, listen_context, proved_key, trust_more
 from peer.link.backoff import Backoff
 from peer.link.tls import TlsStream, open_client_tls, open_server_tls
 from peer.ports import Clock, Entropy, Network
@@ -36,6 +36,8 @@ HANDSHAKE_S: Final = 5.0
 """How long somebody has to prove who they are, and how long one place is tried."""
 DIALS: Final = 4
 """So many devices are dialled at a time."""
+FIRST_S: Final = 1.5
+"""Of two devices that hear of each other the one with the smaller id has so long to call the other one."""
 HEARD_S: Final = 2.0
 """Who is heard again is tried again at once, but not sooner than so long after it could not be reached."""
 _PATIENCE: Final = Backoff(first_s=0.5, cap_s=30.0)
@@ -102,8 +104,11 @@ class Meeting:
         self._members.replace(memberships)
         wanted = self._members.devices
         known = {device: key for device, key in keys.items() if device in wanted}
-        if known != self._keys:
-            self._keys, self._listening = known, None
+        if self._keys.items() - known.items():
+            self._listening = None
+        elif self._listening is not None and known != self._keys:
+            trust_more(self._listening, (key for device, key in known.items() if device not in self._keys))
+        self._keys = known
         self._devices = {key: device for device, key in self._keys.items()}
         self._patience = {device: each for device, each in self._patience.items() if device in self._keys}
         for link in list(self.links.values()):
@@ -217,6 +222,8 @@ class Meeting:
     async def _wait_for_turn(self, device: DeviceId) -> None:
         """Be patient with a device that could not be reached, unless it is heard again."""
         delay_s = self._patience.get(device, _PATIENCE).delay_s(self._entropy.jitter)
+        if device < self._own_device and device not in self._patience:
+            delay_s += FIRST_S
         await self._clock.sleep(min(delay_s, HEARD_S))
         heard = self._sooner[device] = trio.Event()
         try:

@@ -30,7 +30,7 @@ def dial_context(own: SigningKey, expected_key: bytes) -> ssl.SSLContext:
 def listen_context(own: SigningKey, known_keys: Iterable[bytes], admit: Callable[[str], bool]) -> ssl.SSLContext:
     """For connections from the devices with these TLS keys. `admit` judges the knock, before anything is shown.
 
-    Made anew whenever the set changes. With no keys at all every handshake fails.
+    Made anew whenever one goes from the set. With no keys at all every handshake fails.
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, own)
     context.num_tickets = 0
@@ -43,6 +43,11 @@ def listen_context(own: SigningKey, known_keys: Iterable[bytes], admit: Callable
 
     context.sni_callback = judge
     return context
+
+
+def trust_more(context: ssl.SSLContext, keys: Iterable[bytes]) -> None:
+    """Have a listening context take these devices too. To have it take fewer a new one is needed."""
+    _trust(context, keys)
 
 
 def proved_key(certificate: bytes | None) -> bytes | None:

@@ -142,7 +142,7 @@ def test_a_device_that_has_verified_another_history_is_told_of_and_nothing_is_ex
         await trio.sleep(MINUTES)
         world.folder(red).create("first", b"so that heads are told")
         assert await world.converged(5 * MINUTES) is not None
-        await trio.sleep(5)
+        await trio.sleep(2 * MINUTES)
         before = moved(blue)
         world.folder(red).create("film", data)
         assert await world.converged(5 * MINUTES) is not None
