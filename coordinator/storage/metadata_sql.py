@@ -90,7 +90,7 @@ class SqlMetadata:
     async def run(self, use_case: Callable[[Transaction], T]) -> T:
         """See `MetadataStore.run`."""
         if self._closed:
-            raise RuntimeError("the metadata store is closed")
+            raise StorageUnavailable("the coordinator is ending")
         job = _Job(use_case)
         self._waiting.append(job)
         self._arrived.set()

@@ -122,9 +122,9 @@ async def test_a_use_case_runs_outside_the_event_loops_thread(store: SqlMetadata
     assert await store.run(lambda _: threading.get_ident()) != threading.get_ident()
 
 
-async def test_a_closed_store_takes_nothing_more(store: SqlMetadata) -> None:
+async def test_a_closed_store_takes_nothing_more_and_says_ask_again(store: SqlMetadata) -> None:
     store.close()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(StorageUnavailable, match="ending"):
         await store.run(put("a", b"1"))
 
 
