@@ -136,13 +136,17 @@ class World:
         """Wait until all devices are in step and their folders are equal; the tree, None where that does not happen.
 
         They have to come to it by themselves: a device that is asked to wait looks anew at all that it has, so each is
-        asked only then, and has to be in step after that too.
+        asked only then, and has to be in step after that too. One whose folder cannot be used at the moment has looked
+        at nothing, and is asked again.
         """
         with trio.move_on_after(within_s):
             try:
                 await self._in_step()
                 for device in self.devices.values():
                     await device.wait(within_s)
+                    while (await device.status()).workspaces[0].state == "error":
+                        await trio.sleep(_LONGEST_LOOK_S)
+                        await device.wait(within_s)
                 return await self._in_step()
             except NotRunning as error:
                 self.fail(f"{error} does not run")

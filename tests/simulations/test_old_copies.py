@@ -1,4 +1,4 @@
-"""An old copy of a disk that is put back comes to what all have, also where the disk gives errors at that time."""
+"""What was away comes to what all have, also where the disk gives errors at that time: an old copy of a disk too."""
 
 import errno
 
@@ -63,3 +63,24 @@ def test_what_an_old_copy_has_comes_to_what_all_have_though_the_disk_gives_error
             "rescue/gone": b"deleted since",
         }
     ]
+
+
+def test_a_folder_that_cannot_be_opened_at_the_moment_has_not_come_to_what_all_have() -> None:
+    states: list[str] = []
+
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.01))
+        red, blue = world.device("red", home), world.device("blue", home)
+        await world.found(red, "ana")
+        await world.pair(blue, red)
+        await world.converged(LONG_S)
+        await blue.stop()
+        fault = Fault(errno.EIO, calls=("create",))
+        blue.disk.faults.planned.append(fault)
+        await blue.start()
+        await world.converged(LONG_S)
+        assert fault.times == 0, "it has come to that"
+        states.append((await blue.status()).workspaces[0].state)
+
+    assert not run_world("folder that cannot be opened", story).failures
+    assert states == ["up_to_date"]
