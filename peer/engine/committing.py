@@ -15,7 +15,7 @@ from peer.engine.proposing import Outcome, Proposer, Sent
 from peer.engine.rests import LINK_S, REFUSED_S, Due, Rests
 from peer.planner.operations import ProposeChange
 from protocol.messages import CommitAccepted
-from protocol.model import DeviceAdded, JournalRow, SignedLink
+from protocol.model import DeviceAdded, Entries, JournalRow, SignedLink
 
 PROPOSE_S: Final = 2.0
 """For so long commits go out one after the other although there is news."""
@@ -37,13 +37,19 @@ class Committer:
         self._links = links
         self._proposer = Proposer(context, mover)
         self._behind_at = -1
+        self._is_unsettled = False
+        """Whether a commit whose answer was lost may still arrive."""
         self.proposals: list[ProposeChange] = []
         """What is still to be committed of the current plan."""
 
     async def commit(self) -> None:
         """Commit what is ready, until something else wants to be looked at."""
         context = self._context
-        if not self.proposals or not context.online or self._due.journal or self._rests.rests(COMMITS):
+        if not context.online or self._due.journal or self._rests.rests(COMMITS):
+            return
+        if not self.proposals:
+            if self._is_unsettled and not self._due.plan:
+                await self._send(await context.machine.database_work.run(self._proposer.build_control, Entries(())))
             return
         begun_s = context.machine.clock.monotonic_s()
         commits, to_send = await context.machine.database_work.run(self._proposer.ready, self.proposals)
@@ -60,9 +66,9 @@ class Committer:
                 return
 
     async def journal_read(self) -> None:
-        """The journal is at its head: what was in flight is in it or never will be, and this device takes part."""
+        """The journal is at its head: see what became of what was in flight, and take part."""
         context = self._context
-        await context.machine.database_work.run(self._proposer.drop_outbox)
+        self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
         journal = context.journal
         known = await context.machine.database_work.run(journal.device, context.identity.device)
         if known is not None or context.record.paused or self._rests.rests(COMMITS):
@@ -107,6 +113,7 @@ class Committer:
             self._due.journal = self._due.plan = True
             self._rests.rest(COMMITS, LINK_S)
             return False
+        self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
         done = {one.entry for one in sent.proposals}
         self.proposals = [one for one in self.proposals if one.entry not in done]
         if not self.proposals:

@@ -154,7 +154,7 @@ class Proposer:
         return Sent(commit, name, tuple(proposals))
 
     def build_control(self, body: CommitBody) -> Sent:
-        """The same for a control commit."""
+        """The same for a control commit, or one without changes."""
         commit, name = self._sign(body)
         return Sent(commit, name, ())
 
@@ -268,22 +268,28 @@ class Proposer:
 
     def _learn(self, sent: Sent, refused: CommitRefused) -> None:
         """Take from a refusal what the next plan has to know."""
-        self.drop_outbox()
+        database = self._context.machine.database
+        with database.transaction():
+            Outbox(database, self._context.record.w).refused(sent.commit.header.number)
         contents = self._context.contents
         by_entry = {one.entry: one for one in sent.proposals}
         for change in refused.changes:
             if change.reason is ChangeReason.MISSING_BLOCKS:
-                with self._context.machine.database.transaction():
+                with database.transaction():
                     contents.forget_blocks(change.ids)
                     one = by_entry.get(change.entry)
                     if one is not None and one.node.content is not None:
                         contents.forget_manifests([one.node.content.digest])
 
-    def drop_outbox(self) -> None:
-        """The fate of what is in the outbox is known: it is in the journal, or never will be."""
+    def settle_outbox(self) -> bool:
+        """The journal is at its head, and this device takes part in it. Returns whether a commit whose answer was lost
+        may still arrive there: one of a higher number, accepted, is the end of it."""
         database, w = self._context.machine.database, self._context.record.w
+        known = self._context.journal.device(self._context.identity.device)
+        if known is None:
+            return False
         with database.transaction():
-            Outbox(database, w).clear()
+            return Outbox(database, w).settle(known.last_number)
 
     def accepted(self, sent: Sent) -> bool:
         """Forget what was kept for it; False, and nothing is done, where the commit is not in the verified journal.

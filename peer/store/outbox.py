@@ -99,9 +99,15 @@ class Outbox:
                 found.update(EntryId(one.entry) for one in decode(_InFlight, packed, 2 * limits.COMMIT_BYTES).agreed)
         return found
 
-    def clear(self) -> None:
-        """What was in flight is in the journal, or never will be."""
-        self._db.run("DELETE FROM outbox WHERE w = ?", (self.w,))
+    def refused(self, number: int) -> None:
+        """A commit never will be in the journal: it was sent once, and refused."""
+        self._db.run("DELETE FROM outbox WHERE w = ? AND number = ?", (self.w, number))
+
+    def settle(self, last_number: int) -> bool:
+        """The journal is read up to this device's commit of that number: what is no later is in it, or never will be.
+        Returns whether anything is left, which may still arrive there."""
+        self._db.run("DELETE FROM outbox WHERE w = ? AND number <= ?", (self.w, last_number))
+        return self._db.one("SELECT 1 FROM outbox WHERE w = ?", (self.w,)) is not None
 
 
 def _packed(one: ProposeChange, change: ChangeId) -> _Agreed:
