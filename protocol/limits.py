@@ -42,6 +42,10 @@ UPLOAD_BYTES: Final = 64 * MIB
 HAVE_BLOCKS: Final = 20_000
 """Most block ids in one question."""
 GET_BLOCKS: Final = 4_000
+OFFERED_MARKS: Final = 4_000
+"""Most changes of the set of versions that are not durable in one page of it."""
+HOLDINGS: Final = 4_000
+"""Most versions that one message says to be held, and to be held no more."""
 
 # people and devices
 USER_NAME_CHARS: Final = 64

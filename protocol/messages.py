@@ -25,6 +25,7 @@ from protocol.ids import (
     WireWorkspaceId,
 )
 from protocol.model import Chain, Commit, Count, JournalRow, Role, SealedKey, Seq, SignedLink, TimeMs
+from protocol.offered import OfferedPage
 
 Text = Annotated[str, Meta(max_length=500)]
 Address = Annotated[str, Meta(min_length=1, max_length=300)]
@@ -365,11 +366,52 @@ class Stored(Message, frozen=True, tag="stored"):
     new: Count
 
 
+# --- versions that are not durable yet (see `offered`) -------------------------------------------------
+
+
+class OfferedRequest(Message, frozen=True):
+    """What changed in the set of versions that are not durable, after `number` of that generation of it."""
+
+    workspace: WireWorkspaceId
+    generation: Count
+    number: Count
+
+
+class HoldingsRequest(Message, frozen=True):
+    """Of which offered versions this device has the bytes, and of which it has them no more."""
+
+    workspace: WireWorkspaceId
+    held: Annotated[tuple[WireChangeId, ...], Meta(max_length=limits.HOLDINGS)]
+    gone: Annotated[tuple[WireChangeId, ...], Meta(max_length=limits.HOLDINGS)]
+
+
+class LeaseRequest(Message, frozen=True):
+    """Which of these blocks are still to be sent, and may be sent by this device now; with `end`, it will send none."""
+
+    workspace: WireWorkspaceId
+    blocks: Annotated[tuple[WireBlockId, ...], Meta(max_length=limits.HAVE_BLOCKS)]
+    end: bool = False
+
+
+class LeaseReply(Message, frozen=True, tag="lease"):
+    """Bits as those of `HaveReply`. Neither bit: another device is sending the block, so ask again later.
+
+    `stored`: the block is there for this workspace. `granted`: the device has it to itself for a minute from this
+    answer, from asking again, and from every part of an upload that arrives.
+    """
+
+    stored: Annotated[bytes, Meta(max_length=limits.HAVE_BLOCKS // 8 + 1)]
+    granted: Annotated[bytes, Meta(max_length=limits.HAVE_BLOCKS // 8 + 1)]
+
+
 # --- wake-ups ------------------------------------------------------------------------------------------
 
 
 class Poke(Message, frozen=True, tag="poke"):
-    """A workspace has a new head, or versions became durable. Small commits may come inline, oldest first."""
+    """A workspace has a new head, or its set of versions that are not durable has changed.
+
+    `durability` is the set's last number. Small commits may come inline, oldest first.
+    """
 
     workspace: WireWorkspaceId
     head_seq: Seq
@@ -395,9 +437,12 @@ Wake = Poke | ChainPoke | Welcome
 
 
 class PollRequest(Message, frozen=True):
-    """Long polling: answered when a workspace is ahead of what is named here, or after `timeout_s`."""
+    """Long polling: answered when a workspace is ahead of what is named here, or after `timeout_s`.
 
-    known: Annotated[tuple[tuple[WireWorkspaceId, Seq], ...], Meta(max_length=limits.POKES)]
+    `known` names each workspace's head and the `durability` that the device has; another one is news.
+    """
+
+    known: Annotated[tuple[tuple[WireWorkspaceId, Seq, Count], ...], Meta(max_length=limits.POKES)]
     chain_length: Count
     timeout_s: Annotated[int, Meta(ge=0, le=limits.POLL_S)]
 
@@ -410,6 +455,7 @@ class Polled(Message, frozen=True, tag="polled"):
 
 CommitReply = CommitAccepted | CommitRefused | Refusal
 JournalReply = JournalPage | CursorUnknown | Refusal
+OfferedReply = OfferedPage | Refusal
 
 PREFIX: Final = "/v1"
 UPLOAD_PATH: Final = "/v1/blocks/{workspace}"
@@ -437,5 +483,8 @@ ENDPOINTS: Final[dict[str, tuple[type, object]]] = {
     "/v1/journal": (JournalRequest, JournalPage | CursorUnknown | Refusal),
     "/v1/handback": (HandBack, Ok | Refusal),
     "/v1/have": (HaveRequest, HaveReply | Refusal),
+    "/v1/offered": (OfferedRequest, OfferedPage | Refusal),
+    "/v1/holdings": (HoldingsRequest, Ok | Refusal),
+    "/v1/lease": (LeaseRequest, LeaseReply | Refusal),
     "/v1/poll": (PollRequest, Polled | Refusal),
 }

@@ -3,21 +3,17 @@
 A version that is committed before its blocks are stored is *offered* by its author until they all are, then *durable*,
 or it is given up, and is *not kept*. That is the coordinator's state and no history. Each change of it has a number
 that rises by one; pokes carry the last one, and a device asks for what came after the one that it has.
-
-Not used yet: no rule accepts an offered change so far.
 """
 
 import enum
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta
 
-from protocol.codec import Array
+from protocol import limits
+from protocol.codec import Array, Message
 from protocol.ids import ChangeId, WireChangeId
 from protocol.model import Count
-
-PAGE_MARKS: Final = 4_000
-"""Most changes of the set in one page."""
 
 
 class Standing(enum.IntEnum):
@@ -36,18 +32,18 @@ class Mark(Array, frozen=True):
     standing: Standing
 
 
-class OfferedPage(Array, frozen=True):
+class OfferedPage(Message, frozen=True, tag="offered"):
     """What changed in the set, the oldest first: the last change of each version only.
 
     `generation` is drawn anew whenever the numbers may not be a continuation, as after a backup was put back. Where
-    `whole` is true the receiver begins with an empty copy. `last` is the set's last number, which always is a mark's:
-    as long as the copy's number is another one there is more.
+    `whole` is true the receiver begins with an empty copy, and marks of durable versions may be left out. `last` is the
+    set's last number, which always is a mark's: as long as the copy's number is another one there is more.
     """
 
     generation: Count
     whole: bool
     last: Count
-    marks: Annotated[tuple[Mark, ...], Meta(max_length=PAGE_MARKS)]
+    marks: Annotated[tuple[Mark, ...], Meta(max_length=limits.OFFERED_MARKS)]
 
 
 class OfferedCopy:

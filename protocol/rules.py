@@ -57,14 +57,13 @@ __all__ = [
 ]
 
 
-def judge(state: StateView, commit: Commit, hashes: Hashes, *, replay: bool = False, offers: bool = False) -> Verdict:
+def judge(state: StateView, commit: Commit, hashes: Hashes, *, replay: bool = False) -> Verdict:
     """Whether `commit` may follow the head of `state`, and what it changes there.
 
     `replay` says that the commit comes from a journal (a page, a hand-back): then its changes may be purged ones. All
-    else is the same, since a row of a journal is legal exactly where it stands. `offers` says that changes may be
-    offered, which neither the coordinator nor any device allows so far.
+    else is the same, since a row of a journal is legal exactly where it stands.
     """
-    return _Judgement(state, commit, hashes, replay, offers).verdict()
+    return _Judgement(state, commit, hashes, replay).verdict()
 
 
 def judge_row(state: StateView, row: JournalRow, hashes: Hashes) -> Delta | Refused:
@@ -96,13 +95,12 @@ class _Illegal(Exception):
 class _Judgement:
     """One commit before the judge."""
 
-    def __init__(self, state: StateView, commit: Commit, hashes: Hashes, replay: bool, offers: bool) -> None:
+    def __init__(self, state: StateView, commit: Commit, hashes: Hashes, replay: bool) -> None:
         self.state = state
         self.commit = commit
         self.header = commit.header
         self.hashes = hashes
         self.replay = replay
-        self.offers = offers
         self.change_hashes = _change_hashes(commit, hashes)
         self.digest = CommitDigest(_digest(commit, self.change_hashes, hashes))
         self.device = state.device(commit.header.device)
@@ -182,8 +180,6 @@ class _Judgement:
         for change in body.changes:
             clear = change.clear
             _require(clear.kind is not Kind.MOUNT, CommitReason.NOT_SUPPORTED, "mounts are not supported yet")
-            supported = self.offers or not clear.offered
-            _require(supported, CommitReason.NOT_SUPPORTED, "offered versions are not supported yet")
             idle = clear.offered and (clear.deleted or (isinstance(change, Change) and not change.added))
             _require(not idle, CommitReason.MALFORMED, "an offered change brings no blocks")
             purged = isinstance(change, PurgedChange) and not self.replay

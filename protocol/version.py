@@ -8,4 +8,4 @@ from typing import Final
 
 MAJOR: Final = 1
 REVISION: Final = 0
-CAPABILITIES: Final[frozenset[str]] = frozenset({"durable-versions"})
+CAPABILITIES: Final[frozenset[str]] = frozenset({"durable-versions", "offered-versions"})

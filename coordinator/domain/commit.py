@@ -40,14 +40,12 @@ class Knowledge(Protocol):
         """Whether a workspace of this owner may grow by so much."""
 
 
-def decide(
-    state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledge, owner: UserId, *, offers: bool = False
-) -> Verdict:
+def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledge, owner: UserId) -> Verdict:
     """Whether `commit` may be appended to the journal that `state` shows; `owner` pays for what it stores.
 
-    `offers`: a change may be marked as offered, whose blocks come later (see `offers_of`).
+    The blocks of a change that is marked as offered may come later (see `offers_of`).
     """
-    verdict = judge(state, commit, hashes, offers=offers)
+    verdict = judge(state, commit, hashes)
     if not isinstance(verdict, Delta):
         return verdict
     last_number = 0 if (device := state.device(commit.header.device)) is None else device.last_number

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from protocol.ids import BlockId, ChangeId, DeviceId
-from protocol.offered import PAGE_MARKS, Mark, OfferedPage, Standing
+from protocol.limits import OFFERED_MARKS
+from protocol.offered import Mark, OfferedPage, Standing
 
 LEASE_MS: Final = 60_000
 """So long a device has a block to itself, from the last sign that it is sending."""
@@ -76,7 +77,7 @@ class Offers:
         mark = self._marks.get(change)
         return Standing.DURABLE if mark is None else mark.standing
 
-    def since(self, generation: int, number: int, most: int = PAGE_MARKS) -> OfferedPage:
+    def since(self, generation: int, number: int, most: int = OFFERED_MARKS) -> OfferedPage:
         """What a device has to be told that has followed that generation up to that number."""
         whole = generation != self.generation or number > self.last
         after = 0 if whole else number

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from coordinator.service import journal, pairing, sessions, users, workspaces
+from coordinator.service import journal, offers, pairing, sessions, users, workspaces
 from coordinator.service.context import Context, Session
 
 OPEN: Final[dict[str, Callable[[Context, Any], Awaitable[object]]]] = {
@@ -25,5 +25,8 @@ SIGNED_IN: Final[dict[str, Callable[[Context, Session, Any], Awaitable[object]]]
     "/v1/commit": journal.commit,
     "/v1/journal": journal.page,
     "/v1/handback": journal.hand_back,
+    "/v1/offered": offers.page,
+    "/v1/holdings": offers.holdings,
+    "/v1/lease": offers.lease,
 }
 """Those that need one. `/v1/poll`, `/v1/have`, blocks and the notification socket are the web's own."""

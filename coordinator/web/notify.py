@@ -255,7 +255,7 @@ async def _send_news(context: Context, hub: Hub, mailbox: Mailbox) -> None:
 
 async def poll(context: Context, hub: Hub, session: Session, request: PollRequest) -> Polled | Refusal:
     """Long polling: what is ahead of what the device knows, at once or as soon as there is something."""
-    known = dict(request.known)
+    known = {workspace: seq for workspace, seq, _ in request.known}
     with hub.opened(session, b"") as mailbox:
         refused = await _fill(context, mailbox, known, request.chain_length)
         if refused is not None:

@@ -130,10 +130,12 @@ class DeviceEngine:
         """Keep the heads that another device vouched for; keys are taken from here when a workspace is opened."""
         people.save_chain(self.machine.database, self.known)
 
-    def _heads(self) -> tuple[tuple[tuple[WorkspaceId, int], ...], int]:
+    def _heads(self) -> tuple[tuple[tuple[WorkspaceId, int, int], ...], int]:
         """What is known of the journals, for long polling."""
         heads = tuple(
-            (workspace, one.engine.feed.head.seq) for workspace, one in self.mounted.items() if one.engine is not None
+            (workspace, one.engine.feed.head.seq, 0)
+            for workspace, one in self.mounted.items()
+            if one.engine is not None
         )
         return heads, self.known.chain.length
 

@@ -52,8 +52,9 @@ _ENDS: Final = (
     wsproto.utilities.ProtocolError,
 )
 
-Known = Callable[[], tuple[tuple[tuple[WorkspaceId, int], ...], int]]
-"""The heads known per workspace and the length of the user's chain, for long polling."""
+Known = Callable[[], tuple[tuple[tuple[WorkspaceId, int, int], ...], int]]
+"""For long polling: per workspace the head known and the last number of its set of versions that are not durable; the
+length of the user's chain."""
 
 
 class _NoUpgrade(Exception):

@@ -6,6 +6,7 @@ from protocol import lan, model
 from protocol import messages as m
 from protocol.ids import ROOT, BlockId, ChangeId, ChunkId, CommitDigest, LogHash
 from protocol.model import Change, ChunkRef, Commit, CopyOf, FlatManifest, JournalRow, Kind, PurgedChange, Role, Seen
+from protocol.offered import Mark, OfferedPage, Standing
 from tests.common.journals import (
     CHUNKER,
     TestJournal,
@@ -99,6 +100,7 @@ def message_examples(story: Story) -> list[Example]:
     genesis: Commit = story.journal.commits[0]
     refusal = m.ChangeRefusal(entry_id("docs"), m.ChangeReason.UNSEEN, None, (entry_id("plan.txt"),))
     at = LogHash(here.log_hash)
+    version, other = story.edit.entries[0][1].head, ChangeId(seed("offered"))
     poke = m.Poke(workspace, here.seq, at, 3, (rows[3],))
     keys = genesis_of(story.ana).keys
     info = m.WorkspaceInfo(workspace, Role.OWNER, here.seq, at, genesis, keys, ((user, "ana", Role.OWNER),), 4096, 2)
@@ -139,10 +141,15 @@ def message_examples(story: Story) -> list[Example]:
         m.HaveReply(b"\x80"),
         m.BlocksRequest(workspace, (BlockId(block_id(1)),)),
         m.Stored(2, 1),
+        m.OfferedRequest(workspace, 7, 2),
+        OfferedPage(7, False, 4, (Mark(3, version, Standing.DURABLE), Mark(4, other, Standing.OFFERED))),
+        m.HoldingsRequest(workspace, (other,), (version,)),
+        m.LeaseRequest(workspace, (BlockId(block_id(1)), BlockId(block_id(2)), BlockId(block_id(3)))),
+        m.LeaseReply(b"\x80", b"\x20"),
         poke,
         m.ChainPoke(user, 3),
         m.Welcome(TIME_MS),
-        m.PollRequest(((workspace, 5),), 3, 55),
+        m.PollRequest(((workspace, 5, 4),), 3, 55),
         m.Polled((poke, m.ChainPoke(user, 3))),
     ]
     return [(type(value).__name__, type(value), value) for value in values]

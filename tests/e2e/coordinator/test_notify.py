@@ -136,12 +136,12 @@ async def test_a_poll_is_answered_at_once_where_there_is_news_and_else_when_some
     journal = await here.ana.make_workspace()
     answer = await here.ana.client.request(PollRequest((), 0, 50))
     assert answer == Polled((ChainPoke(here.ana.user.id, 1), Poke(journal.id, 1, journal.log_hashes[0], 0)))
-    nothing = await here.ana.client.request(PollRequest(((journal.id, 1),), 1, 0))
+    nothing = await here.ana.client.request(PollRequest(((journal.id, 1, 0),), 1, 0))
     assert nothing == Polled(())
     answers: list[Polled | Refusal] = []
 
     async def wait() -> None:
-        answers.append(await here.ana.client.request(PollRequest(((journal.id, 1),), 1, 50)))
+        answers.append(await here.ana.client.request(PollRequest(((journal.id, 1, 0),), 1, 50)))
 
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:

@@ -150,7 +150,7 @@ def test_members_read_and_editors_write_while_their_device_is_active() -> None:
     assert not may_write(False, Role.OWNER)
 
 
-# --- offered versions, which nothing allows yet -------------------------------------------------------------
+# --- offered versions ---------------------------------------------------------------------------------------
 
 
 def test_an_offered_change_may_lack_blocks_and_says_which_and_the_others_of_its_commit_may_not() -> None:
@@ -160,28 +160,26 @@ def test_an_offered_change_may_lack_blocks_and_says_which_and_the_others_of_its_
     stored = kept.change("photo", added=[block_id("c")], offered=True)
     plain = kept.change("note", added=[block_id("c")])
     commit = kept.commit(ana.devices[0], offered, stored, plain)
-    delta = decide(kept.state, commit, HASHES, known, ana.id, offers=True)
+    delta = decide(kept.state, commit, HASHES, known, ana.id)
     assert isinstance(delta, Delta)
     (first, _, _) = delta.entries
     assert offers_of(commit, delta, known, ana.id) == ((first[1].head, frozenset({block_id("a")})),)
 
     lacking = kept.commit(ana.devices[0], offered, kept.change("note", added=[block_id("b")]))
-    verdict = decide(kept.state, lacking, HASHES, known, ana.id, offers=True)
+    verdict = decide(kept.state, lacking, HASHES, known, ana.id)
     assert isinstance(verdict, Refused)
     (change,) = verdict.changes
     assert (change.reason, change.ids) == (ChangeReason.MISSING_BLOCKS, (block_id("b"),))
 
 
-def test_offered_changes_are_refused_where_they_are_not_allowed_and_where_they_bring_nothing() -> None:
+def test_an_offered_change_brings_blocks() -> None:
     kept = TestJournal(ana := TestUser("ana"))
-    offered = kept.commit(ana.devices[0], kept.change("film", added=[block_id("a")], offered=True))
-    assert refused(verdict_of(kept, offered, Known(ana))) is CommitReason.NOT_SUPPORTED
     empty = kept.commit(ana.devices[0], kept.change("film", offered=True))
-    assert refused(decide(kept.state, empty, HASHES, Known(ana), ana.id, offers=True)) is CommitReason.MALFORMED
+    assert refused(decide(kept.state, empty, HASHES, Known(ana), ana.id)) is CommitReason.MALFORMED
 
 
 def test_declared_bytes_of_an_offered_version_need_room_at_once() -> None:
     kept = TestJournal(ana := TestUser("ana"))
     known = Known(ana, {block_id("a")}, full=True)
     commit = kept.commit(ana.devices[0], kept.change("film", added=[block_id("a")], offered=True))
-    assert refused(decide(kept.state, commit, HASHES, known, ana.id, offers=True)) is CommitReason.QUOTA
+    assert refused(decide(kept.state, commit, HASHES, known, ana.id)) is CommitReason.QUOTA

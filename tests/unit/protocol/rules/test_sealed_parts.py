@@ -68,10 +68,16 @@ def test_a_deletion_lists_no_blocks(scene: Scene) -> None:
 # --- what is not supported yet, and purged rows --------------------------------------------------------
 
 
-def test_mounts_and_offered_versions_are_refused_as_not_supported(scene: Scene) -> None:
-    for change in (scene.journal.change("a", kind=Kind.MOUNT), scene.journal.change("a", offered=True)):
-        verdict = scene.journal.judge(scene.journal.commit(scene.laptop, change))
-        assert refused(verdict).reason is CommitReason.NOT_SUPPORTED
+def test_mounts_are_refused_as_not_supported(scene: Scene) -> None:
+    mount = scene.journal.commit(scene.laptop, scene.journal.change("a", kind=Kind.MOUNT))
+    assert refused(scene.journal.judge(mount)).reason is CommitReason.NOT_SUPPORTED
+
+
+def test_an_offered_version_is_legal_where_it_brings_blocks(scene: Scene) -> None:
+    idle = scene.journal.commit(scene.laptop, scene.journal.change("a", offered=True))
+    assert refused(scene.journal.judge(idle)).reason is CommitReason.MALFORMED
+    change = scene.journal.change("a", added=[block_id(1)], offered=True)
+    assert isinstance(scene.journal.judge(scene.journal.commit(scene.laptop, change)), Delta)
 
 
 def test_a_purged_change_is_no_proposal_but_replays_to_the_same_state(scene: Scene) -> None:
