@@ -1,18 +1,18 @@
 """A user's chain of devices. Owns what makes one valid; never asks for the time, and signs nothing.
 
 A chain is founded by a user's first device with the recovery keys; an active device admits a pairing key, and that key
-adds exactly one device. A link's own `time` is checked against the expiry it refers to; whether that time is true, the
-coordinator judges by its clock when it takes the link.
+adds exactly one device; an active device revokes another one for good. A link's own `time` is checked against the
+expiry it refers to; whether that time is true, the coordinator judges by its clock when it takes the link.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import assert_never
 
 from protocol import limits, model
 from protocol.ids import NO_LINK, NO_USER, DeviceId, LinkHash, UserId
-from protocol.model import DeviceKeys, DevicePaired, Founded, PairingAdmitted, SignedLink
+from protocol.model import DeviceKeys, DevicePaired, Founded, PairingAdmitted, Revocation, SignedLink
 from protocol.names import device_name_problem, user_name_problem
 from protocol.view import ChainState, Hashes
 
@@ -45,7 +45,8 @@ class ChainDevice:
 class UserChain:
     """What a valid chain says. `pairings` are those admitted and not used, by signing key; `spent` the used keys.
 
-    `link_hashes` has one hash a link, so that an earlier length can be recognised.
+    Pairings that a revoked device left open count as used. `link_hashes` has one hash a link, so that an earlier
+    length can be recognised.
     """
 
     user: UserId
@@ -78,6 +79,11 @@ class UserChain:
     def active_devices(self) -> dict[DeviceId, DeviceKeys]:
         """The devices that may act."""
         return {device: known.keys for device, known in self.devices.items() if known.active}
+
+    @property
+    def revoked_devices(self) -> frozenset[DeviceId]:
+        """The devices that may act no more."""
+        return frozenset(device for device, known in self.devices.items() if not known.active)
 
     def extends(self, seen: ChainState) -> bool:
         """Whether this chain is `seen` or goes on from it."""
@@ -150,6 +156,8 @@ class _Reading:
                 signers = self.admit(body)
             case DevicePaired():
                 signers = self.pair(body, link.time)
+            case Revocation():
+                signers = self.revoke(body)
             case _:
                 assert_never(body)
         _require(len(signed.signatures) == len(signers), "the link has the wrong number of signatures")
@@ -184,6 +192,19 @@ class _Reading:
         self.spent.add(body.pairing_sign)
         self.add(body.device, pairing)
         return body.pairing_sign, body.device.sign
+
+    def revoke(self, body: Revocation) -> tuple[bytes, ...]:
+        author, device = self.devices.get(body.author), self.devices.get(body.device)
+        if author is None or not author.active:
+            raise _Broken("a device is revoked by one that is not active")
+        if device is None or not device.active:
+            raise _Broken("a device that is not active is revoked")
+        _require(body.author != body.device, "a device revokes itself")
+        self.devices[body.device] = replace(device, active=False)
+        for key in [key for key, pairing in self.pairings.items() if pairing.author == body.device]:
+            del self.pairings[key]
+            self.spent.add(key)
+        return (author.keys.sign,)
 
     def add(self, keys: DeviceKeys, pairing: AdmittedPairing | None) -> None:
         problem = device_name_problem(keys.name)

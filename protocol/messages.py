@@ -163,6 +163,12 @@ class PairRequest(Message, frozen=True):
     link: SignedLink
 
 
+class RevokeRequest(Message, frozen=True):
+    """Revoke another device of one's own: `link`, a `Revocation` by the asking device, extends the chain by one."""
+
+    link: SignedLink
+
+
 class ChainRequest(Message, frozen=True):
     """A user's chain from link `start` on: one's own, or a fellow member's."""
 
@@ -475,6 +481,7 @@ ENDPOINTS: Final[dict[str, tuple[type, object]]] = {
     "/v1/pairing/offer": (PairingOffer, Ok | Refusal),
     "/v1/pairing/open": (PairingRequest, Pairing | Refusal),
     "/v1/pairing/use": (PairRequest, Joined | Refusal),
+    "/v1/device/revoke": (RevokeRequest, Ok | Refusal),
     "/v1/chain": (ChainRequest, ChainReply | Refusal),
     "/v1/devices": (DevicesRequest, Devices | Refusal),
     "/v1/workspaces": (WorkspacesRequest, Workspaces | Refusal),

@@ -186,7 +186,15 @@ class DevicePaired(Array, frozen=True, tag=2):
     device: DeviceKeys
 
 
-LinkBody = Founded | PairingAdmitted | DevicePaired
+class Revocation(Array, frozen=True, tag=3):
+    """A device that may do nothing from here on, nor come back; the pairings that it admitted, and that nobody has
+    used, go with it. Signed by `author`, another active device."""
+
+    author: WireDeviceId
+    device: WireDeviceId
+
+
+LinkBody = Founded | PairingAdmitted | DevicePaired | Revocation
 
 
 class Link(Array, frozen=True):
@@ -278,7 +286,37 @@ class DeviceAdded(Array, frozen=True, tag=2):
     chain: Chain
 
 
-CommitBody = Entries | Genesis | DeviceAdded
+class NewEpoch(Array, frozen=True):
+    """The key of the next epoch. Each box of `keys` has a keyring of this epoch alone; `older` has one of all epochs
+    before it, sealed under the new one's history key."""
+
+    epoch: Epoch
+    key_commitment: Hash32
+    keys: Annotated[tuple[SealedKey, ...], Meta(max_length=limits.SEALED_KEYS)]
+    older: Annotated[bytes, Meta(max_length=limits.BUNDLE_BYTES)]
+
+
+class DeviceRevoked(Array, frozen=True, tag=3):
+    """The control commit that enters a member's longer chain, which revokes at least one device.
+
+    Signed by another device of that user, or a manager's. `rotation` stands where the author may manage; without it
+    new keys are due.
+    """
+
+    previous_control: WireCommitDigest
+    user: WireUserId
+    chain: Chain
+    rotation: NewEpoch | None
+
+
+class KeysRotated(Array, frozen=True, tag=4):
+    """The control commit by which a manager's device begins another epoch."""
+
+    previous_control: WireCommitDigest
+    rotation: NewEpoch
+
+
+CommitBody = Entries | Genesis | DeviceAdded | DeviceRevoked | KeysRotated
 
 
 class Header(Array, frozen=True):

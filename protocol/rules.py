@@ -10,18 +10,22 @@ from typing import assert_never
 
 from protocol import model, tree_rules
 from protocol.chains import BadChain, UserChain, judge_chain
-from protocol.ids import NO_LOG, NO_WORKSPACE, CommitDigest, DeviceId, LogHash, WorkspaceId
+from protocol.ids import NO_LOG, NO_WORKSPACE, CommitDigest, DeviceId, LogHash, UserId, WorkspaceId
 from protocol.messages import CommitReason
 from protocol.model import (
     Change,
     Commit,
     DeviceAdded,
     DeviceKeys,
+    DeviceRevoked,
     Entries,
     Genesis,
     JournalRow,
+    KeysRotated,
     Kind,
+    NewEpoch,
     PurgedChange,
+    Revocation,
     Role,
     SignedLink,
 )
@@ -116,6 +120,10 @@ class _Judgement:
                     return self._number_verdict() or self._genesis(body)
                 case DeviceAdded():
                     return self._number_verdict() or self._device_added(body)
+                case DeviceRevoked():
+                    return self._number_verdict() or self._device_revoked(body)
+                case KeysRotated():
+                    return self._number_verdict() or self._keys_rotated(body)
                 case _:
                     assert_never(body)
         except _Illegal as illegal:
@@ -142,6 +150,13 @@ class _Judgement:
             known = 0 < seq < here.seq and self.state.head_known(seq, self.header.head_hash)
         _require(known, CommitReason.UNKNOWN_HEAD, "the head it names is not on this journal")
 
+    def _author(self) -> DeviceState:
+        """The device that commits, which is valid here and has signed."""
+        if self.device is None or not self.device.active:
+            raise _Illegal(CommitReason.DENIED, "the device is not valid here")
+        self._require_signature(self.device.keys)
+        return self.device
+
     def _require_signature(self, keys: DeviceKeys) -> None:
         holds = self.hashes.verify_commit(keys.sign, self.digest, self.commit.signature)
         _require(holds, CommitReason.DENIED, "the signature does not hold")
@@ -149,10 +164,7 @@ class _Judgement:
     # --- the kinds of commit ---
 
     def _entries(self, body: Entries) -> Verdict:
-        device = self.device
-        if device is None or not device.active:
-            raise _Illegal(CommitReason.DENIED, "the device is not valid here")
-        self._require_signature(device.keys)
+        device = self._author()
         self._require_head()
         if body.changes:
             role = self.state.role(device.user)
@@ -215,24 +227,92 @@ class _Judgement:
         return Delta(workspace, self.digest, (), devices, roles, ((chain.user, chain.state),))
 
     def _device_added(self, body: DeviceAdded) -> Delta:
-        here = self.state.workspace
         _require(self.device is None, CommitReason.DENIED, "the device was added before")
         self._require_head()
         _require(self.state.role(body.user) is not None, CommitReason.DENIED, "the user is no member")
-        moved = body.previous_control != here.last_control
-        _require(not moved, CommitReason.CONTROL_MOVED, "there is a later control commit")
-        chain = self._chain(body.chain)
-        _require(chain.user == body.user, CommitReason.DENIED, "the chain is not the user's")
-        seen = self.state.chain(body.user)
-        _require(
-            seen is None or chain.extends(seen), CommitReason.DENIED, "the chain does not extend the one seen here"
-        )
+        self._require_last_control(body.previous_control)
+        chain = self._longer_chain(body.user, body.chain)
         keys = _signer(chain.active_devices(), self.header.device)
         self._require_signature(keys)
 
         added = DeviceState(chain.user, keys, True, self.header.number)
         workspace = replace(self._workspace_after(), last_control=self.digest)
-        return Delta(workspace, self.digest, (), ((self.header.device, added),), (), ((chain.user, chain.state),))
+        devices = ((self.header.device, added), *self._ended(chain))
+        return Delta(workspace, self.digest, (), devices, (), ((chain.user, chain.state),))
+
+    def _device_revoked(self, body: DeviceRevoked) -> Delta:
+        author = self._author()
+        self._require_head()
+        manages = self._manages(author)
+        allowed = manages or (author.user == body.user and self.state.role(author.user) is not None)
+        _require(allowed, CommitReason.DENIED, "the device is another user's")
+        _require(self.state.role(body.user) is not None, CommitReason.DENIED, "the user is no member")
+        self._require_last_control(body.previous_control)
+        seen = self.state.chain(body.user)
+        chain = self._longer_chain(body.user, body.chain)
+        news = body.chain[0 if seen is None else seen.length :]
+        revokes = any(isinstance(signed.link.body, Revocation) for signed in news)
+        _require(revokes, CommitReason.DENIED, "the chain revokes no device that is not revoked here")
+        ended = self._ended(chain)
+        _require(self.header.device not in dict(ended), CommitReason.DENIED, "the device enters its own revocation")
+        rotates = body.rotation is not None
+        _require(rotates == manages, CommitReason.DENIED, "new keys come with a manager's revocation, and no other")
+        workspace = replace(self._workspace_after(), last_control=self.digest)
+        if body.rotation is not None:
+            self._require_new_epoch(body.rotation, dict(ended))
+            workspace = replace(workspace, epoch=body.rotation.epoch)
+        devices = (self._numbered(author), *ended)
+        return Delta(workspace, self.digest, (), devices, (), ((chain.user, chain.state),))
+
+    def _keys_rotated(self, body: KeysRotated) -> Delta:
+        author = self._author()
+        self._require_head()
+        _require(self._manages(author), CommitReason.DENIED, "the role does not allow new keys")
+        self._require_last_control(body.previous_control)
+        self._require_new_epoch(body.rotation, {})
+        workspace = replace(self._workspace_after(), last_control=self.digest, epoch=body.rotation.epoch)
+        return Delta(workspace, self.digest, (), (self._numbered(author),), (), ())
+
+    def _manages(self, author: DeviceState) -> bool:
+        role = self.state.role(author.user)
+        return role is not None and role >= Role.MANAGER
+
+    def _numbered(self, author: DeviceState) -> tuple[DeviceId, DeviceState]:
+        return self.header.device, replace(author, last_number=self.header.number)
+
+    def _require_last_control(self, previous: bytes) -> None:
+        moved = previous != self.state.workspace.last_control
+        _require(not moved, CommitReason.CONTROL_MOVED, "there is a later control commit")
+
+    def _require_new_epoch(self, rotation: NewEpoch, ended: dict[DeviceId, DeviceState]) -> None:
+        """It is the next one; every device that stays valid gets the key, no other of this journal does."""
+        is_next = rotation.epoch == self.state.workspace.epoch + 1
+        _require(is_next, CommitReason.MALFORMED, "the epoch is not the next one")
+        recipients = {sealed.recipient for sealed in rotation.keys}
+        _require(
+            len(recipients) == len(rotation.keys), CommitReason.MALFORMED, "keys are sealed twice to one recipient"
+        )
+        for device, known in self.state.devices():
+            is_in = device in recipients
+            if known.active and device not in ended:
+                _require(is_in, CommitReason.MALFORMED, "a device is left without the new keys")
+            else:
+                _require(not is_in, CommitReason.MALFORMED, "the new keys are sealed to a revoked device")
+
+    def _longer_chain(self, user: UserId, links: tuple[SignedLink, ...]) -> UserChain:
+        chain = self._chain(links)
+        _require(chain.user == user, CommitReason.DENIED, "the chain is not the user's")
+        seen = self.state.chain(user)
+        extends = seen is None or chain.extends(seen)
+        _require(extends, CommitReason.DENIED, "the chain does not extend the one seen here")
+        return chain
+
+    def _ended(self, chain: UserChain) -> tuple[tuple[DeviceId, DeviceState], ...]:
+        """The devices valid here until now that the chain has revoked."""
+        known = ((device, self.state.device(device)) for device in sorted(chain.revoked_devices))
+        return tuple(
+            (device, replace(each, active=False)) for device, each in known if each is not None and each.active
+        )
 
     def _chain(self, links: tuple[SignedLink, ...]) -> UserChain:
         chain = judge_chain(links, self.hashes)

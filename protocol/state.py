@@ -20,7 +20,7 @@ class MemoryState:
     def __init__(self, known_heads: int = limits.KNOWN_HEADS) -> None:
         self.workspace = WorkspaceState(NO_WORKSPACE, 0, NO_LOG, 1, CommitDigest(bytes(32)))
         self.entries: dict[EntryId, EntryState] = {}
-        self.devices: dict[DeviceId, DeviceState] = {}
+        self.known_devices: dict[DeviceId, DeviceState] = {}
         self.roles: dict[UserId, Role] = {}
         self.chains: dict[UserId, ChainState] = {}
         self._known_heads = known_heads
@@ -38,7 +38,11 @@ class MemoryState:
 
     def device(self, device: DeviceId) -> DeviceState | None:
         """See `StateView`."""
-        return self.devices.get(device)
+        return self.known_devices.get(device)
+
+    def devices(self) -> Iterable[tuple[DeviceId, DeviceState]]:
+        """See `StateView`."""
+        return tuple(self.known_devices.items())
 
     def role(self, user: UserId) -> Role | None:
         """See `StateView`."""
@@ -83,7 +87,7 @@ class MemoryState:
             self.entries[entry] = state
             if not state.deleted:
                 self._places.setdefault((state.parent, state.name_key), {})[entry] = None
-        self.devices.update(delta.devices)
+        self.known_devices.update(delta.devices)
         self.chains.update(delta.chains)
         for user, role in delta.roles:
             if role is None:

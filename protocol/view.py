@@ -105,6 +105,9 @@ class StateView(Protocol):
     def device(self, device: DeviceId) -> DeviceState | None:
         """A device this journal knows."""
 
+    def devices(self) -> Iterable[tuple[DeviceId, DeviceState]]:
+        """All of them, active or not."""
+
     def role(self, user: UserId) -> Role | None:
         """A member's role."""
 

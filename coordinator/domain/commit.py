@@ -9,9 +9,11 @@ from protocol.model import (
     Change,
     Commit,
     DeviceAdded,
+    DeviceRevoked,
     Entries,
     Genesis,
     JournalRow,
+    KeysRotated,
     SignedLink,
     link_bytes,
     split_ids,
@@ -52,11 +54,17 @@ def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledg
     if not knowledge.active(commit.header.device):
         return Refused(CommitReason.DENIED, last_number, detail="the device is not active")
     match commit.body:
-        case Genesis(owner=user, chain=chain) | DeviceAdded(user=user, chain=chain):
+        case (
+            Genesis(owner=user, chain=chain)
+            | DeviceAdded(user=user, chain=chain)
+            | DeviceRevoked(user=user, chain=chain)
+        ):
             if not _is_known(user, chain, hashes, knowledge):
                 return Refused(CommitReason.DENIED, last_number, detail="the chain is not the one known here")
         case Entries() as body:
             return _decide_blocks(state, commit, body, verdict, knowledge, owner)
+        case KeysRotated():
+            pass
     return verdict
 
 

@@ -82,6 +82,10 @@ class JournalView:
             self._devices[device] = self._journals.device(self._key, device)
         return self._devices[device]
 
+    def devices(self) -> Iterable[tuple[DeviceId, DeviceState]]:
+        """All of them."""
+        return () if self._key is None else self._journals.devices(self._key)
+
     def role(self, user: UserId) -> Role | None:
         """A member's role."""
         return None if self._key is None else self._journals.role(self._key, user)

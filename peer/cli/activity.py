@@ -26,6 +26,8 @@ _STYLES: Final = {
     "conflict": "bold yellow",
     "workspace_made": "magenta",
     "device_added": "magenta",
+    "device_revoked": "magenta",
+    "keys_changed": "magenta",
 }
 
 

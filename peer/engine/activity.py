@@ -12,7 +12,7 @@ from peer.control.upkeep import Event
 from peer.engine.browse import Target, device_name
 from peer.engine.report import KINDS, rfc3339
 from peer.store.database import Database
-from peer.store.journal import change_id, version_body
+from peer.store.journal import HASHES, change_id, version_body
 from peer.store.notes import Note, notes_after
 from peer.store.workspaces import Record
 from protocol import limits
@@ -25,11 +25,15 @@ from protocol.model import (
     Change,
     Commit,
     DeviceAdded,
+    DevicePaired,
+    DeviceRevoked,
     Entries,
     Founded,
     Genesis,
     JournalRow,
+    KeysRotated,
     Kind,
+    Revocation,
 )
 
 PAGE_COMMITS: Final = 200
@@ -128,6 +132,14 @@ class Activity:
                 if not self._below:
                     who = self._users.get(bytes(user), _UNKNOWN)
                     yield self._make(row, "", "device_added", f"{self._device(row.commit)} of {who}")
+            case DeviceRevoked(user=user, chain=chain):
+                self._learn(chain)
+                if not self._below:
+                    who = self._users.get(bytes(user), _UNKNOWN)
+                    yield self._make(row, "", "device_revoked", f"{_revoked(chain)} of {who}")
+            case KeysRotated():
+                if not self._below:
+                    yield self._make(row, "", "keys_changed", "what is written from here on has new keys")
 
     def _event(self, row: JournalRow, change: AnyChange) -> Event | None:
         entry, clear = change.clear.entry, change.clear
@@ -255,6 +267,19 @@ class Activity:
         first = chain[0].link
         if isinstance(first.body, Founded):
             self._users.setdefault(bytes(first.user), first.body.name)
+
+
+def _revoked(chain: Chain) -> str:
+    """What the device that a chain revoked last is called."""
+    names, revoked = dict[bytes, str](), b""
+    for signed in chain:
+        body = signed.link.body
+        if isinstance(body, Founded | DevicePaired):
+            its = body.device
+            names[HASHES.device_id(its.sign, its.box, its.tls)] = its.name
+        elif isinstance(body, Revocation):
+            revoked = body.device
+    return names.get(revoked, _UNKNOWN)
 
 
 class OwnDoings:

@@ -120,12 +120,13 @@ class JournalState:
             row = self._db.one(
                 "SELECT user, keys, active, last_number FROM devices WHERE w = ? AND device = ?", (self.w, device)
             )
-            self._devices[device] = (
-                None
-                if row is None
-                else DeviceState(UserId(row[0]), decode(DeviceKeys, row[1], 4096), bool(row[2]), row[3])
-            )
+            self._devices[device] = None if row is None else _device_state(row)
         return self._devices[device]
+
+    def devices(self) -> Iterable[tuple[DeviceId, DeviceState]]:
+        """All of them, active or not."""
+        rows = self._db.all("SELECT device, user, keys, active, last_number FROM devices WHERE w = ?", (self.w,))
+        return [(DeviceId(row[0]), _device_state(row[1:])) for row in rows]
 
     def role(self, user: UserId) -> Role | None:
         """A member's role."""
@@ -186,6 +187,10 @@ class JournalState:
         if len(self._entries) > _CACHED_ENTRIES:
             self._entries.clear()
         self._entries.update(delta.entries)
+
+
+def _device_state(row: Sequence[Any]) -> DeviceState:
+    return DeviceState(UserId(row[0]), decode(DeviceKeys, row[1], 4096), bool(row[2]), row[3])
 
 
 def _entry_state(row: tuple[object, ...]) -> EntryState:

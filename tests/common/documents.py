@@ -195,6 +195,8 @@ class Event(msgspec.Struct):
         "purged",
         "workspace_made",
         "device_added",
+        "device_revoked",
+        "keys_changed",
         "move_undone",
     ]
     detail: str

@@ -44,6 +44,10 @@ class Story:
         journal.put(self.laptop, journal.deletion("docs", seen_seq=3, seen=[self.edit.digest]))
         self.unused = self.ana.admit("later", expires=TIME_MS)
 
+    def revocation(self) -> model.SignedLink:
+        """The laptop's link that revokes the phone; it is not in the chain."""
+        return self.ana.revocation(self.phone)
+
     def rows(self) -> list[JournalRow]:
         """The journal."""
         return [
@@ -84,11 +88,19 @@ def model_examples(story: Story) -> list[Example]:
     kinds = ("founding", "admitting a pairing", "pairing a device")
     examples += [(f"link {kind}", model.SignedLink, link) for kind, link in zip(kinds, story.ana.links, strict=False)]
     titles = ("genesis", "two new entries", "a device added", "an edit", "a directory deleted")
+    examples.append(("link revoking a device", model.SignedLink, story.revocation()))
     examples += [
         (f"commit: {title}", model.Commit, commit) for title, commit in zip(titles, story.journal.commits, strict=True)
     ]
     header = story.journal.header(story.laptop)
     empty = signed_commit(story.laptop, header, model.Entries(()))
+    control, chain_links = here.last_control, (*story.ana.links, story.revocation())
+    keys = (model.SealedKey(story.laptop.id, bytes(range(64))),)
+    rotation = model.NewEpoch(2, seed("commitment"), keys, b"the older keys, sealed")
+    revoking = signed_commit(story.laptop, header, model.DeviceRevoked(control, story.ana.id, chain_links, rotation))
+    examples.append(("commit: a device revoked, with new keys", model.Commit, revoking))
+    rotating = signed_commit(story.laptop, header, model.KeysRotated(control, rotation))
+    examples.append(("commit: new keys", model.Commit, rotating))
     return [*examples, ("commit without changes", model.Commit, empty), ("row", model.JournalRow, story.rows()[1])]
 
 
@@ -119,6 +131,7 @@ def message_examples(story: Story) -> list[Example]:
         m.PairingRequest(seed("lookup")[:16]),
         m.Pairing(tuple(links[:2]), b"sealed bundle"),
         m.PairRequest(seed("lookup")[:16], links[2]),
+        m.RevokeRequest(story.revocation()),
         m.ChainRequest(user, 1),
         m.ChainReply(tuple(links[1:])),
         m.Ok(),

@@ -40,14 +40,18 @@ from protocol.model import (
     DeviceAdded,
     DeviceKeys,
     DevicePaired,
+    DeviceRevoked,
     Entries,
     Founded,
     Genesis,
     Header,
+    KeysRotated,
     Kind,
     Link,
     LinkBody,
+    NewEpoch,
     PairingAdmitted,
+    Revocation,
     SealedKey,
     Seen,
     SignedLink,
@@ -171,6 +175,15 @@ class TestUser:
         self.devices.append(device)
         return device
 
+    def revocation(self, device: TestDevice, by: TestDevice | None = None) -> SignedLink:
+        """The next link, which revokes a device; by the first one unless said."""
+        author = by or self.devices[0]
+        return self.link(Revocation(author.id, device.id), author.secret.sign)
+
+    def revoke(self, device: TestDevice, by: TestDevice | None = None) -> None:
+        """Revoke a device."""
+        self.links.append(self.revocation(device, by))
+
 
 def signed_commit(device: TestDevice, header: Header, body: CommitBody) -> Commit:
     """A commit with the device's signature over its digest."""
@@ -259,6 +272,32 @@ class TestJournal:
             "chain": tuple(member.links),
         } | overrides
         return signed_commit(device, self.header(device), DeviceAdded(**parts))  # type: ignore[arg-type]
+
+    def rotation(self, *without: TestDevice, **overrides: object) -> NewEpoch:
+        """The next epoch's keys for every device that is valid here, but for some; the boxes are no real ones."""
+        left_out = {device.id for device in without}
+        devices = [device for device, known in self.state.devices() if known.active and device not in left_out]
+        parts = {
+            "epoch": self.state.workspace.epoch + 1,
+            "key_commitment": seed("commitment", self.state.workspace.epoch + 1),
+            "keys": tuple(SealedKey(bytes(device), bytes(64)) for device in devices),
+            "older": b"older keys",
+        } | overrides
+        return NewEpoch(**parts)  # type: ignore[arg-type]
+
+    def revoke_device(self, by: TestDevice, member: TestUser, rotation: NewEpoch | None, **overrides: object) -> Commit:
+        """The commit that enters a user's chain, which revokes somebody."""
+        parts = {
+            "previous_control": self.state.workspace.last_control,
+            "user": member.id,
+            "chain": tuple(member.links),
+            "rotation": rotation,
+        } | overrides
+        return signed_commit(by, self.header(by), DeviceRevoked(**parts))  # type: ignore[arg-type]
+
+    def rotate(self, by: TestDevice, rotation: NewEpoch) -> Commit:
+        """The commit that begins another epoch."""
+        return signed_commit(by, self.header(by), KeysRotated(self.state.workspace.last_control, rotation))
 
     def change(
         self,

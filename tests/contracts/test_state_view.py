@@ -77,6 +77,7 @@ def answers(view: StateView, journal: TestJournal, ana: TestUser) -> list[object
         [view.entry(entry) for entry in entries],
         [sorted(view.children(*place)) for place in places],
         [view.device(device) for device in devices],
+        sorted(view.devices()),
         [view.role(user) for user in (ana.id, UserId(bytes(16)))],
         [view.chain(user) for user in (ana.id, UserId(bytes(16)))],
         [view.head_known(seq, heads[seq]) for seq in seqs[1:-1]],

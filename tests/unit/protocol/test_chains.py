@@ -5,10 +5,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from crypto.invitation import InvitationKeys
 from protocol import limits
 from protocol.chains import BadChain, UserChain, judge_chain
 from protocol.ids import DeviceId, LinkHash
-from protocol.model import DevicePaired, Founded, PairingAdmitted, SignedLink
+from protocol.model import DevicePaired, Founded, PairingAdmitted, Revocation, SignedLink
 from protocol.view import ChainState
 from tests.common.journals import HASHES, HOUR_MS, TestUser, make_device, seed
 
@@ -179,3 +180,48 @@ def test_a_user_has_a_bounded_number_of_devices() -> None:
     pairing, phone = ana.admit("code"), make_device("phone")
     link = ana.link(DevicePaired(pairing.sign.public, phone.keys), pairing.sign, phone.secret.sign)
     assert "too many" in bad([ana.links[-1], link], full).detail
+
+
+# --- revoking ------------------------------------------------------------------------------------------
+
+
+def test_a_revoked_device_is_active_no_more_and_never_again() -> None:
+    ana = TestUser("ana")
+    phone = ana.pair("phone")
+    ana.revoke(phone)
+    chain = ana.chain
+    assert chain.revoked_devices == {phone.id}
+    assert phone.id not in chain.active_devices()
+    admitted = PairingAdmitted(phone.id, seed("pairing"), seed("box"), HOUR_MS)
+    assert "not active" in bad([*ana.links, ana.link(admitted, phone.secret.sign)]).detail
+    back = ana.admit("back")
+    again = ana.link(DevicePaired(back.sign.public, phone.keys), back.sign, phone.secret.sign)
+    assert "added twice" in bad([*ana.links, again]).detail
+    assert "not active is revoked" in bad([*ana.links, ana.revocation(phone)]).detail
+
+
+def test_a_device_is_revoked_by_another_active_one_with_its_own_signature() -> None:
+    ana = TestUser("ana")
+    phone, tablet = ana.pair("phone"), ana.pair("tablet")
+    assert "itself" in bad([*ana.links, ana.revocation(phone, by=phone)]).detail
+    forged = ana.link(Revocation(tablet.id, phone.id), phone.secret.sign)
+    assert "signature" in bad([*ana.links, forged]).detail
+    stranger = make_device("stranger")
+    assert "not active" in bad([*ana.links, ana.revocation(phone, by=stranger)]).detail
+    assert "not active" in bad([*ana.links, ana.revocation(stranger)]).detail
+    ana.revoke(phone, by=tablet)
+    assert "not active" in bad([*ana.links, ana.revocation(tablet, by=phone)]).detail
+
+
+def test_pairings_that_a_revoked_device_left_open_admit_nobody() -> None:
+    ana = TestUser("ana")
+    phone = ana.pair("phone")
+    pairing = InvitationKeys.of(seed("thief")[:16])
+    left = PairingAdmitted(phone.id, pairing.sign.public, pairing.box.public, HOUR_MS)
+    ana.append(left, phone.secret.sign)
+    kept = ana.admit("kept")
+    ana.revoke(phone)
+    thief = make_device("thief")
+    link = ana.link(DevicePaired(pairing.sign.public, thief.keys), pairing.sign, thief.secret.sign)
+    assert "used twice" in bad([*ana.links, link]).detail
+    assert set(ana.chain.pairings) == {kept.sign.public}

@@ -97,8 +97,8 @@ def test_a_device_that_was_never_added_is_denied(scene: Scene) -> None:
 def test_a_device_no_longer_active_is_denied_but_told_of_what_was_accepted(scene: Scene) -> None:
     commit = scene.journal.commit(scene.phone)
     scene.journal.accept(commit)
-    known = scene.journal.state.devices[scene.phone.id]
-    scene.journal.state.devices[scene.phone.id] = type(known)(known.user, known.keys, False, known.last_number)
+    known = scene.journal.state.known_devices[scene.phone.id]
+    scene.journal.state.known_devices[scene.phone.id] = type(known)(known.user, known.keys, False, known.last_number)
     assert refused(scene.journal.judge(scene.journal.commit(scene.phone))).reason is CommitReason.DENIED
     assert isinstance(scene.journal.judge(commit), Repeated)
 

@@ -33,7 +33,7 @@ def test_a_journal_replays_row_by_row_to_the_state_it_made(below: Below) -> None
         state.apply(delta)
     assert state.entries == journal.state.entries
     assert state.workspace == journal.state.workspace
-    assert state.devices == journal.state.devices
+    assert state.known_devices == journal.state.known_devices
 
 
 def test_a_row_out_of_place_or_with_another_log_hash_is_refused(scene: Scene) -> None:
