@@ -111,6 +111,9 @@ class People(Protocol):
     def seen(self, device: DeviceId, at: int) -> None:
         """The device was here."""
 
+    def revoke_device(self, device: DeviceId) -> None:
+        """It may do nothing any more, for good."""
+
     def invitation(self, public: bytes) -> Invitation | None:
         """By its public key."""
 
@@ -131,6 +134,9 @@ class People(Protocol):
 
     def forget_bundles(self, user: UserId, now: int) -> None:
         """What was left for a user's expired pairings."""
+
+    def withdraw_pairing(self, lookup: bytes, now: int) -> None:
+        """It expires now, and the bundle is forgotten."""
 
     def add_pairing(self, pairing: Pairing) -> None:
         """A new one."""

@@ -20,9 +20,11 @@ class Member(NamedTuple):
 
 
 def active_device(transaction: Transaction, session: Session) -> Device | Refusal:
-    """The asking device; `unauthenticated` where it is no longer active."""
+    """The asking device; `denied` where it was revoked."""
     device = transaction.people.device(session.device)
-    if device is None or not device.active or device.user != session.user:
+    if device is not None and not device.active:
+        return revoked()
+    if device is None or device.user != session.user:
         return Refusal(RefusalCode.UNAUTHENTICATED, "this device may not sign in")
     return device
 
@@ -47,6 +49,11 @@ def writer(transaction: Transaction, session: Session, workspace: WorkspaceId) -
     if not may_write(found.device.active, found.role):
         return Refusal(RefusalCode.DENIED, "your role in this workspace does not allow changes")
     return found
+
+
+def revoked() -> Refusal:
+    """The one answer to a device that was revoked."""
+    return Refusal(RefusalCode.DENIED, "this device was revoked: it gets nothing new and may change nothing")
 
 
 def no_workspace() -> Refusal:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from coordinator.service import journal, offers, pairing, sessions, users, workspaces
+from coordinator.service import journal, offers, pairing, revoking, sessions, users, workspaces
 from coordinator.service.context import Context, Session
 
 OPEN: Final[dict[str, Callable[[Context, Any], Awaitable[object]]]] = {
@@ -18,6 +18,7 @@ OPEN: Final[dict[str, Callable[[Context, Any], Awaitable[object]]]] = {
 
 SIGNED_IN: Final[dict[str, Callable[[Context, Session, Any], Awaitable[object]]]] = {
     "/v1/pairing/offer": pairing.offer,
+    "/v1/device/revoke": revoking.revoke,
     "/v1/chain": users.chain,
     "/v1/devices": users.devices,
     "/v1/workspaces": workspaces.workspaces,

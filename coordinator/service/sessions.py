@@ -4,6 +4,7 @@ from typing import Final
 
 from coordinator.ports import Transaction
 from coordinator.records import Device
+from coordinator.service import access
 from coordinator.service.context import Context, Session
 from crypto.identity import verify
 from crypto.labels import Label
@@ -38,7 +39,8 @@ async def challenge(context: Context, request: ChallengeRequest) -> Challenge | 
 async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
     """A token for `limits.TOKEN_S` seconds, for an active device that signed an open challenge (used up by this).
 
-    Refuses `unauthenticated` for everything else, without saying why.
+    Refuses `denied` to a device that was revoked and has proved who it is, and `unauthenticated` for everything else,
+    without saying why.
     """
     if not context.tokens.is_open(request.device, request.nonce, context.clock.monotonic_s()):
         return _unauthenticated()
@@ -46,7 +48,7 @@ async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
 
     def check(transaction: Transaction) -> Device | None:
         device = transaction.people.device(request.device)
-        if device is None or not device.active:
+        if device is None:
             return None
         return device if verify(Label.SIGN_LOGIN, device.keys.sign, statement, request.signature) else None
 
@@ -54,6 +56,8 @@ async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
     now_s, now_ms = context.clock.monotonic_s(), context.clock.now_ms()
     if device is None or not context.tokens.take(request.device, request.nonce, now_s):
         return _unauthenticated()
+    if not device.active:
+        return access.revoked()
     await context.metadata.run(lambda transaction: transaction.people.seen(request.device, now_ms))
     token = context.entropy.bytes(_NONCE_BYTES)
     context.tokens.add(token, Session(device.device, device.user), now_s)

@@ -33,6 +33,7 @@ class Tokens:
         self._used: dict[bytes, float] = {}
         self._tokens: dict[bytes, tuple[Session, float]] = {}
         self._of_device: dict[DeviceId, list[bytes]] = {}
+        self._dropped: set[DeviceId] = set()
 
     def challenge(self, device: DeviceId, now_s: float, random: bytes) -> bytes:
         """A nonce of 32 bytes for this device, good for `limits.CHALLENGE_S`; `random` is at least 8 bytes."""
@@ -76,9 +77,14 @@ class Tokens:
         return None if found is None or found[1] < now_s else found[0]
 
     def drop(self, device: DeviceId) -> None:
-        """End all tokens of a device."""
+        """End all tokens of a device, which was revoked, and what is still being sent to it."""
+        self._dropped.add(device)
         for name in self._of_device.pop(device, ()):
             self._tokens.pop(name, None)
+
+    def is_dropped(self, device: DeviceId) -> bool:
+        """Whether the device was dropped while this process ran. Memory only, for what goes on for long."""
+        return device in self._dropped
 
     def _expire(self, now_s: float) -> None:
         for name, (session, until_s) in list(self._tokens.items()):

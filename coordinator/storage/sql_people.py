@@ -39,6 +39,7 @@ _ADD_DEVICE: Final = Statement(insert(tables.devices))
 _SEEN: Final = Statement(
     update(tables.devices).where(_devices.device_id == bindparam("device")).values(last_seen=bindparam("at"))
 )
+_REVOKE: Final = Statement(update(tables.devices).where(_devices.device_id == bindparam("device")).values(active=0))
 _PAIRING: Final = Statement(select(tables.pairings).where(_pairings.lookup == bindparam("id")))
 _OPEN_PAIRINGS: Final = Statement(
     select(tables.pairings).where(
@@ -131,6 +132,10 @@ class SqlPeople:
         """The device was here."""
         self._driver.run(_SEEN, {"device": device, "at": at})
 
+    def revoke_device(self, device: DeviceId) -> None:
+        """It may do nothing any more, for good."""
+        self._driver.run(_REVOKE, {"device": device})
+
     def invitation(self, public: bytes) -> Invitation | None:
         """By its public key."""
         found = select(tables.invitations).where(_invitations.public == public)
@@ -172,6 +177,11 @@ class SqlPeople:
         """What was left for a user's expired pairings."""
         expired = (_pairings.user_id == user, _pairings.expires <= now)
         self._connection.execute(update(tables.pairings).where(*expired).values(bundle=b""))
+
+    def withdraw_pairing(self, lookup: bytes, now: int) -> None:
+        """It expires now, and the bundle is forgotten."""
+        withdrawn = update(tables.pairings).where(_pairings.lookup == lookup).values(expires=now, bundle=b"")
+        self._connection.execute(withdrawn)
 
     def add_pairing(self, pairing: Pairing) -> None:
         """A new one."""

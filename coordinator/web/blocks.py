@@ -254,6 +254,8 @@ class BlockStreams:
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 started = True
             for group in _groups(part.blocks, places):
+                if self._context.tokens.is_dropped(session.device):
+                    raise ConnectionGone("the device was revoked while blocks were sent")
                 await send({"type": "http.response.body", "body": await self._frames(group), "more_body": True})
         await send({"type": "http.response.body", "body": end_frame(len(request.blocks)), "more_body": False})
 
