@@ -23,6 +23,7 @@ from coordinator.ports import BlockStore, Clock, Entropy, Files, Identity, Metad
 from coordinator.service.belonging import MARK_FILE, BlocksGone, check_blocks
 from coordinator.service.context import Context
 from coordinator.service.continuity import Continuity, open_continuity
+from coordinator.service.offers import look_forever
 from coordinator.service.tokens import Tokens
 from coordinator.serving import open_tcp_listeners, serve
 from coordinator.settings import Settings
@@ -94,6 +95,7 @@ async def open_coordinator(
     door = Door(context, api, streams, bounds)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hub.sweep_forever, context)
+        nursery.start_soon(look_forever, context)
         yield Coordinator(door, context, hub)
         nursery.cancel_scope.cancel()
 
@@ -123,7 +125,7 @@ async def run(settings: Settings, *, stop: trio.Event, ready: Callable[[str], No
                 entropy=entropy,
                 identity=identity,
                 continuity=await open_continuity(
-                    metadata, files, clock, database=database, identity=settings.data / IDENTITY_FILE
+                    metadata, files, clock, entropy, database=database, identity=settings.data / IDENTITY_FILE
                 ),
                 addresses=lambda: tuple(reach.addresses(settings.data)),
                 bounds=settings.requests,

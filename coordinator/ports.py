@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from coordinator.records import BlockIndex, BlockPlace, Facts, Journals, People
+from coordinator.records import BlockIndex, BlockPlace, Facts, Journals, Offers, People
 from protocol.ids import BlockId, DeviceId, LogHash, UserId, WorkspaceId
 from protocol.model import JournalRow
 
@@ -169,6 +169,10 @@ class Transaction(Protocol):
         """Which blocks are stored where, who uploaded them, which workspaces refer to them."""
 
     @property
+    def offers(self) -> Offers:
+        """Versions that are not durable yet."""
+
+    @property
     def facts(self) -> Facts:
         """Small named values about this database itself."""
 
@@ -218,9 +222,10 @@ class BlockStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A workspace's journal grew. `audience`: the devices that could read it when it did.
+    """A workspace's journal grew, or its set of versions that are not durable changed.
 
-    `rows` are the new commits. Notices of one workspace may arrive out of order: the highest `head_seq` counts.
+    `audience`: the devices that could read it when it did. `rows` are the new commits. Notices of one workspace may
+    arrive out of order: the highest `head_seq` counts, and the highest `durability`.
     """
 
     workspace: WorkspaceId
@@ -228,6 +233,7 @@ class Committed:
     head_hash: LogHash
     rows: tuple[JournalRow, ...]
     audience: frozenset[DeviceId]
+    durability: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a transaction offers: typed reads and writes of the coordinator's records.
 
-Owns the row types and the protocols of the four groups. Never decides anything: a write here has been decided.
+Owns the row types and the protocols of the five groups. Never decides anything: a write here has been decided.
 Lookups of many keys answer with those found. Times are milliseconds since 1970.
 """
 
@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 from protocol.ids import BlockId, ChangeId, CommitDigest, DeviceId, EntryId, LinkHash, LogHash, NameKey, UserId
 from protocol.ids import WorkspaceId as Wid
 from protocol.model import Commit, DeviceKeys, JournalRow, Role, SealedKey, SignedLink
+from protocol.offered import Mark
 from protocol.rules import ChainState, Delta, DeviceState, EntryState
 
 
@@ -160,6 +161,7 @@ class Workspace:
     received: int
     entries: int
     stored_bytes: int
+    durability: int
 
 
 class ChangeHashes(NamedTuple):
@@ -171,13 +173,17 @@ class ChangeHashes(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """An accepted commit on its way into the journal. `hashes`: one a change; none for a control commit."""
+    """An accepted commit on its way into the journal. `hashes`: one a change; none for a control commit.
+
+    The workspace does not refer to the blocks in `missing`, though the commit adds them: they are still to come.
+    """
 
     commit: Commit
     delta: Delta
     hashes: Sequence[ChangeHashes]
     received: int
     size: int
+    missing: frozenset[BlockId] = frozenset()
 
 
 class Journals(Protocol):
@@ -272,6 +278,76 @@ class BlockIndex(Protocol):
 
     def damaged(self, blocks: Collection[BlockId]) -> None:
         """Their bytes did not verify."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewOffer:
+    """A version that is committed and not durable. It lacks `own`, which it added, and `inherited` from its base.
+
+    `counted`: its author is taken to have the bytes; so are `holders`.
+    """
+
+    change: ChangeId
+    own: frozenset[BlockId]
+    inherited: frozenset[BlockId]
+    counted: bool
+    holders: frozenset[DeviceId]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOffer:
+    """A version that is offered. `holders` are all that said so; `able` those of them that are still to be had.
+
+    `present`: its author is an active device of a member, last seen at `last_seen`.
+    """
+
+    change: ChangeId
+    author: DeviceId
+    counted: bool
+    present: bool
+    last_seen: int
+    holders: frozenset[DeviceId]
+    able: frozenset[DeviceId]
+
+
+class Offers(Protocol):
+    """The set of versions that are not durable, workspace by workspace; what they lack, and who has their bytes.
+
+    Each change of a version's standing takes the workspace's next number (`Workspace.durability`).
+    """
+
+    def offer(self, key: int, author: DeviceId, offers: Sequence[NewOffer]) -> None:
+        """These were committed. Each lacks at least one block."""
+
+    def stored(self, key: int, blocks: Collection[BlockId]) -> list[ChangeId]:
+        """These are stored, and their bytes were sent to the workspace: whatever lacked them lacks them no more.
+
+        Returns the versions that are durable by that, the longest offered first. What versions added is referred to.
+        """
+
+    def give_up(self, key: int, changes: Collection[ChangeId]) -> list[ChangeId]:
+        """They will never be stored; returns those that were offered. What they lack is still known of them."""
+
+    def lacking(self, key: int, changes: Collection[ChangeId]) -> dict[ChangeId, set[BlockId]]:
+        """What versions lack that are offered or were given up; the others are left out."""
+
+    def waiting(self, key: int, blocks: Collection[BlockId]) -> set[BlockId]:
+        """Those that some version lacks."""
+
+    def open(self, key: int, changes: Collection[ChangeId] | None = None) -> list[OpenOffer]:
+        """Those of these versions (or all) that are offered, the longest offered first."""
+
+    def marks(self, key: int, after: int, last: int, most: int, *, whole: bool) -> list[Mark]:
+        """Changes with numbers after that, in order; where `whole`, without those of durable versions but the last."""
+
+    def hold(self, key: int, device: DeviceId, changes: Collection[ChangeId]) -> None:
+        """The device has the bytes of these; those that are not offered are passed over."""
+
+    def let_go(self, key: int, device: DeviceId, changes: Collection[ChangeId]) -> None:
+        """It has them no more."""
+
+    def begin_anew(self, key: int, beyond: int) -> None:
+        """Numbers told before are not to be told again: the last one rises to `beyond` or more, where there is one."""
 
 
 class Facts(Protocol):

@@ -81,7 +81,7 @@ class SimCoordinator(Program):
             self.metadata = metadata
             await check_blocks(metadata, SimFiles(disk_files), entropy, Path(BLOCKS))
             continuity = await open_continuity(
-                metadata, files, clock, database=database, identity=self.place / IDENTITY_FILE
+                metadata, files, clock, entropy, database=database, identity=self.place / IDENTITY_FILE
             )
             async with (
                 open_segments(blocks, writer=disk, readers=cores, mark=MARK_FILE) as store,

@@ -1,6 +1,7 @@
 """Accepting commits: the protocol's rules and what only the coordinator knows. Nothing else accepts one. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from protocol.ids import BlockId, ChangeId, DeviceId, EntryId, LinkHash, UserId
@@ -30,7 +31,14 @@ class Knowledge(Protocol):
     """What only the coordinator knows. Reads only."""
 
     def missing(self, device: DeviceId, user: UserId, blocks: Collection[BlockId]) -> set[BlockId]:
-        """Blocks that are not stored, or neither sent by the device nor referenced in a workspace of its user."""
+        """Blocks that are not stored, or neither sent by the device nor referenced in a workspace of its user.
+
+        And those that a version of this workspace lacks: with a list alone somebody may only have guessed at them, so
+        that nobody else refers to them for it, without their bytes.
+        """
+
+    def lacking(self, changes: Collection[ChangeId]) -> Mapping[ChangeId, Set[BlockId]]:
+        """What versions lack that are offered or were given up."""
 
     def link_hash(self, user: UserId, position: int) -> LinkHash | None:
         """Hash of one link of a user's chain."""
@@ -68,25 +76,54 @@ def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledg
     return verdict
 
 
-def offers_of(
-    commit: Commit, delta: Delta, knowledge: Knowledge, user: UserId
-) -> tuple[tuple[ChangeId, frozenset[BlockId]], ...]:
-    """The versions of an accepted commit that are not durable yet, with the blocks that are still to be stored.
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A version of an accepted commit that is not durable yet: it lacks blocks that it added, or that its base lacks.
 
-    `user` is the author's. An offered change of which nothing is missing (any more) makes a durable version.
+    `base` is what it replaces; `claimed` says that the change itself is offered.
+    """
+
+    change: ChangeId
+    base: ChangeId | None
+    own: frozenset[BlockId]
+    inherited: frozenset[BlockId]
+    claimed: bool
+
+
+def offers_of(commit: Commit, delta: Delta, knowledge: Knowledge, *, handed_back: bool = False) -> tuple[Offered, ...]:
+    """The versions of an accepted commit that are not durable yet.
+
+    Of a commit `handed_back` nobody has looked at the blocks, so each of them may be missing; of another one only those
+    of changes that are offered.
     """
     body = commit.body
     if not isinstance(body, Entries):
         return ()
-    added = {
-        state.head: [BlockId(block) for block in split_ids(change.added)]
+    whole = [
+        (change, state.head)
         for change, (_, state) in zip(body.changes, delta.entries, strict=True)
-        if isinstance(change, Change) and change.clear.offered
+        if isinstance(change, Change) and not change.clear.deleted
+    ]
+    added = {
+        head: frozenset(BlockId(block) for block in split_ids(change.added))
+        for change, head in whole
+        if handed_back or change.clear.offered
     }
-    blocks = {block for listed in added.values() for block in listed}
-    missing = knowledge.missing(commit.header.device, user, blocks) if blocks else set()
-    found = ((change, frozenset(missing.intersection(listed))) for change, listed in added.items())
-    return tuple((change, lacking) for change, lacking in found if lacking)
+    blocks = frozenset[BlockId]().union(*added.values())
+    author = dict(delta.devices)[commit.header.device]
+    missing = knowledge.missing(commit.header.device, author.user, blocks) if blocks else set()
+    bases = [change.clear.base for change, _ in whole if change.clear.base is not None]
+    lacking = knowledge.lacking(bases) if bases else {}
+    found = []
+    for change, head in whole:
+        base = change.clear.base
+        inherited = set() if base is None else set(lacking.get(base, ()))
+        if inherited:
+            inherited.difference_update(BlockId(block) for block in split_ids(change.removed))
+        own = added.get(head, frozenset()) & missing
+        if own or inherited:
+            found.append(Offered(head, base, own, frozenset(inherited), change.clear.offered))
+    return tuple(found)
 
 
 def decide_row(state: StateView, row: JournalRow, hashes: Hashes) -> Delta | Refused:

@@ -1,138 +1,115 @@
-"""Which versions of a workspace are not durable yet, and what makes them so or ends them. Pure.
+"""What makes a version that is offered durable or ends it, and who sends its blocks. Pure.
 
-Owns the set that devices copy (`protocol.offered`), the leases by which no two send the same block, and the rule by
-which a version is given up. Not used yet: the storage of it, and the requests about it, are still to be made.
+Owns who is counted on for a version's bytes, the rule by which it is given up, and the leases by which no two devices
+send the same block. The set that devices copy is kept in the storage.
 """
 
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from protocol.ids import BlockId, ChangeId, DeviceId
-from protocol.limits import OFFERED_MARKS
-from protocol.offered import Mark, OfferedPage, Standing
+from coordinator.records import OpenOffer
+from protocol.ids import BlockId, DeviceId, WorkspaceId
 
 LEASE_MS: Final = 60_000
 """So long a device has a block to itself, from the last sign that it is sending."""
 LEASES: Final = 20_000
-"""Most blocks that one device has to itself at a time."""
+"""Most blocks of one workspace that one device has to itself at a time."""
 SILENT_MS: Final = 30 * 24 * 3600 * 1000
 """After so long a silence an author is not expected back."""
 
 
-class Offers:
-    """The set of one workspace: marks in the order of their numbers, one for each version that ever was offered."""
-
-    def __init__(self, generation: int) -> None:
-        self.generation = generation
-        self.last = 0
-        self._marks: dict[ChangeId, Mark] = {}
-        self._missing: dict[ChangeId, set[BlockId]] = {}
-        self._waiting: dict[BlockId, dict[ChangeId, None]] = {}
-
-    def offer(self, change: ChangeId, missing: Collection[BlockId]) -> None:
-        """A version was committed whose blocks are not all stored; one of which none is missing needs no mark."""
-        assert change not in self._marks
-        if missing:
-            self._missing[change] = set(missing)
-            for block in missing:
-                self._waiting.setdefault(block, {})[change] = None
-            self._mark(change, Standing.OFFERED)
-
-    def stored(self, blocks: Iterable[BlockId]) -> list[ChangeId]:
-        """These blocks are stored now; the versions that are durable by that."""
-        durable: list[ChangeId] = []
-        for block in blocks:
-            for change in self._waiting.pop(block, {}):
-                left = self._missing[change]
-                left.discard(block)
-                if not left:
-                    del self._missing[change]
-                    self._mark(change, Standing.DURABLE)
-                    durable.append(change)
-        return durable
-
-    def give_up(self, change: ChangeId) -> bool:
-        """Nobody will ever store a version; False where it is not offered (any more)."""
-        left = self._missing.pop(change, None)
-        if left is None:
-            return False
-        for block in left:
-            waiting = self._waiting[block]
-            del waiting[change]
-            if not waiting:
-                del self._waiting[block]
-        self._mark(change, Standing.NOT_KEPT)
-        return True
-
-    def missing(self, change: ChangeId) -> frozenset[BlockId]:
-        """What is still to be stored of a version."""
-        return frozenset(self._missing.get(change, ()))
-
-    def is_wanted(self, block: BlockId) -> bool:
-        """Whether an offered version waits for a block."""
-        return block in self._waiting
-
-    def standing(self, change: ChangeId) -> Standing:
-        """How a version stands."""
-        mark = self._marks.get(change)
-        return Standing.DURABLE if mark is None else mark.standing
-
-    def since(self, generation: int, number: int, most: int = OFFERED_MARKS) -> OfferedPage:
-        """What a device has to be told that has followed that generation up to that number."""
-        whole = generation != self.generation or number > self.last
-        after = 0 if whole else number
-        marks = [mark for mark in self._marks.values() if mark.number > after][:most]
-        return OfferedPage(self.generation, whole, self.last, tuple(marks))
-
-    def _mark(self, change: ChangeId, standing: Standing) -> None:
-        self.last += 1
-        self._marks.pop(change, None)
-        self._marks[change] = Mark(self.last, change, standing)
-
-
 class Leases:
-    """Who is sending which block. Times in milliseconds of one clock that does not go back."""
+    """Who is sending which block. Times in milliseconds of one clock that does not go back.
+
+    Only advice: what they keep apart is devices that mean well. No workspace knows of another's.
+    """
 
     def __init__(self) -> None:
-        self._held: dict[BlockId, tuple[DeviceId, int]] = {}
-        self._blocks: dict[DeviceId, dict[BlockId, None]] = {}
+        self._held: dict[tuple[WorkspaceId, BlockId], tuple[DeviceId, int]] = {}
+        """With each block its holder, and until when if nothing more is heard of the holder."""
+        self._sending: dict[tuple[WorkspaceId, DeviceId], _Sending] = {}
 
-    def ask(self, device: DeviceId, blocks: Iterable[BlockId], now_ms: int) -> list[BlockId]:
+    def ask(self, workspace: WorkspaceId, device: DeviceId, blocks: Iterable[BlockId], now_ms: int) -> list[BlockId]:
         """Those of these blocks that this device may send now: nobody else has them, or has had them for too long."""
         granted: list[BlockId] = []
-        own = self._blocks.setdefault(device, {})
+        own = self._sending.setdefault((workspace, device), _Sending())
         for block in blocks:
-            holder = self._held.get(block)
-            if holder is not None and holder[0] != device and holder[1] > now_ms:
-                continue
-            if block not in own and len(own) >= LEASES:
-                break
+            holder = self._held.get((workspace, block))
             if holder is not None and holder[0] != device:
-                self._let_go(holder[0], block)
-            own[block] = None
-            self._held[block] = (device, now_ms + LEASE_MS)
+                if self._until(workspace, *holder) > now_ms:
+                    continue
+                self._let_go(workspace, holder[0], block)
+            if block not in own.blocks and len(own.blocks) >= LEASES and not self._forget(workspace, device, now_ms):
+                break
+            self._sending[workspace, device] = own
+            own.blocks[block] = None
+            self._held[workspace, block] = (device, now_ms + LEASE_MS)
             granted.append(block)
-        if not own:
-            del self._blocks[device]
+        if not own.blocks:
+            self._sending.pop((workspace, device), None)
         return granted
 
-    def renew(self, device: DeviceId, now_ms: int) -> None:
+    def renew(self, workspace: WorkspaceId, device: DeviceId, now_ms: int) -> None:
         """The device is sending: it keeps what it has."""
-        for block in self._blocks.get(device, ()):
-            self._held[block] = (device, now_ms + LEASE_MS)
+        own = self._sending.get((workspace, device))
+        if own is not None:
+            own.until_ms = now_ms + LEASE_MS
 
-    def end(self, device: DeviceId, blocks: Iterable[BlockId] | None = None) -> None:
+    def end(self, workspace: WorkspaceId, device: DeviceId, blocks: Iterable[BlockId] | None = None) -> None:
         """These (or all of its) blocks were stored, or will not be sent by this device."""
-        own = self._blocks.get(device, {})
-        for block in [block for block in (list(own) if blocks is None else blocks) if block in own]:
-            self._let_go(device, block)
-            del self._held[block]
+        own = self._sending.get((workspace, device))
+        if own is not None:
+            for block in [block for block in (list(own.blocks) if blocks is None else blocks) if block in own.blocks]:
+                self._let_go(workspace, device, block)
 
-    def _let_go(self, device: DeviceId, block: BlockId) -> None:
-        own = self._blocks[device]
-        del own[block]
-        if not own:
-            del self._blocks[device]
+    def forget(self, now_ms: int) -> None:
+        """Let go of what devices have had for too long."""
+        for workspace, device in tuple(self._sending):
+            self._forget(workspace, device, now_ms)
+
+    def __len__(self) -> int:
+        """How many blocks somebody has."""
+        return len(self._held)
+
+    def _until(self, workspace: WorkspaceId, device: DeviceId, until_ms: int) -> int:
+        return max(until_ms, self._sending[workspace, device].until_ms)
+
+    def _forget(self, workspace: WorkspaceId, device: DeviceId, now_ms: int) -> bool:
+        """Whether the device had anything for too long."""
+        own = self._sending[workspace, device]
+        late = [block for block in own.blocks if self._until(workspace, *self._held[workspace, block]) <= now_ms]
+        for block in late:
+            self._let_go(workspace, device, block)
+        return bool(late)
+
+    def _let_go(self, workspace: WorkspaceId, device: DeviceId, block: BlockId) -> None:
+        own = self._sending[workspace, device]
+        del own.blocks[block]
+        del self._held[workspace, block]
+        if not own.blocks:
+            del self._sending[workspace, device]
+
+
+class _Sending:
+    """What one device has of one workspace, and until when it has all of that at least."""
+
+    __slots__ = ("blocks", "until_ms")
+
+    def __init__(self) -> None:
+        self.blocks: dict[BlockId, None] = {}
+        self.until_ms = 0
+
+
+def counted_on(device: DeviceId, base: OpenOffer | None, *, offers: bool) -> tuple[bool, frozenset[DeviceId]]:
+    """Whether the author of a version that lacks blocks has its bytes, and which other devices have.
+
+    `base` is the version before it, if that is offered too: who has its bytes has all that this one took over. An
+    author who `offers` says so; one who only made a version out of another, a renaming say, need not have them.
+    """
+    if base is None:
+        return True, frozenset()
+    holders = base.holders | ({base.author} if base.counted else frozenset())
+    return offers or device in holders, holders - {device}
 
 
 def is_lost(*, author_active: bool, silent_ms: int, holders: Collection[DeviceId]) -> bool:

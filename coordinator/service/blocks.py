@@ -7,8 +7,9 @@ Downloading: `locate` for a few blocks at a time, right before they are read and
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from coordinator.ports import BlockPlace, Transaction
-from coordinator.service import access
+from coordinator.ports import BlockPlace, Committed, Transaction
+from coordinator.service import access, offers
+from coordinator.service.bits import packed
 from coordinator.service.context import Context, Session
 from coordinator.service.judging import CoordinatorKnowledge
 from protocol.ids import BlockId, WorkspaceId
@@ -30,21 +31,14 @@ async def have(context: Context, session: Session, request: HaveRequest) -> Have
         found = access.member(transaction, session, request.workspace)
         if isinstance(found, Refusal):
             return found
-        return CoordinatorKnowledge(transaction).missing(session.device, session.user, set(request.blocks))
+        return CoordinatorKnowledge(transaction, found.workspace).missing(
+            session.device, session.user, set(request.blocks)
+        )
 
     missing = await context.metadata.read(read)
     if isinstance(missing, Refusal):
         return missing
-    return HaveReply(_bits([block not in missing for block in request.blocks]))
-
-
-def _bits(flags: Sequence[bool]) -> bytes:
-    """Most significant first, padded with zeros to whole bytes."""
-    packed = bytearray((len(flags) + 7) // 8)
-    for at, flag in enumerate(flags):
-        if flag:
-            packed[at >> 3] |= 0x80 >> (at & 7)
-    return bytes(packed)
+    return HaveReply(packed([block not in missing for block in request.blocks]))
 
 
 async def stored_already(
@@ -67,12 +61,14 @@ async def record_upload(
 ) -> Stored | Refusal:
     """Index the blocks and note that this device sent them. Durable on return; sent twice, nothing changes.
 
+    What this workspace's versions lacked of them they lack no more, and its devices hear of those that are durable now.
+
     A block that was stored twice at the same time keeps its first place. One without a place that is no longer
     stored is left out: `Stored.blocks` counts those that a commit may refer to now.
     """
     now_ms = context.clock.now_ms()
 
-    def write(transaction: Transaction) -> Stored | Refusal:
+    def write(transaction: Transaction) -> tuple[Stored, frozenset[BlockId], Committed | None] | Refusal:
         found = access.writer(transaction, session, workspace)
         if isinstance(found, Refusal):
             return found
@@ -80,9 +76,16 @@ async def record_upload(
         new = index.add({sent.block: sent.place for sent in blocks if sent.place is not None})
         stored = index.stored({sent.block for sent in blocks})
         index.add_uploads(session.device, stored, now_ms)
-        return Stored(len(stored), new)
+        return Stored(len(stored), new), frozenset(stored), offers.bring(transaction, found.workspace, stored)
 
-    return await context.metadata.run(write)
+    written = await context.metadata.run(write)
+    if isinstance(written, Refusal):
+        return written
+    answer, stored, notice = written
+    context.leases.end(workspace, session.device, stored)
+    if notice is not None:
+        context.notifier.publish(notice)
+    return answer
 
 
 async def locate(context: Context, session: Session, request: BlocksRequest) -> tuple[BlockPlace | None, ...] | Refusal:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from coordinator.domain.offers import Leases
 from coordinator.ports import Clock, Entropy, Identity, MetadataStore, Notifier
 from coordinator.service.continuity import Continuity
 from coordinator.service.tokens import Session, Tokens
@@ -28,3 +29,4 @@ class Context:
     addresses: Callable[[], tuple[str, ...]]
     tokens: Tokens
     continuity: Continuity = field(default_factory=Continuity)
+    leases: Leases = field(default_factory=Leases)

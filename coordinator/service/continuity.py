@@ -8,7 +8,7 @@ that lies on the journal, at most `WAIT_S`, nothing new is taken, so that what w
 from pathlib import Path
 from typing import Final
 
-from coordinator.ports import Clock, FileFacts, Files, MetadataStore, Transaction
+from coordinator.ports import Clock, Entropy, FileFacts, Files, MetadataStore, Transaction
 from protocol import codec, limits
 from protocol.ids import DeviceId, WorkspaceId
 
@@ -16,6 +16,8 @@ WAIT_S: Final = 120
 ACTIVE_MS: Final = 24 * 3600 * 1000
 _FILES: Final = "files"
 _RESTORED: Final = "restored"
+_GENERATION: Final = "offers"
+_GENERATION_BYTES: Final = 6
 
 Waiting = dict[WorkspaceId, set[DeviceId]]
 
@@ -47,12 +49,13 @@ class Continuity:
 
 
 async def open_continuity(
-    metadata: MetadataStore, files: Files, clock: Clock, *, database: Path, identity: Path
+    metadata: MetadataStore, files: Files, clock: Clock, entropy: Entropy, *, database: Path, identity: Path
 ) -> Continuity:
     """Compare the files with what the database remembers of them. Called once at each start, before serving."""
     here = _facts_bytes(files.facts(database), files.facts(identity))
     now_ms = clock.now_ms()
-    waiting, left_ms = await metadata.run(lambda transaction: _begin(transaction, here, now_ms))
+    drawn = int.from_bytes(entropy.bytes(_GENERATION_BYTES), "big") + 1
+    waiting, left_ms = await metadata.run(lambda transaction: _begin(transaction, here, now_ms, drawn))
     return Continuity(waiting, clock.monotonic_s() + left_ms / 1000)
 
 
@@ -61,11 +64,21 @@ def _facts_bytes(database: FileFacts | None, identity: FileFacts | None) -> byte
     return codec.encode((inode, None if identity is None else tuple(identity)))
 
 
-def _begin(transaction: Transaction, here: bytes, now_ms: int) -> tuple[Waiting, int]:
+def generation(transaction: Transaction) -> int:
+    """Of which copy of this database the numbers of versions that are not durable are (`protocol.offered`)."""
+    drawn = transaction.facts.get(_GENERATION)
+    return 0 if drawn is None else codec.decode(int, drawn, limits.KIB)
+
+
+def _begin(transaction: Transaction, here: bytes, now_ms: int, drawn: int) -> tuple[Waiting, int]:
     facts = transaction.facts
     known = facts.get(_FILES)
     if known != here:
         facts.put(_FILES, here)
+        facts.put(_GENERATION, codec.encode(drawn))
+        for workspace in transaction.journals.workspaces():
+            if workspace.durability:
+                transaction.offers.begin_anew(workspace.key, now_ms)
         if known is not None:
             facts.put(_RESTORED, codec.encode(now_ms))
     noted = facts.get(_RESTORED)

@@ -28,6 +28,5 @@ SIGNED_IN: Final[dict[str, Callable[[Context, Session, Any], Awaitable[object]]]
     "/v1/handback": journal.hand_back,
     "/v1/offered": offers.page,
     "/v1/holdings": offers.holdings,
-    "/v1/lease": offers.lease,
 }
-"""Those that need one. `/v1/poll`, `/v1/have`, blocks and the notification socket are the web's own."""
+"""Those that need one. `/v1/poll`, `/v1/have`, `/v1/lease`, blocks and the notification socket are the web's own."""

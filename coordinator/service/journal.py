@@ -2,15 +2,16 @@
 
 from typing import Final
 
-from coordinator.domain.commit import decide, decide_row
+from coordinator.domain.commit import Offered, decide, decide_row, offers_of
 from coordinator.domain.journal import Cursor, Place, place_cursor, place_row, received_at
 from coordinator.ports import Committed, Transaction
 from coordinator.records import Appended, Workspace
 from coordinator.service import access
 from coordinator.service.context import Context, Session
 from coordinator.service.judging import CoordinatorKnowledge, JournalView, change_hashes, commit_bytes
+from coordinator.service.offers import note_offers, notice_of
 from protocol import limits
-from protocol.ids import NO_LOG, WorkspaceId
+from protocol.ids import NO_LOG, BlockId, WorkspaceId
 from protocol.messages import (
     CommitAccepted,
     CommitRefused,
@@ -23,7 +24,7 @@ from protocol.messages import (
     Refusal,
     RefusalCode,
 )
-from protocol.model import Commit, Genesis, JournalRow
+from protocol.model import Commit, Entries, Genesis, JournalRow
 from protocol.rules import Delta, Refused, Repeated, digest_of
 
 _Answer = CommitAccepted | CommitRefused | Refusal
@@ -69,7 +70,7 @@ def _commit(
         return Refusal(RefusalCode.CATCHING_UP, "the journal was put back; what it lost comes first", wait_ms), None
     view = JournalView(transaction, workspace)
     owner = device.user if workspace is None else workspace.owner
-    verdict = decide(view, proposed, context.hashes, CoordinatorKnowledge(transaction), owner)
+    verdict = decide(view, proposed, context.hashes, CoordinatorKnowledge(transaction, workspace), owner)
     match verdict:
         case Repeated(seq=seq, log_hash=log_hash):
             assert workspace is not None, "an empty journal repeats nothing"
@@ -111,10 +112,23 @@ def _append(
         key, last_ms = journals.create(delta.workspace.workspace, body.owner, body.salt), 0
     received = received_at(last_ms, now_ms, claimed_ms)
     hashes = change_hashes(commit, delta, context.hashes)
-    journals.append(key, Appended(commit, delta, hashes, received, commit_bytes(commit)))
+    offered = _offered(transaction, workspace, commit, delta, handed_back=claimed_ms is not None)
+    missing = frozenset[BlockId]().union(*(each.own for each in offered))
+    journals.append(key, Appended(commit, delta, hashes, received, commit_bytes(commit), missing))
+    note_offers(transaction, key, commit.header.device, offered)
     if isinstance(body, Genesis):
         journals.add_keys(key, body.keys)
     return JournalRow(delta.workspace.seq, delta.workspace.log_hash, received, commit)
+
+
+def _offered(
+    transaction: Transaction, workspace: Workspace | None, commit: Commit, delta: Delta, *, handed_back: bool
+) -> tuple[Offered, ...]:
+    if workspace is None or not isinstance(commit.body, Entries):
+        return ()
+    if not (workspace.durability or handed_back or any(change.clear.offered for change in commit.body.changes)):
+        return ()
+    return offers_of(commit, delta, CoordinatorKnowledge(transaction, workspace), handed_back=handed_back)
 
 
 def _notice(transaction: Transaction, delta: Delta, rows: tuple[JournalRow, ...]) -> Committed:
@@ -122,8 +136,7 @@ def _notice(transaction: Transaction, delta: Delta, rows: tuple[JournalRow, ...]
     workspace = transaction.journals.workspace(state.workspace)
     assert workspace is not None, "the workspace was just written to"
     inline = rows if sum(commit_bytes(row.commit) for row in rows) <= limits.INLINE_BYTES else ()
-    audience = transaction.journals.audience(workspace.key)
-    return Committed(state.workspace, state.seq, state.log_hash, inline, audience)
+    return notice_of(transaction, workspace, inline)
 
 
 async def page(context: Context, session: Session, request: JournalRequest) -> JournalPage | CursorUnknown | Refusal:

@@ -1,6 +1,6 @@
 """What the judge and `domain.commit` read, over one transaction. Owns prefetching; decides nothing."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from coordinator.ports import Transaction
 from coordinator.records import ChangeHashes, Workspace
@@ -9,6 +9,7 @@ from protocol.ids import (
     NO_LOG,
     NO_WORKSPACE,
     BlockId,
+    ChangeId,
     CommitDigest,
     DeviceId,
     EntryId,
@@ -111,16 +112,25 @@ class JournalView:
 class CoordinatorKnowledge:
     """What only the coordinator knows (`domain.commit.Knowledge`), over one transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(self, transaction: Transaction, workspace: Workspace | None = None) -> None:
         self._people = transaction.people
         self._blocks = transaction.blocks
+        self._offers = transaction.offers
+        self._workspace = workspace
 
     def missing(self, device: DeviceId, user: UserId, blocks: Collection[BlockId]) -> set[BlockId]:
         """Blocks that a commit of this device may not refer to."""
         usable = self._blocks.uploaded(device, blocks)
         rest = [block for block in blocks if block not in usable]
         usable |= self._blocks.referenced_by_user(user, rest)
+        if self._workspace is not None and self._workspace.durability:
+            usable -= self._offers.waiting(self._workspace.key, usable)
         return set(blocks) - (usable & self._blocks.stored(usable))
+
+    def lacking(self, changes: Collection[ChangeId]) -> Mapping[ChangeId, Set[BlockId]]:
+        """What versions lack that are offered or were given up."""
+        here = self._workspace
+        return {} if here is None or not here.durability else self._offers.lacking(here.key, changes)
 
     def link_hash(self, user: UserId, position: int) -> LinkHash | None:
         """Hash of one link of a user's chain."""

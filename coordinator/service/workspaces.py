@@ -15,11 +15,12 @@ MEMBERS: Final = 1_000
 
 
 class Head(NamedTuple):
-    """Where a workspace's journal ends."""
+    """Where a workspace's journal ends, and the last number of its set of versions that are not durable."""
 
     workspace: WorkspaceId
     seq: int
     log_hash: LogHash
+    durability: int
 
 
 class Standing(NamedTuple):
@@ -96,7 +97,7 @@ async def standing(context: Context, session: Session) -> Standing | Refusal:
         user = transaction.people.user(device.user)
         assert user is not None, "a device belongs to a user"
         found = transaction.journals.workspaces_of(device.user)
-        heads = tuple(Head(each.workspace, each.head_seq, each.head_hash) for each, _ in found)
+        heads = tuple(Head(each.workspace, each.head_seq, each.head_hash, each.durability) for each, _ in found)
         return Standing(heads, user.chain.length)
 
     return await context.metadata.read(read)

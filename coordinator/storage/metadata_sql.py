@@ -2,7 +2,8 @@
 
 Use cases that wait together share one transaction, each within a savepoint of its own, and none is answered before
 the COMMIT has returned (SQLite: WAL, `synchronous=FULL`). One that raises is rolled back to its savepoint alone; when
-the COMMIT itself fails, all in the batch fail. Statements are in `sql_people`, `sql_journals` and `sql_blocks`.
+the COMMIT itself fails, all in the batch fail. Statements are in `sql_people`, `sql_journals`, `sql_blocks`
+and `sql_offers`.
 """
 
 import errno
@@ -23,6 +24,7 @@ from coordinator.storage import tables
 from coordinator.storage.migrate import migrate
 from coordinator.storage.sql_blocks import SqlBlockIndex
 from coordinator.storage.sql_journals import SqlJournals
+from coordinator.storage.sql_offers import SqlOffers
 from coordinator.storage.sql_people import SqlPeople
 
 T = TypeVar("T")
@@ -54,12 +56,13 @@ class SqlFacts:
 
 
 class SqlTransaction:
-    """The four groups of records over one connection."""
+    """The five groups of records over one connection."""
 
     def __init__(self, connection: Connection) -> None:
         self.people = SqlPeople(connection)
         self.journals = SqlJournals(connection)
         self.blocks = SqlBlockIndex(connection)
+        self.offers = SqlOffers(connection)
         self.facts = SqlFacts(connection)
 
 

@@ -4,6 +4,7 @@ Entry heads are stored in two passes, first vacated and then occupied, since a c
 live names holds at every statement.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any, Final, cast
 
 from sqlalchemy import BindParameter, bindparam, delete, func, insert, select, update
@@ -118,7 +119,7 @@ def create(driver: Driver, workspace: WorkspaceId, owner: UserId, salt: bytes) -
     key = driver.value(_NEXT_KEY, {})
     assert isinstance(key, int), "there is always a next one"
     no_control = bytes(32)
-    row = (key, workspace, owner, salt, 0, NO_LOG, 1, no_control, 0, 0, 0)
+    row = (key, workspace, owner, salt, 0, NO_LOG, 1, no_control, 0, 0, 0, 0)
     driver.run_many(_INSERT_WORKSPACE, [row])
     return key
 
@@ -132,7 +133,7 @@ def append(driver: Driver, key: int, appended: Appended) -> None:
     if isinstance(body, Entries) and body.changes:
         _insert_changes(driver, key, delta.workspace.seq, body, appended)
         more_entries = _store_heads(driver, key, body, appended)
-        more_bytes = _refer(driver, key, body)
+        more_bytes = refer(driver, key, _added(body, appended.missing))
     _store_members(driver, key, appended)
     state = delta.workspace
     driver.run(
@@ -212,13 +213,19 @@ def _store_heads(driver: Driver, key: int, body: Entries, appended: Appended) ->
     return sum(not state.deleted for _, state in appended.delta.entries) - before
 
 
-def _refer(driver: Driver, key: int, body: Entries) -> int:
-    """References of the versions to the blocks that they add. Returns the bytes new to this workspace."""
+def _added(body: Entries, missing: Collection[BlockId]) -> dict[BlockId, int]:
+    """How many of the versions add each block that is there."""
     versions: dict[BlockId, int] = {}
     for change in body.changes:
         if isinstance(change, Change):
-            for block in split_ids(change.added):
-                versions[BlockId(block)] = versions.get(BlockId(block), 0) + 1
+            for block in map(BlockId, split_ids(change.added)):
+                if block not in missing:
+                    versions[block] = versions.get(block, 0) + 1
+    return versions
+
+
+def refer(driver: Driver, key: int, versions: Mapping[BlockId, int]) -> int:
+    """So many more versions refer to each of these blocks. Returns the bytes new to this workspace."""
     if not versions:
         return 0
     known = {row[0] for row in _REFERENCED.rows(driver, versions.keys(), key=key)}

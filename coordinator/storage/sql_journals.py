@@ -228,6 +228,7 @@ def _workspace(row: Any) -> Workspace:
         received=row.received,
         entries=row.entries,
         stored_bytes=row.stored_bytes,
+        durability=row.durability,
     )
 
 

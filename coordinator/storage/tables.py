@@ -102,8 +102,10 @@ workspaces = _table(
     _number("received"),
     _number("entries"),
     _number("stored_bytes"),
+    _number("durability"),
     clustered=False,
 )
+"""`durability` is the last number of the set of versions that are not durable; 0 where none ever was."""
 
 members = _table(
     "members",
@@ -221,6 +223,43 @@ block_refs = _table(
     _number("versions"),
 )
 """How many of a workspace's versions added the block and still hold it."""
+
+offers = _table(
+    "offers",
+    _number("workspace", primary_key=True),
+    _bytes("change_id", primary_key=True),
+    _number("number"),
+    _number("standing"),
+    _bytes("author"),
+    _number("counted"),
+    Index("offers_by_number", "workspace", "number", unique=True),
+    Index(
+        "offers_open",
+        "workspace",
+        sqlite_where=text("standing = 1"),
+        postgresql_where=text("standing = 1"),
+    ),
+)
+"""Versions not durable at first (`protocol.offered`). `counted`: 1 where their author is taken to have the bytes."""
+
+missing_blocks = _table(
+    "missing_blocks",
+    _number("workspace", primary_key=True),
+    _bytes("change_id", primary_key=True),
+    _bytes("block", primary_key=True),
+    _number("own"),
+    Index("missing_by_block", "workspace", "block"),
+)
+"""What versions lack that are offered or were given up. `own`: 1 where the version added the block itself, 0 where it
+lacks what its base lacked. The workspace refers to none of these on the strength of such a version."""
+
+holders = _table(
+    "holders",
+    _number("workspace", primary_key=True),
+    _bytes("change_id", primary_key=True),
+    _bytes("device_id", primary_key=True),
+)
+"""Devices besides the author that say to have the bytes of an offered version."""
 
 uploads = _table(
     "uploads",

@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 
 from coordinator import logs
 from coordinator.ports import StorageUnavailable
-from coordinator.service import blocks, endpoints
+from coordinator.service import blocks, endpoints, offers
 from coordinator.service.context import Context, Session
 from coordinator.web import notify
 from coordinator.web.blocks import BlockStreams
@@ -21,7 +21,7 @@ from coordinator.web.notify import Hub
 from coordinator.web.replies import answer, storage_refusal
 from protocol import limits, version
 from protocol.codec import Malformed, decode
-from protocol.messages import ENDPOINTS, NOTIFY_PATH, HaveRequest, PollRequest, Refusal, RefusalCode
+from protocol.messages import ENDPOINTS, NOTIFY_PATH, HaveRequest, LeaseRequest, PollRequest, Refusal, RefusalCode
 
 logger = logging.getLogger("coordinator.api")
 
@@ -59,10 +59,15 @@ def make_api(context: Context, hub: Hub, streams: BlockStreams) -> QuartTrio:
         await streams.settle(session, asked.workspace)
         return await blocks.have(context, session, asked)
 
+    async def lease(context: Context, session: Session, asked: LeaseRequest) -> object:
+        await streams.settle(session, asked.workspace)
+        return await offers.lease(context, session, asked)
+
     signed_in: dict[str, Callable[[Context, Session, Any], Awaitable[object]]] = {
         **endpoints.SIGNED_IN,
         "/v1/poll": poll,
         "/v1/have": have,
+        "/v1/lease": lease,
     }
     for path, (kind, _) in ENDPOINTS.items():
         use_case = _with_session(signed_in[path]) if path in signed_in else endpoints.OPEN[path]

@@ -19,6 +19,7 @@ from coordinator.ports import BlockPlace, BlockStore, Offload, StorageUnavailabl
 from coordinator.service import blocks
 from coordinator.service.blocks import Uploaded
 from coordinator.service.context import Context, Session
+from coordinator.service.offers import lease_ms
 from coordinator.web.limits import Rates, RequestLimits
 from coordinator.web.replies import Receive, Send, send_answer, storage_refusal
 from protocol import limits
@@ -177,6 +178,7 @@ class BlockStreams:
             if waited_s > self._bounds.slowest_grace_s and total < waited_s * self._bounds.slowest_rate:
                 raise BadFrame("the upload is too slow")
             if data:
+                self._context.leases.renew(upload.workspace, device, lease_ms(self._context))
                 await self._bytes.pace(device, len(data))
                 yield data
             if not event.get("more_body", False):

@@ -7,6 +7,7 @@ at once more when it is sent: a device that is no longer in a workspace's latest
 import contextlib
 import enum
 from collections.abc import Iterator
+from typing import Final
 
 import trio
 from quart import websocket
@@ -36,21 +37,28 @@ class CloseCode(enum.IntEnum):
 class _News:
     """A workspace's head, and perhaps the commits up to it. Shared by all mailboxes it was put in, encoded once."""
 
-    __slots__ = ("_encoded", "head_hash", "head_seq", "rows", "rows_bytes", "workspace")
+    __slots__ = ("_encoded", "durability", "head_hash", "head_seq", "rows", "rows_bytes", "workspace")
 
     def __init__(
-        self, workspace: WorkspaceId, seq: int, head_hash: LogHash, rows: tuple[JournalRow, ...], rows_bytes: int
+        self,
+        workspace: WorkspaceId,
+        seq: int,
+        head_hash: LogHash,
+        durability: int,
+        rows: tuple[JournalRow, ...] = (),
+        rows_bytes: int = 0,
     ) -> None:
         self.workspace = workspace
         self.head_seq = seq
         self.head_hash = head_hash
+        self.durability = durability
         self.rows = rows
         self.rows_bytes = rows_bytes
         self._encoded: bytes | None = None
 
     @property
     def poke(self) -> Poke:
-        return Poke(self.workspace, self.head_seq, self.head_hash, 0, self.rows)
+        return Poke(self.workspace, self.head_seq, self.head_hash, self.durability, self.rows)
 
     @property
     def encoded(self) -> bytes:
@@ -60,13 +68,18 @@ class _News:
 
     def after(self, older: "_News") -> "_News":
         """This, with the older one's commits before its own where they are the ones right before."""
+        durability = max(older.durability, self.durability)
         if older.head_seq >= self.head_seq:
-            return older
+            return older if older.durability == durability else older.with_durability(durability)
         size = older.rows_bytes + self.rows_bytes
         joined = older.rows and self.rows and older.rows[-1].seq + 1 == self.rows[0].seq
         if joined and size <= limits.INLINE_BYTES and len(older.rows) + len(self.rows) <= limits.PAGE_COMMITS:
-            return _News(self.workspace, self.head_seq, self.head_hash, older.rows + self.rows, size)
-        return _News(self.workspace, self.head_seq, self.head_hash, (), 0)
+            return _News(self.workspace, self.head_seq, self.head_hash, durability, older.rows + self.rows, size)
+        return _News(self.workspace, self.head_seq, self.head_hash, durability)
+
+    def with_durability(self, durability: int) -> "_News":
+        """The same of the journal."""
+        return _News(self.workspace, self.head_seq, self.head_hash, durability, self.rows, self.rows_bytes)
 
 
 class Mailbox:
@@ -142,7 +155,7 @@ class Hub:
             if news is None:
                 size = _rows_bytes(notice.rows)
                 rows, size = (notice.rows, size) if size <= limits.INLINE_BYTES else ((), 0)
-                news = _News(notice.workspace, notice.head_seq, notice.head_hash, rows, size)
+                news = _News(notice.workspace, notice.head_seq, notice.head_hash, notice.durability, rows, size)
             mailbox.put_news(news)
 
     def _of(self, devices: frozenset[DeviceId]) -> Iterator[Mailbox]:
@@ -211,17 +224,28 @@ def _rows_bytes(rows: tuple[JournalRow, ...]) -> int:
     return len(encode(rows))
 
 
-async def _fill(context: Context, mailbox: Mailbox, known: dict[WorkspaceId, int], chain_length: int) -> Refusal | None:
+_Known = dict[WorkspaceId, tuple[int, int]]
+"""The head and the durability that a device has of each workspace."""
+_NOTHING: Final = (-1, 0)
+
+
+async def _fill(context: Context, mailbox: Mailbox, known: _Known, chain_length: int) -> Refusal | None:
     """Put in what the device would be told now beyond what it knows."""
     standing = await workspaces.standing(context, mailbox.session)
     if isinstance(standing, Refusal):
         return standing
     for head in standing.heads:
-        if head.seq > known.get(head.workspace, -1):
-            mailbox.put_news(_News(head.workspace, head.seq, head.log_hash, (), 0))
+        news = _News(head.workspace, head.seq, head.log_hash, head.durability)
+        if _is_news(news, known):
+            mailbox.put_news(news)
     if standing.chain_length > chain_length:
         mailbox.put_chain(ChainPoke(mailbox.session.user, standing.chain_length))
     return None
+
+
+def _is_news(news: _News, known: _Known) -> bool:
+    seq, durability = known.get(news.workspace, _NOTHING)
+    return news.head_seq > seq or news.durability != durability
 
 
 async def serve_socket(context: Context, hub: Hub, session: Session, token: bytes) -> None:
@@ -255,7 +279,7 @@ async def _send_news(context: Context, hub: Hub, mailbox: Mailbox) -> None:
 
 async def poll(context: Context, hub: Hub, session: Session, request: PollRequest) -> Polled | Refusal:
     """Long polling: what is ahead of what the device knows, at once or as soon as there is something."""
-    known = {workspace: seq for workspace, seq, _ in request.known}
+    known = {workspace: (seq, durability) for workspace, seq, durability in request.known}
     with hub.opened(session, b"") as mailbox:
         refused = await _fill(context, mailbox, known, request.chain_length)
         if refused is not None:
@@ -268,8 +292,8 @@ async def poll(context: Context, hub: Hub, session: Session, request: PollReques
     wakes: list[Poke | ChainPoke] = [] if chain is None else [chain]
     room = limits.POKE_BYTES
     for each in news[: limits.POKES - 1]:
-        if each.head_seq <= known.get(each.workspace, -1) or not hub.may_hear(session.device, each.workspace):
+        if not _is_news(each, known) or not hub.may_hear(session.device, each.workspace):
             continue
         room -= each.rows_bytes
-        wakes.append(each.poke if room >= 0 else Poke(each.workspace, each.head_seq, each.head_hash, 0))
+        wakes.append(each.poke if room >= 0 else Poke(each.workspace, each.head_seq, each.head_hash, each.durability))
     return Polled(tuple(wakes))

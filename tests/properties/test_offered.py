@@ -6,12 +6,14 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.domain.offers import LEASE_MS, LEASES, SILENT_MS, Leases, Offers, is_lost
+from coordinator.domain.offers import LEASE_MS, LEASES, SILENT_MS, Leases, counted_on, is_lost
+from coordinator.records import OpenOffer
 from peer.planner.offered import Edit, Version, head_of, judge_edit, may_be_dropped, must_be_held, shown_of, waits
 from peer.planner.trees import Content
 from protocol.codec import decode, encode
-from protocol.ids import BlockId, ChangeId, DeviceId
+from protocol.ids import BlockId, ChangeId, DeviceId, WorkspaceId
 from protocol.offered import Mark, OfferedCopy, OfferedPage, Standing
+from tests.common.offered_set import OfferedSet
 
 
 def change(number: int) -> ChangeId:
@@ -23,6 +25,7 @@ def block(number: int) -> BlockId:
 
 
 RED, BLUE = DeviceId(b"r" * 16), DeviceId(b"b" * 16)
+HERE, THERE = WorkspaceId(b"h" * 32), WorkspaceId(b"t" * 32)
 
 # --- the set and its copies --------------------------------------------------------------------------------
 
@@ -33,7 +36,7 @@ asking = st.tuples(st.just("ask"), st.frozensets(st.integers(1, 3), min_size=1, 
 restoring = st.tuples(st.just("restore"), st.just(frozenset({0})))
 
 
-def follow(copy: OfferedCopy, offers: Offers, most: int) -> None:
+def follow(copy: OfferedCopy, offers: OfferedSet, most: int) -> None:
     """One question, answered over the wire."""
     page = offers.since(copy.generation, copy.number, most)
     assert copy.take(decode(OfferedPage, encode(page), 1 << 20))
@@ -42,7 +45,7 @@ def follow(copy: OfferedCopy, offers: Offers, most: int) -> None:
 @settings(deadline=None, max_examples=400)
 @given(st.lists(st.one_of(offering, storing, ending, asking, asking, restoring), max_size=60))
 def test_a_copy_that_follows_in_any_portions_is_the_set_in_the_end(steps: list[tuple[str, frozenset[int]]]) -> None:
-    offers, copy, count = Offers(1), OfferedCopy(), 0
+    offers, copy, count = OfferedSet(1), OfferedCopy(), 0
     for what, numbers in steps:
         match what:
             case "offer":
@@ -55,37 +58,36 @@ def test_a_copy_that_follows_in_any_portions_is_the_set_in_the_end(steps: list[t
             case "ask":
                 follow(copy, offers, most=min(numbers))
             case _:  # an old copy of the set, of which some was told to nobody any more
-                older = Offers(offers.generation + 1)
+                older = OfferedSet(offers.generation)
                 for number in range(count // 2):
-                    older.offer(change(number), offers.missing(change(number)) or [block(number % 9)])
+                    older.offer(change(number), offers.lacking(change(number)) or [block(number % 9)])
+                older.begin_anew(offers.generation + 1, beyond=offers.last + 1)
                 offers, count = older, count // 2
     while copy.number != offers.last or copy.generation != offers.generation:
         follow(copy, offers, most=2)
     for number in range(count):
         assert copy.standing(change(number)) is offers.standing(change(number))
-        assert bool(offers.missing(change(number))) is (offers.standing(change(number)) is Standing.OFFERED)
+        assert offers.lacking(change(number)) or offers.standing(change(number)) is not Standing.OFFERED
     assert copy.offered == {change(n) for n in range(count) if offers.standing(change(n)) is Standing.OFFERED}
     assert copy.not_kept == {change(n) for n in range(count) if offers.standing(change(n)) is Standing.NOT_KEPT}
 
 
 def test_a_version_is_durable_with_its_last_block_and_a_block_may_end_the_wait_of_several() -> None:
-    offers = Offers(1)
+    offers = OfferedSet(1)
     offers.offer(change(1), [block(1), block(2)])
     offers.offer(change(2), [block(2)])
     offers.offer(change(3), [])
     assert offers.standing(change(3)) is Standing.DURABLE
     assert offers.stored([block(1)]) == []
-    assert offers.is_wanted(block(2))
     assert offers.stored([block(2), block(7)]) == [change(1), change(2)]
-    assert not offers.is_wanted(block(2))
     assert not offers.give_up(change(1))
 
 
 def test_what_was_given_up_is_not_made_durable_by_blocks_that_come_late() -> None:
-    offers = Offers(1)
+    offers = OfferedSet(1)
     offers.offer(change(1), [block(1)])
     assert offers.give_up(change(1))
-    assert not offers.is_wanted(block(1))
+    assert offers.lacking(change(1)) == {block(1)}, "a version made out of it lacks this too"
     assert offers.stored([block(1)]) == []
     assert offers.standing(change(1)) is Standing.NOT_KEPT
 
@@ -110,22 +112,37 @@ def replace_number(mark: Mark, number: int) -> Mark:
 
 def test_no_two_devices_have_one_block_until_the_first_falls_silent() -> None:
     leases, blocks = Leases(), [block(number) for number in range(4)]
-    assert leases.ask(RED, blocks[:3], 0) == blocks[:3]
-    assert leases.ask(BLUE, blocks, 10) == [blocks[3]]
-    leases.renew(RED, LEASE_MS - 1)
-    assert leases.ask(BLUE, blocks[:3], LEASE_MS + 1) == []
-    leases.end(RED, [blocks[0], blocks[3]])
-    assert leases.ask(BLUE, blocks[:1], LEASE_MS + 2) == [blocks[0]]
-    assert leases.ask(BLUE, blocks[:3], 2 * LEASE_MS) == blocks[:3]
-    assert leases.ask(RED, blocks[:3], 2 * LEASE_MS) == []
-    leases.end(BLUE)
-    assert leases.ask(RED, blocks, 2 * LEASE_MS) == blocks
+    assert leases.ask(HERE, RED, blocks[:3], 0) == blocks[:3]
+    assert leases.ask(HERE, BLUE, blocks, 10) == [blocks[3]]
+    leases.renew(HERE, RED, LEASE_MS - 1)
+    assert leases.ask(HERE, BLUE, blocks[:3], LEASE_MS + 1) == []
+    leases.end(HERE, RED, [blocks[0], blocks[3]])
+    assert leases.ask(HERE, BLUE, blocks[:1], LEASE_MS + 2) == [blocks[0]]
+    assert leases.ask(HERE, BLUE, blocks[:3], 2 * LEASE_MS) == blocks[:3]
+    assert leases.ask(HERE, RED, blocks[:3], 2 * LEASE_MS) == []
+    leases.end(HERE, BLUE)
+    assert leases.ask(HERE, RED, blocks, 2 * LEASE_MS) == blocks
+
+
+def test_no_workspace_knows_of_the_leases_of_another() -> None:
+    leases = Leases()
+    assert leases.ask(HERE, RED, [block(1)], 0) == [block(1)]
+    assert leases.ask(THERE, BLUE, [block(1)], 0) == [block(1)]
+
+
+def test_what_a_device_has_had_for_too_long_is_forgotten_and_in_nobodys_way() -> None:
+    leases, blocks = Leases(), [block(number) for number in range(LEASES + 1)]
+    leases.ask(HERE, RED, blocks[:-1], 0)
+    assert leases.ask(HERE, RED, blocks[-1:], LEASE_MS) == blocks[-1:]
+    assert len(leases) == 1
+    leases.forget(2 * LEASE_MS)
+    assert len(leases) == 0
 
 
 def test_one_device_has_no_more_blocks_to_itself_than_the_bound() -> None:
     leases, blocks = Leases(), [block(number) for number in range(LEASES + 1)]
-    assert leases.ask(RED, blocks, 0) == blocks[:-1]
-    assert leases.ask(BLUE, blocks, 0) == blocks[-1:]
+    assert leases.ask(HERE, RED, blocks, 0) == blocks[:-1]
+    assert leases.ask(HERE, BLUE, blocks, 0) == blocks[-1:]
 
 
 @settings(deadline=None, max_examples=200)
@@ -138,15 +155,15 @@ def test_leases_never_overlap(steps: list[tuple[DeviceId, str, frozenset[int], i
         blocks = [block(number) for number in sorted(numbers)]
         match what:
             case "ask":
-                for granted in leases.ask(device, blocks, now_ms):
+                for granted in leases.ask(HERE, device, blocks, now_ms):
                     holder, until_ms = until.get(granted, (device, 0))
                     assert holder == device or until_ms <= now_ms
                     until[granted] = (device, now_ms + LEASE_MS)
             case "renew":
-                leases.renew(device, now_ms)
+                leases.renew(HERE, device, now_ms)
                 until.update({one: (device, now_ms + LEASE_MS) for one, held in until.items() if held[0] == device})
             case _:
-                leases.end(device, blocks)
+                leases.end(HERE, device, blocks)
                 for one in blocks:
                     if until.get(one, (b"",))[0] == device:
                         del until[one]
@@ -157,6 +174,17 @@ def test_a_version_is_given_up_only_where_nobody_can_bring_it() -> None:
     assert is_lost(author_active=True, silent_ms=SILENT_MS, holders=())
     assert is_lost(author_active=False, silent_ms=0, holders=())
     assert not is_lost(author_active=False, silent_ms=SILENT_MS, holders=(BLUE,))
+
+
+def test_who_made_a_version_out_of_an_offered_one_is_counted_on_only_if_known_to_have_the_bytes() -> None:
+    base = OpenOffer(change(1), RED, True, True, 0, frozenset({BLUE}), frozenset({BLUE}))
+    other = DeviceId(b"o" * 16)
+    assert counted_on(other, None, offers=False) == (True, frozenset())
+    assert counted_on(other, base, offers=False) == (False, {RED, BLUE})
+    assert counted_on(other, base, offers=True) == (True, {RED, BLUE})
+    assert counted_on(BLUE, base, offers=False) == (True, {RED})
+    assert counted_on(RED, base, offers=False) == (True, {BLUE})
+    assert counted_on(RED, replace(base, counted=False), offers=False) == (False, {BLUE})
 
 
 # --- what it means for a file ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ async def start(here: Coordination, place: Path) -> Continuity:
         here.metadata,
         DirectoryFiles(),
         here.clock,
+        here.context.entropy,
         database=place / "metadata.db",
         identity=place / "identity.key",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, bindparam, select
 
-from coordinator.storage import sql_blocks, sql_commits, sql_journals, tables
+from coordinator.storage import sql_blocks, sql_commits, sql_journals, sql_offers, tables
 from coordinator.storage.driver import SIZES, Driver, Lookup, Statement
 from coordinator.storage.metadata_sql import sqlite_engine
 from coordinator.storage.migrate import migrate
@@ -31,7 +31,7 @@ def plan(connection: Connection, statement: Statement) -> str:
 
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}{name}": value
-    for module in (sql_journals, sql_commits, sql_blocks)
+    for module in (sql_journals, sql_commits, sql_blocks, sql_offers)
     for name, value in vars(module).items()
     if isinstance(value, Statement | Lookup) and not name.startswith(("_INSERT", "_NEXT_KEY", "_NEW_SEGMENT"))
 }
