@@ -25,7 +25,10 @@ class Uploaded(NamedTuple):
 
 
 async def have(context: Context, session: Session, request: HaveRequest) -> HaveReply | Refusal:
-    """One bit a block: stored, and uploaded by this device or referenced in a workspace of its user."""
+    """One bit a block: stored, and uploaded by this device or referenced in a workspace of its user.
+
+    But not what an offered version of this workspace waits for: that is held once it has been sent to this workspace.
+    """
 
     def read(transaction: Transaction) -> set[BlockId] | Refusal:
         found = access.member(transaction, session, request.workspace)

@@ -15,8 +15,11 @@ from sqlalchemy import Engine
 HERE = Path(__file__).parent / "migrations"
 
 
-def migrate(engine: Engine) -> None:
-    """Run what is missing, in one transaction. Safe beside another process that does the same."""
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Run what is missing, in one transaction. Safe beside another process that does the same.
+
+    `to` names an older schema, for a database as it was once.
+    """
     with engine.connect() as connection:
         if MigrationContext.configure(connection).get_current_heads() == _heads():
             return
@@ -24,7 +27,7 @@ def migrate(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
             raise

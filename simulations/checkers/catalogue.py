@@ -89,7 +89,7 @@ INVARIANTS = (
     Invariant(
         "A9",
         "references",
-        "the blocks of every version are stored and undamaged",
+        "the blocks of every durable version are stored and undamaged",
         "a09_references",
         "the end",
     ),
@@ -103,7 +103,7 @@ INVARIANTS = (
     Invariant(
         "A11",
         "put before reference",
-        "a version's blocks are durable before its row is",
+        "a version's blocks are durable before its row is, or before it is called durable",
         "a09_references",
         _ROW,
         "tests/properties/test_segments_power_loss.py",

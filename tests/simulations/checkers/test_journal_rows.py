@@ -1,5 +1,7 @@
 """What looks at the rows of the journal, and at devices' cursors, finds what it is there to find, and nothing else."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from coordinator.storage.metadata_sql import sqlite_engine
 from coordinator.storage.tables import metadata
 from protocol.ids import ChangeId, LogHash
 from protocol.model import Body, Change, Entries, JournalRow, clear_bytes, lists_bytes
+from protocol.offered import Standing
 from simulations.checkers.a03_evidence import Evidence
 from simulations.checkers.a06_order import Cursors, Order
 from simulations.checkers.a07_chain import Chain
@@ -142,6 +145,10 @@ class Stored:
         engine.dispose()
         self.references = References(place / "metadata.db", self.disk, "/blocks")
 
+    def again(self, place: Path) -> References:
+        """As somebody sees it who has not looked yet."""
+        return References(place / "metadata.db", self.disk, "/blocks")
+
     def row(self, journal: TestJournal) -> Committed:
         """A row that lists the block."""
         committed = rows_of(journal)[3]
@@ -163,6 +170,30 @@ def test_a_version_whose_block_is_durable_is_fine_until_the_block_is_damaged(
     stored.disk.put("/blocks/1.seg", b"headthe clock")
     stored.disk.volume.save_all()
     assert "A9" in str(stored.references.all_there())
+
+
+def test_an_offered_version_needs_its_blocks_when_it_is_called_durable_and_not_before(
+    journal: TestJournal, tmp_path: Path
+) -> None:
+    stored = Stored(tmp_path)
+    row = stored.row(journal)
+    with closing(sqlite3.connect(tmp_path / "metadata.db")) as connection:
+
+        def stand(standing: Standing) -> None:
+            mark = (row.versions[0].change, int(standing), b"author")
+            connection.execute("INSERT OR REPLACE INTO offers VALUES (1, ?, 1, ?, ?, 1)", mark)
+            connection.commit()
+
+        workspace = (1, row.workspace, *(b"",) * 10)
+        connection.execute(f"INSERT INTO workspaces VALUES ({', '.join('?' * len(workspace))})", workspace)
+        stand(Standing.OFFERED)
+        assert stored.references(row) is None
+        assert stored.references.all_there() is None
+        stand(Standing.DURABLE)
+        assert "A9" in str(stored.references.all_there())
+        assert "A11" in str(stored.again(tmp_path)(row))
+        stand(Standing.NOT_KEPT)
+        assert stored.again(tmp_path)(row) is None
 
 
 # --- deletions --------------------------------------------------------------------------------------------

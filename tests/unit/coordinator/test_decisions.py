@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from coordinator.domain.access import may_read, may_write
-from coordinator.domain.commit import decide, decide_row, offers_of
+from coordinator.domain.commit import Offered, decide, decide_row, offers_of
 from coordinator.domain.journal import Cursor, Place, place_cursor, place_row, received_at
-from protocol.ids import BlockId, DeviceId, LinkHash, LogHash, UserId
+from protocol.ids import BlockId, ChangeId, DeviceId, LinkHash, LogHash, UserId
 from protocol.messages import ChangeReason, CommitReason
 from protocol.model import Commit, JournalRow, Role
 from protocol.rules import Delta, Refused, Repeated
@@ -24,9 +24,13 @@ class Known:
     absent: set[bytes] = field(default_factory=set)
     full: bool = False
     inactive: bool = False
+    lacked: dict[ChangeId, set[BlockId]] = field(default_factory=dict)
 
     def missing(self, device: DeviceId, user: UserId, blocks: Collection[BlockId]) -> set[BlockId]:
         return {block for block in blocks if block in self.absent}
+
+    def lacking(self, changes: Collection[ChangeId]) -> dict[ChangeId, set[BlockId]]:
+        return {change: self.lacked[change] for change in changes if change in self.lacked}
 
     def link_hash(self, user: UserId, position: int) -> LinkHash | None:
         hashes = self.user.chain.link_hashes if user == self.user.id else ()
@@ -163,13 +167,42 @@ def test_an_offered_change_may_lack_blocks_and_says_which_and_the_others_of_its_
     delta = decide(kept.state, commit, HASHES, known, ana.id)
     assert isinstance(delta, Delta)
     (first, _, _) = delta.entries
-    assert offers_of(commit, delta, known, ana.id) == ((first[1].head, frozenset({block_id("a")})),)
+    lacks = frozenset({BlockId(block_id("a"))})
+    assert offers_of(commit, delta, known) == (Offered(first[1].head, None, lacks, frozenset(), True),)
 
     lacking = kept.commit(ana.devices[0], offered, kept.change("note", added=[block_id("b")]))
     verdict = decide(kept.state, lacking, HASHES, known, ana.id)
     assert isinstance(verdict, Refused)
     (change,) = verdict.changes
     assert (change.reason, change.ids) == (ChangeReason.MISSING_BLOCKS, (block_id("b"),))
+
+
+def test_a_version_lacks_what_its_base_lacks_unless_it_removes_it_or_is_a_deletion() -> None:
+    kept = TestJournal(ana := TestUser("ana"))
+    a, b, c = (BlockId(block_id(name)) for name in "abc")
+    bases = []
+    for name in ("renamed", "cut", "replaced", "deleted"):
+        delta = kept.put(ana.devices[0], kept.change(name, added=[a, b], offered=True))
+        bases.append(delta.entries[0][1].head)
+    commit = kept.commit(
+        ana.devices[0],
+        kept.change("renamed", name="other"),
+        kept.change("cut", added=[c], removed=[a]),
+        kept.change("replaced", added=[c], removed=[a, b], offered=True),
+        kept.deletion("deleted"),
+    )
+    known = Known(ana, {c}, lacked={base: {a, b} for base in bases})
+    delta = kept.accept(commit)
+    heads = [state.head for _, state in delta.entries]
+    none = frozenset[BlockId]()
+    assert offers_of(commit, delta, known) == (
+        Offered(heads[0], bases[0], none, frozenset({a, b}), False),
+        Offered(heads[1], bases[1], none, frozenset({b}), False),
+        Offered(heads[2], bases[2], frozenset({c}), none, True),
+    )
+    known = Known(ana, {c})
+    handed_back = offers_of(commit, delta, known, handed_back=True)
+    assert [(each.change, each.own) for each in handed_back] == [(head, frozenset({c})) for head in heads[1:3]]
 
 
 def test_an_offered_change_brings_blocks() -> None:

@@ -303,7 +303,7 @@ async def test_standing_names_heads_and_chain_length(here: Coordination, ana: Te
     await here.accept(session_of(ana), kept.commits[0])
     standing = await workspaces.standing(here.context, session_of(ana))
     assert standing == workspaces.Standing(
-        (workspaces.Head(kept.id, 1, kept.state.workspace.log_hash),), chain_length=1
+        (workspaces.Head(kept.id, 1, kept.state.workspace.log_hash, 0),), chain_length=1
     )
     ghost = session_of(ana, make_device("ghost"))
     assert code_of(await workspaces.standing(here.context, ghost)) is RefusalCode.UNAUTHENTICATED

@@ -1,5 +1,7 @@
 """Mailboxes conflate, and nobody is told what they may not know."""
 
+from dataclasses import replace
+
 import trio
 import trio.testing
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from coordinator.service.context import Session
 from coordinator.web.notify import CloseCode, Hub, Mailbox
 from protocol import limits
 from protocol.ids import DeviceId, UserId, WorkspaceId
-from protocol.messages import ChainPoke
+from protocol.messages import ChainPoke, Poke
 from protocol.model import JournalRow
 from tests.common.coordination import open_coordination
 from tests.common.journals import TestJournal, TestUser, other_head, seed
@@ -73,6 +75,28 @@ def test_in_whatever_order_notices_come_the_highest_head_counts(order: list[int]
         assert told.head_seq == 4
         numbers = [row.seq for row in told.rows]
         assert numbers == list(range(numbers[0], 5)) if numbers else True
+
+
+@settings(deadline=None)
+@given(st.permutations([(2, 0), (2, 1), (3, 1), (3, 2), (3, 3)]))
+def test_in_whatever_order_notices_come_the_highest_durability_counts(order: list[tuple[int, int]]) -> None:
+    hub, made = Hub(), rows(2)
+    with hub.opened(ANA, b"t") as mailbox:
+        for seq, durability in order:
+            notice = committed(seq, *(made[seq - 1 : seq] if durability == seq - 2 else ()))
+            hub.publish(replace(notice, durability=durability))
+        (told,) = mailbox.take()[0]
+        assert (told.poke.head_seq, told.poke.durability) == (3, 3)
+        assert [row.seq for row in told.rows] in ([2, 3], [3], [])
+
+
+def test_a_version_that_became_durable_is_told_with_the_commits_that_were_not_told_yet() -> None:
+    hub, (row,) = Hub(), rows(0)
+    with hub.opened(ANA, b"t") as mailbox:
+        hub.publish(committed(1, row))
+        hub.publish(replace(committed(1), durability=4))
+        (told,) = mailbox.take()[0]
+        assert told.poke == Poke(HERE, 1, other_head(1), 4, (row,))
 
 
 def test_a_mailbox_is_bounded_by_its_workspaces_however_much_happens() -> None:
