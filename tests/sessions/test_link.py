@@ -70,7 +70,7 @@ def client_of(who: JoinedIdentity, seeds: Seeds, seed: int) -> CoordinatorClient
     )
 
 
-def nothing_known() -> tuple[tuple[tuple[WorkspaceId, int], ...], int]:
+def nothing_known() -> tuple[tuple[tuple[WorkspaceId, int, int], ...], int]:
     return (), 0
 
 

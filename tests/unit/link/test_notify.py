@@ -43,7 +43,7 @@ def poke(workspace: int, seq: int) -> Poke:
     return Poke(WorkspaceId(bytes([workspace]) * 32), seq, LogHash(bytes(32)), 0)
 
 
-def nothing_known() -> tuple[tuple[tuple[WorkspaceId, int], ...], int]:
+def nothing_known() -> tuple[tuple[tuple[WorkspaceId, int, int], ...], int]:
     return (), 0
 
 
