@@ -248,8 +248,8 @@ class Journals(Protocol):
     def keys(self, key: int, recipients: Collection[bytes]) -> tuple[SealedKey, ...]:
         """What is sealed to these."""
 
-    def add_keys(self, key: int, keys: Iterable[SealedKey]) -> None:
-        """Keep sealed keys; a recipient who has one keeps it."""
+    def add_keys(self, key: int, keys: Iterable[SealedKey], *, replace: bool = False) -> None:
+        """Keep sealed keys; a recipient who has one keeps it, unless they `replace` it."""
 
 
 class BlockIndex(Protocol):

@@ -11,7 +11,7 @@ that commit rather than to the id.
 
 import hmac
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -126,6 +126,13 @@ class WorkspaceKeyring:
         if held is not None and not hmac.compare_digest(held, key):
             raise BadKeyring("two keys for one epoch")
         return WorkspaceKeyring(self.salt, self._fixed_root, {**self._roots, number: key})
+
+    def only(self, numbers: Iterable[int]) -> "WorkspaceKeyring":
+        """The same keyring with these epochs alone. Raises `BadKeyring` where it holds none of them."""
+        wanted = set(numbers)
+        return WorkspaceKeyring(
+            self.salt, self._fixed_root, {number: root for number, root in self._roots.items() if number in wanted}
+        )
 
     def commitment(self, number: int) -> bytes:
         """32 public bytes that fix this epoch's key and the fixed key. Raises `KeyError`.

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "unmount": "folders",
     "workspaces": "folders",
     "devices": "membership",
+    "device": "membership",
     "peers": "membership",
     "status": "watching",
     "wait": "watching",

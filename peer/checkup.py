@@ -23,7 +23,7 @@ from peer.link.errors import LinkError, WrongIdentity
 from peer.link.network import TrioNetwork
 from peer.machine import SystemClock, SystemEntropy
 from peer.store.inspecting import KnownFolder, inspect_database
-from protocol.messages import Refusal
+from protocol.messages import Refusal, RefusalCode
 
 CONNECT_S: Final = 15.0
 CLOCK_S: Final = 120.0
@@ -154,7 +154,12 @@ async def check_connection(identity: Identity) -> list[Check]:
 
 def _refused(refusal: Refusal) -> Check:
     message = f"the coordinator does not let this device in: {refusal.message}"
-    return Check("connection", "problem", message, "ask whoever runs it whether this device was revoked")
+    advice = "ask whoever runs it why"
+    if refusal.code is RefusalCode.DENIED:
+        advice = (
+            "its files stay here; join anew in a fresh home, with a code from `shoal pair` on another device of yours"
+        )
+    return Check("connection", "problem", message, advice)
 
 
 def judge_clock(ours_s: float, theirs_s: float) -> Check:

@@ -24,7 +24,7 @@ from protocol.ids import (
     WireUserId,
     WireWorkspaceId,
 )
-from protocol.model import Chain, Commit, Count, JournalRow, Role, SealedKey, Seq, SignedLink, TimeMs
+from protocol.model import Chain, Commit, Count, Epoch, JournalRow, Role, SealedKey, Seq, SignedLink, TimeMs
 from protocol.offered import OfferedPage
 
 Text = Annotated[str, Meta(max_length=500)]
@@ -235,10 +235,11 @@ class Devices(Message, frozen=True, tag="devices"):
 
 
 class KeysDeposit(Message, frozen=True):
-    """Leave a workspace's keys, sealed, for devices of one's own user that have none yet."""
+    """Leave a workspace's keys up to `epoch`, sealed, for devices of one's own user that lack them."""
 
     workspace: WireWorkspaceId
     keys: Annotated[tuple[SealedKey, ...], Meta(max_length=limits.SEALED_KEYS)]
+    epoch: Epoch = 1
 
 
 class CommitReason(enum.StrEnum):

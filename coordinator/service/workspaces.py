@@ -70,6 +70,9 @@ def _user_name(transaction: Transaction, user: UserId) -> str:
 async def deposit_keys(context: Context, session: Session, request: KeysDeposit) -> Ok | Refusal:
     """Keep sealed keys for devices and pairings of the caller's own user that have none yet; others are ignored.
 
+    From the second epoch on they replace what was kept. Keys older than the workspace's epoch are ignored: whoever has
+    the newer ones leaves those.
+
     Refuses `not_found` to a non-member.
     """
     now_ms = context.clock.now_ms()
@@ -78,10 +81,13 @@ async def deposit_keys(context: Context, session: Session, request: KeysDeposit)
         found = access.member(transaction, session, request.workspace)
         if isinstance(found, Refusal):
             return found
+        if request.epoch < found.workspace.epoch:
+            return Ok()
         people, user = transaction.people, found.device.user
         own = {bytes(device.device) for device in people.devices(user) if device.active}
         own |= {pairing.recipient for pairing in people.open_pairings(user, now_ms)}
-        transaction.journals.add_keys(found.workspace.key, [key for key in request.keys if key.recipient in own])
+        kept = [key for key in request.keys if key.recipient in own]
+        transaction.journals.add_keys(found.workspace.key, kept, replace=found.workspace.epoch > 1)
         return Ok()
 
     return await context.metadata.run(write)

@@ -86,7 +86,11 @@ _CHANGED: Final = Statement(
 _SEALED: Final = Lookup(
     _keys.recipient, lambda keys: select(_keys.recipient, _keys.box).where(_keys.workspace == _KEY, keys)
 )
-_ADD_SEALED: Final = Statement(upsert(tables.sealed_keys).on_conflict_do_nothing())
+_sealed = upsert(tables.sealed_keys)
+_ADD_SEALED: Final = Statement(_sealed.on_conflict_do_nothing())
+_REPLACE_SEALED: Final = Statement(
+    _sealed.on_conflict_do_update(index_elements=["workspace", "recipient"], set_={"box": _sealed.excluded.box})
+)
 
 
 _WORKSPACES_OF: Final = Statement(
@@ -210,9 +214,11 @@ class SqlJournals:
         found = _SEALED.rows(self._driver, set(recipients), workspace=key)
         return tuple(SealedKey(recipient, box) for recipient, box in found)
 
-    def add_keys(self, key: int, keys: Iterable[SealedKey]) -> None:
-        """Keep sealed keys; a recipient who has one keeps it."""
-        self._driver.run_many(_ADD_SEALED, [(key, sealed.recipient, sealed.box) for sealed in keys])
+    def add_keys(self, key: int, keys: Iterable[SealedKey], *, replace: bool = False) -> None:
+        """Keep sealed keys; a recipient who has one keeps it, unless they `replace` it."""
+        self._driver.run_many(
+            _REPLACE_SEALED if replace else _ADD_SEALED, [(key, sealed.recipient, sealed.box) for sealed in keys]
+        )
 
 
 def _workspace(row: Any) -> Workspace:

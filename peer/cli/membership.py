@@ -1,4 +1,5 @@
-"""`pair`, `devices`, `peers`: which devices there are and are nearby, and a code for one more. Owns printing them."""
+"""`pair`, `devices`, `device revoke`, `peers`: which devices there are and are nearby, a code for one more, the end of
+one. Owns printing them."""
 
 import io
 import sys
@@ -9,7 +10,7 @@ from peer.cli.asking import ask
 from peer.cli.command import Session, example, with_session
 from peer.cli.printing import is_terminal, print_document, print_rows, say, size_shown, time_shown
 from peer.control.messages import Devices, DevicesRequest, Pair, PairReply
-from peer.control.upkeep import Peers, PeersRequest
+from peer.control.upkeep import Peers, PeersRequest, RevokedDevice, RevokeDevice
 
 
 @click.command(epilog=example("shoal pair"))
@@ -48,6 +49,32 @@ def devices(session: Session) -> None:
             for each in reply.devices
         ),
     )
+
+
+@click.group(epilog=example("shoal device revoke 'old phone'"))
+def device() -> None:
+    """Change one of your devices."""
+
+
+@device.command("revoke", epilog=example("shoal device revoke 'old phone'"))
+@click.argument("name")
+@with_session
+def revoke(session: Session, name: str) -> None:
+    """Let a lost or stolen device of yours in no more, for good.
+
+    NAME is its name or id, as `shoal devices` lists it. From that moment the coordinator refuses it everything, and all
+    that is written afterwards has new keys, which it does not get. What it has already it keeps. Your other devices
+    drop it as soon as they hear of it. To use the same machine again, join anew in a fresh home.
+    """
+    reply = ask(session, RevokeDevice(name), RevokedDevice)
+    if session.as_json:
+        print_document(reply)
+        return
+    say(f"{reply.name} is revoked: the coordinator refuses it from now on")
+    if reply.entered:
+        say(f"new keys for what is written from now on: {', '.join(reply.entered)}")
+    if reply.to_enter:
+        say(f"still to come, by itself, once it can: {', '.join(reply.to_enter)} (see `shoal status`)")
 
 
 @click.command(epilog=example("shoal peers --json"))

@@ -18,6 +18,8 @@ from peer.control.upkeep import (
     Peers,
     PeersRequest,
     Resolve,
+    RevokedDevice,
+    RevokeDevice,
     UpkeepRequest,
     Verified,
     VerifiedFolder,
@@ -28,6 +30,7 @@ from peer.engine import browse
 from peer.engine.activity import Activity, OwnDoings
 from peer.engine.device import DeviceEngine
 from peer.engine.resolving import resolve
+from peer.engine.revoking import revoke
 from peer.engine.verifying import verify_folder
 
 FOLLOW_S = 0.25
@@ -62,6 +65,14 @@ class Tending:
                 database_work = self._device.machine.database_work
                 target = await database_work.run(self._target, request.path)
                 yield await resolve(self._device, target, request.keep)
+            case RevokeDevice(device=wanted):
+                revoked = await revoke(self._device, wanted)
+                yield RevokedDevice(
+                    name=revoked.name,
+                    id=revoked.device.hex(),
+                    entered=list(revoked.entered),
+                    to_enter=list(revoked.to_enter),
+                )
             case Verify():
                 async with aclosing(self._verify(request)) as progress:
                     async for each in progress:

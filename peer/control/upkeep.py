@@ -80,6 +80,25 @@ class Peers(Reply, frozen=True, tag="peers"):
     lan: bool = True
 
 
+# --- devices -------------------------------------------------------------------------------------------
+
+
+class RevokeDevice(Request, frozen=True, tag="revoke_device"):
+    """Revoke another device of this user, by its name or id. Answered with `RevokedDevice`, also the second time."""
+
+    device: str
+
+
+class RevokedDevice(Reply, frozen=True, tag="revoked_device"):
+    """The device may do nothing any more. `entered` and `to_enter` are workspaces synced here, by name: those whose
+    journals say so already, and those where that is still to come."""
+
+    name: str
+    id: str
+    entered: list[str]
+    to_enter: list[str]
+
+
 # --- pausing -------------------------------------------------------------------------------------------
 
 
@@ -202,5 +221,5 @@ class Verified(Reply, frozen=True, tag="verified"):
     folders: list[VerifiedFolder]
 
 
-UpkeepRequest = Limit | Log | Pause | PeersRequest | Resolve | Verify
-UpkeepReply = Limits | Event | Paused | Peers | Resolved | Verifying | Verified
+UpkeepRequest = Limit | Log | Pause | PeersRequest | Resolve | RevokeDevice | Verify
+UpkeepReply = Limits | Event | Paused | Peers | Resolved | RevokedDevice | Verifying | Verified

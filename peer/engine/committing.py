@@ -7,34 +7,39 @@ is known.
 from collections.abc import Callable
 from typing import Final
 
+from peer.engine import epochs
 from peer.engine.arrivals import UPLOADS, upload_of
 from peer.engine.context import Context
 from peer.engine.feed import Feed
 from peer.engine.moving import Mover
 from peer.engine.proposing import Outcome, Proposer, Sent
 from peer.engine.rests import LINK_S, REFUSED_S, Due, Rests
+from peer.link.chain import KnownChain
 from peer.planner.operations import ProposeChange
 from protocol.messages import CommitAccepted
-from protocol.model import DeviceAdded, Entries, JournalRow, SignedLink
+from protocol.model import Entries, JournalRow
 
 PROPOSE_S: Final = 2.0
 """For so long commits go out one after the other although there is news."""
 COMMITS = "commits"
 """The rest of everything that is proposed."""
 
-Links = Callable[[], tuple[SignedLink, ...]]
+Chains = Callable[[], KnownChain]
+"""The chain of this device's user, as far as it is known."""
 
 
 class Committer:
     """Commits the current plan's proposals for the loop."""
 
-    def __init__(self, context: Context, feed: Feed, mover: Mover, due: Due, rests: Rests, links: Links) -> None:
+    def __init__(self, context: Context, feed: Feed, mover: Mover, due: Due, rests: Rests, chain: Chains) -> None:
         self._context = context
         self._feed = feed
         self._mover = mover
         self._due = due
         self._rests = rests
-        self._links = links
+        self._chain = chain
+        self._nothing_due: tuple[object, ...] = ()
+        """Journal, chain and keys by which there was nothing to enter."""
         self._proposer = Proposer(context, mover)
         self._behind_at = -1
         self._is_unsettled = False
@@ -51,6 +56,8 @@ class Committer:
             if self._is_unsettled and not self._due.plan:
                 await self._send(await context.machine.database_work.run(self._proposer.build_control, Entries(())))
             return
+        if context.keyring.epoch(context.journal.workspace.epoch) is None:
+            return  # the next reading of the journal asks for it
         begun_s = context.machine.clock.monotonic_s()
         commits, to_send = await context.machine.database_work.run(self._proposer.ready, self.proposals)
         if not self._rests.rests(UPLOADS):
@@ -66,15 +73,31 @@ class Committer:
                 return
 
     async def journal_read(self) -> None:
-        """The journal is at its head: see what became of what was in flight, and take part."""
+        """The journal is at its head: see what became of what was in flight, and take part.
+
+        It enters what is due: itself, the revocation of another device of its user, new keys.
+        """
         context = self._context
         self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
-        journal = context.journal
-        known = await context.machine.database_work.run(journal.device, context.identity.device)
-        if known is not None or context.record.paused or self._rests.rests(COMMITS):
-            return
-        body = DeviceAdded(journal.workspace.last_control, context.identity.user, self._links())
-        await self._send(await context.machine.database_work.run(self._proposer.build_control, body))
+        while not context.record.paused and not self._rests.rests(COMMITS):
+            sent = await context.machine.database_work.run(self._build_control)
+            if sent is None or not await self._send(sent):
+                return
+
+    def _build_control(self) -> Sent | None:
+        """What this device has to enter into the journal besides changes; None where that is nothing."""
+        context, known = self._context, self._chain()
+        journal, machine = context.journal, context.machine
+        by = (journal.workspace.last_control, known.chain.length, context.keyring.epochs)
+        if by == self._nothing_due:
+            return None
+        body = epochs.next_control(
+            machine.database, journal, context.record, context.identity, known, machine.entropy, machine.client.now_ms()
+        )
+        if body is None:
+            self._nothing_due = by
+            return None
+        return self._proposer.build_control(body)
 
     async def _send(self, sent: Sent) -> bool:
         """Send one commit; True where it is in the journal now."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import trio
 
 from chunking.params import ChunkerParams
-from crypto.identity import DeviceKeys
+from crypto.identity import BoxKey, DeviceKeys
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.engine.limiting import Limiting
@@ -57,6 +57,13 @@ class Identity:
     device_name: str
     user: UserId
     keys: DeviceKeys
+    pairing: BoxKey | None = None
+    """The box key of the pairing that this device came with: keys may be sealed to that."""
+
+    @property
+    def boxes(self) -> tuple[BoxKey, ...]:
+        """The keys that this device can open boxes with."""
+        return (self.keys.box,) if self.pairing is None else (self.keys.box, self.pairing)
 
 
 class Signal:

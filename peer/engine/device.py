@@ -15,6 +15,7 @@ from crypto.keyring import BadKeyring, WorkspaceKeyring
 from peer.disk.private import open_new_root, read_marker
 from peer.engine import founding, people
 from peer.engine.context import Identity, Machine
+from peer.engine.feed import REVOKED
 from peer.engine.folders import CannotDo
 from peer.engine.following import Following
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
@@ -38,6 +39,7 @@ from protocol.messages import (
     DevicesRequest,
     Poke,
     Refusal,
+    RefusalCode,
     Welcome,
     WorkspaceInfo,
     WorkspacesRequest,
@@ -72,7 +74,8 @@ class DeviceEngine:
         self.home = home
         self.user_name = identity.user_name
         keys = DeviceKeys.from_seed(identity.device_seed)
-        self.identity = Identity(identity.device, identity.device_name, identity.user, keys)
+        pairing = BoxKey.from_seed(identity.pairing_seed) if identity.pairing_seed else None
+        self.identity = Identity(identity.device, identity.device_name, identity.user, keys, pairing)
         self._filesystem = filesystem
         self._doors = Doors(network, machine.clock, machine.entropy)
         self._nursery: trio.Nursery | None = None
@@ -82,11 +85,9 @@ class DeviceEngine:
         self.on_change: Callable[[], None] = lambda: None
         """Called at once where `wait_changed` wakes; may not wait."""
         known = people.load_chain(machine.database, identity.user, identity.links)
-        self._following = Following(machine, self.identity, known)
+        self.following = Following(machine, self.identity, known)
+        self.following.on_revoked = self._wake_all
         self._bundled = identity.bundled
-        self._boxes = [keys.box]
-        if identity.pairing_seed:
-            self._boxes.append(BoxKey.from_seed(identity.pairing_seed))
         self.mounted: dict[WorkspaceId, MountedWorkspace] = {}
         self.sharing = None if machine.lan is None else self._make_sharing(machine.lan)
         """What others on the LAN are told; None where this device stays away from there."""
@@ -95,7 +96,7 @@ class DeviceEngine:
     @property
     def known(self) -> KnownChain:
         """The user's chain."""
-        return self._following.known
+        return self.following.known
 
     # --- running ----------------------------------------------------------------------------------------
 
@@ -111,7 +112,7 @@ class DeviceEngine:
             nursery.start_soon(self.notifications.run)
             nursery.start_soon(self._listen)
             nursery.start_soon(self._watch_link)
-            nursery.start_soon(self._following.run)
+            nursery.start_soon(self.following.run)
             if self.sharing is not None and self.machine.lan is not None:
                 nursery.start_soon(self.machine.lan.run, self.sharing, self.sharing.head)
                 nursery.start_soon(self._share, self.sharing)
@@ -120,7 +121,7 @@ class DeviceEngine:
     def _start(self, record: Record) -> MountedWorkspace:
         assert self._nursery is not None
         one = MountedWorkspace(
-            self.machine, self.identity, record, self._filesystem, lambda: self.known.links, self.tell_changed
+            self.machine, self.identity, record, self._filesystem, lambda: self.known, self.tell_changed
         )
         self.mounted[record.workspace] = one
         self._nursery.start_soon(one.run)
@@ -143,12 +144,11 @@ class DeviceEngine:
         while True:
             match await self.notifications.mailbox.get():
                 case Welcome():
-                    for one in self.mounted.values():
-                        one.wake()
-                    if not await self._following.follow():
-                        self._following.poke()
+                    self._wake_all()
+                    if not await self.following.follow():
+                        self.following.poke()
                 case ChainPoke():
-                    self._following.poke()
+                    self.following.poke()
                 case Poke() as poke:
                     if poke.workspace in self.mounted:
                         self.mounted[poke.workspace].wake(poke)
@@ -158,9 +158,15 @@ class DeviceEngine:
         while True:
             reachability = await status.wait_changed()
             if reachability.state == "connected":
+                self._wake_all()
+            elif reachability.refused is RefusalCode.DENIED:
                 for one in self.mounted.values():
-                    one.wake()
+                    one.problems.put("", "access_removed", REVOKED)
             self.tell_changed()
+
+    def _wake_all(self) -> None:
+        for one in self.mounted.values():
+            one.wake()
 
     async def _share(self, sharing: Sharing) -> None:
         while True:
@@ -208,7 +214,7 @@ class DeviceEngine:
         try:
             genesis = founding.genesis_of(info)
             bundled = next((one for one in self._bundled if one.workspace == info.workspace), None)
-            keyring = founding.open_keys(info, genesis, self._boxes)
+            keyring = founding.open_keys(info, genesis, self.identity.boxes)
             if bundled is not None and keyring is None:
                 keyring = WorkspaceKeyring.unpack(bundled.keyring)
             if keyring is None or not founding.is_committed(keyring, genesis):
@@ -227,7 +233,7 @@ class DeviceEngine:
             problem = name_problem(name, at_root=False)
             if problem is not None:
                 raise CannotDo(f"the workspace's name {problem}: choose one with --name")
-            async with self._following.lock:
+            async with self.following.lock:
                 record = await self._found(name)
             return await self._mount(record, path)
 
@@ -258,7 +264,7 @@ class DeviceEngine:
         record = await database_work.run(workspaces.add, database, workspace, name, keyring, commit)
         have = {key.recipient for key in record.founding.keys}
         devices = self.known.chain.devices
-        await self._following.leave_keys(
+        await self.following.leave_keys(
             [record], [known.keys.box for device, known in devices.items() if known.active and device not in have]
         )
         return record
@@ -389,7 +395,7 @@ class DeviceEngine:
         """A code for another device. Raises `CannotDo`."""
         records = await self.machine.database_work.run(workspaces.records, self.machine.database)
         heads = await self.machine.database_work.run(self._verified_heads, records)
-        async with self._following.lock:
+        async with self.following.lock:
             try:
                 offered = await offer_pairing(
                     self.machine.client, self.identity.keys, self.known, heads, self._doors, PAIRING_MS
@@ -398,7 +404,7 @@ class DeviceEngine:
                 raise Unreachable(f"cannot reach the coordinator ({error}): try again when it can be reached") from None
             if isinstance(offered, Refusal):
                 raise CannotDo(f"the coordinator refused the pairing: {offered.message}")
-            await self._following.take(offered.chain)
+            await self.following.take(offered.chain)
         return offered
 
     def _verified_heads(self, records: list[Record]) -> list[BundledWorkspace]:

@@ -2,10 +2,12 @@
 forked. Applies nothing to the disk."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from peer.engine import epochs
 from peer.engine.context import Context
 from peer.link.errors import LinkError
 from peer.store import workspaces
@@ -14,12 +16,35 @@ from peer.store.outbox import Advanced, Outbox
 from protocol import limits
 from protocol.codec import decode
 from protocol.ids import CommitDigest, EntryId
-from protocol.messages import CursorUnknown, HandBack, JournalPage, JournalRequest, Poke, Refusal, RefusalCode
+from protocol.messages import (
+    CursorUnknown,
+    HandBack,
+    JournalPage,
+    JournalRequest,
+    Poke,
+    Refusal,
+    RefusalCode,
+    WorkspaceInfo,
+    WorkspacesRequest,
+)
 from protocol.model import Genesis, JournalRow
 
 REFUSED: Final = ("access_removed", "old_client")
 """Problems that are over as soon as the coordinator answers."""
+REVOKED: Final = (
+    "this device was revoked: its files stay here, nothing is synced any more. To take part again join anew in a fresh "
+    "home, with a code from `shoal pair` on another device of yours"
+)
 _HAND_BACK_BYTES: Final = 4 * limits.MIB
+
+
+def _parts(rows: Sequence[JournalRow]) -> Iterator[Sequence[JournalRow]]:
+    """Rows in order, each part up to one that begins an epoch: what follows is read with its key."""
+    begun = 0
+    for at, row in enumerate(rows, 1):
+        if at == len(rows) or epochs.rotation_of(row.commit.body) is not None:
+            yield rows[begun:at]
+            begun = at
 
 
 class BeginAnew(Exception):
@@ -91,8 +116,12 @@ class Feed:
 
     async def take(self, rows: Sequence[JournalRow]) -> bool:
         """Verify and store rows; False where one is illegal, which stops the workspace."""
-        if not rows:
-            return True
+        for part in _parts(rows):
+            if not await self._take_part(part):
+                return False
+        return True
+
+    async def _take_part(self, rows: Sequence[JournalRow]) -> bool:
         context = self._context
         taken, is_old = await context.machine.database_work.run(self._take, rows)
         if is_old:
@@ -109,6 +138,9 @@ class Feed:
                 "history_invalid", f"the coordinator sent an illegal history ({taken.invalid}): tell whoever runs it"
             )
             return False
+        if taken.lacks_key:
+            rest = [row for row in rows if row.seq > taken.seq]
+            return await self._ask_for_keys() and await self._take_part(rest)
         return True
 
     def _take(self, rows: Sequence[JournalRow]) -> tuple[Taken, bool]:
@@ -132,6 +164,8 @@ class Feed:
             for row in rows
             if row.seq <= taken.seq and row.commit.header.device == own and not isinstance(row.commit.body, Genesis)
         ]
+        if context.journal.workspace.epoch != context.keyring.newest_epoch:
+            context.record = epochs.take_up(database, context.journal, context.record, context.identity.boxes)
         is_old = bool(numbers) and workspaces.note_signed(database, context.record.w, max(numbers))
         return taken, is_old and trees.synced_count() > 0
 
@@ -139,6 +173,8 @@ class Feed:
         """Check the head against the one that another device vouched for."""
         context = self._context
         record = context.record
+        if not self._holds_key and not await self._ask_for_keys():
+            return Pulled.AGAIN
         if record.known_seq > head_seq:
             context.problems.put(
                 "", "history_went_back", "the coordinator's history is older than what another device of yours has seen"
@@ -152,9 +188,39 @@ class Feed:
         context.problems.clear("", "history_went_back", *REFUSED)
         return Pulled.AT_HEAD
 
+    # --- keys that are still to come ----------------------------------------------------------------------
+
+    @property
+    def _holds_key(self) -> bool:
+        """Whether the key of the current epoch is held."""
+        return self._context.keyring.epoch(self._context.journal.workspace.epoch) is not None
+
+    async def _ask_for_keys(self) -> bool:
+        """Look for the current epoch's key in what others have left at the coordinator; False where it is not there."""
+        context = self._context
+        with suppress(LinkError):
+            reply = await context.machine.client.request(WorkspacesRequest())
+            for info in () if isinstance(reply, Refusal) else reply.workspaces:
+                if info.workspace == context.record.workspace:
+                    await context.machine.database_work.run(self._take_keys, info)
+        if self._holds_key:
+            context.problems.clear("", "bad_change")
+            return True
+        message = "this workspace has new keys that nobody has handed to this device yet"
+        context.problems.put("", "bad_change", f"{message}: start another device of yours; it goes on by itself")
+        return False
+
+    def _take_keys(self, info: WorkspaceInfo) -> None:
+        context = self._context
+        context.record = epochs.take_over(
+            context.machine.database, context.journal, context.record, info, context.identity.boxes
+        )
+
     def _refused(self, refusal: Refusal) -> Pulled:
         if refusal.code in (RefusalCode.DENIED, RefusalCode.NOT_FOUND):
             message = "you are no longer a member of this workspace: its files stay here, nothing is synced"
+            if refusal.code is RefusalCode.DENIED:
+                message = REVOKED
             self._context.problems.put("", "access_removed", message)
             return Pulled.STOPPED
         if refusal.code is RefusalCode.OLD_CLIENT:

@@ -7,19 +7,21 @@ then. So a hundred devices that come one after the other do not make ten thousan
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
 from peer.engine import founding, people
 from peer.engine.context import Identity, Machine
+from peer.link import revoking as link_revoking
 from peer.link.chain import KnownChain
 from peer.link.errors import LinkError
 from peer.store import workspaces
 from peer.store.workspaces import Record
 from protocol.chains import UserChain
-from protocol.messages import KeysDeposit
+from protocol.ids import DeviceId
+from protocol.messages import KeysDeposit, Refusal
 
 LATER_S: Final = (2.0, 20.0)
 """When a device follows that did not admit the new one: drawn between these."""
@@ -37,6 +39,8 @@ class Following:
         self.lock = trio.Lock()
         """Held while the chain is taken further, and by whoever needs that it is not."""
         self._moved = trio.Event()
+        self.on_revoked: Callable[[], None] = lambda: None
+        """Called where the chain revokes a device: the journals are to say so."""
 
     def poke(self) -> None:
         """The chain has grown."""
@@ -85,7 +89,21 @@ class Following:
             return False
         await machine.database_work.run(people.save_chain, machine.database, latest, before.length)
         self.known = latest
+        if latest.chain.revoked_devices != before.revoked_devices:
+            self.on_revoked()
         return True
+
+    async def revoke(self, device: DeviceId) -> Refusal | None:
+        """Revoke another device of the user, which the known chain has; a refusal where that is not granted.
+
+        Raises `LinkError`.
+        """
+        async with self.lock:
+            latest = await link_revoking.revoke(self._machine.client, self._identity.keys, self.known, device)
+            if isinstance(latest, Refusal):
+                return latest
+            await self.take(latest)
+        return None
 
     async def leave_keys(
         self, records: Sequence[Record], boxes: Sequence[bytes], chain: UserChain | None = None
@@ -95,7 +113,7 @@ class Following:
         for record in records if boxes else ():
             keys = tuple(founding.seal_keys(record.keyring, chain or self.known.chain, boxes, machine.entropy))
             try:
-                await machine.client.request(KeysDeposit(record.workspace, keys))
+                await machine.client.request(KeysDeposit(record.workspace, keys, record.keyring.newest_epoch))
             except LinkError:
                 return False
         return True

@@ -1,6 +1,8 @@
 """Making a workspace, and opening one that another device made. Owns the genesis and the sealed keys in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 from chunking.params import DEFAULT_PARAMS, BadChunkerParams, ChunkerParams
 from crypto import sealing
@@ -15,6 +17,9 @@ from protocol.messages import WorkspaceInfo
 from protocol.model import SUITE, Chunker, Commit, Genesis, Header, SealedKey, SignedLink
 from protocol.names import name_problem
 from protocol.rules import digest_of
+
+HANDED_EPOCHS: Final = 20
+"""Keys of so many epochs are handed to a device at most."""
 
 
 def make_genesis(
@@ -45,12 +50,20 @@ def make_genesis(
 def seal_keys(
     keyring: WorkspaceKeyring, chain: UserChain, boxes: Iterable[bytes], entropy: Entropy
 ) -> Iterable[SealedKey]:
-    """The keyring sealed to each of these box keys, which are of devices or pairings of `chain`."""
-    devices = {known.keys.box: device for device, known in chain.devices.items()}
-    for box in boxes:
-        recipient = devices.get(box, box[:16])
+    """The keyring sealed to each of these box keys, which are of devices or pairings of `chain`.
+
+    Of many epochs the first and the last ones: whoever has the newest key finds the others in the journal.
+    """
+    devices = {known.keys.box: bytes(device) for device, known in chain.devices.items()}
+    handed = keyring.only((1, *keyring.epochs[1 - HANDED_EPOCHS :]))
+    yield from seal_ring(handed, {devices.get(box, box[:16]): box for box in boxes}, entropy)
+
+
+def seal_ring(keyring: WorkspaceKeyring, boxes: Mapping[bytes, bytes], entropy: Entropy) -> Iterable[SealedKey]:
+    """All of a keyring sealed to box keys, given by recipient."""
+    for recipient, box in boxes.items():
         try:
-            yield SealedKey(recipient, seal_to(box, keyring.pack(), entropy.token(32), _keys_context(keyring.salt)))
+            yield SealedKey(recipient, seal_to(box, keyring.pack(), entropy.token(32), keys_context(keyring.salt)))
         except BadKey:
             continue
 
@@ -74,15 +87,17 @@ def genesis_of(info: WorkspaceInfo) -> Genesis:
 
 def open_keys(info: WorkspaceInfo, genesis: Genesis, box_keys: Iterable[BoxKey]) -> WorkspaceKeyring | None:
     """The workspace's keys, if they were sealed to one of these keys and are the committed ones."""
+    rings = opened_rings((*info.keys, *genesis.keys), genesis.salt, box_keys)
+    return next((ring for ring in rings if is_committed(ring, genesis)), None)
+
+
+def opened_rings(keys: Iterable[SealedKey], salt: bytes, box_keys: Iterable[BoxKey]) -> Iterator[WorkspaceKeyring]:
+    """The keyrings that were sealed to one of these keys. Nothing says yet that they are the right ones."""
+    boxed = tuple(keys)
     for box_key in box_keys:
-        for sealed in (*info.keys, *genesis.keys):
-            try:
-                keyring = WorkspaceKeyring.unpack(open_sealed(box_key, sealed.box, _keys_context(genesis.salt)))
-            except (sealing.BadSeal, BadKeyring):
-                continue
-            if is_committed(keyring, genesis):
-                return keyring
-    return None
+        for sealed in boxed:
+            with suppress(sealing.BadSeal, BadKeyring):
+                yield WorkspaceKeyring.unpack(open_sealed(box_key, sealed.box, keys_context(salt)))
 
 
 def is_committed(keyring: WorkspaceKeyring, genesis: Genesis) -> bool:
@@ -111,5 +126,11 @@ def _name_context(salt: bytes) -> bytes:
     return b"workspace name" + salt
 
 
-def _keys_context(salt: bytes) -> bytes:
+def keys_context(salt: bytes) -> bytes:
+    """What keys sealed to a device are bound to."""
     return b"workspace keys" + salt
+
+
+def older_context(salt: bytes, epoch: int) -> bytes:
+    """What the keys of earlier epochs are bound to where a new one begins."""
+    return b"older keys" + salt + epoch.to_bytes(4, "big")

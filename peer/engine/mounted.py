@@ -14,9 +14,9 @@ import trio
 
 from peer.disk.private import inodes_inside, open_root, recover
 from peer.disk.root import Root
-from peer.engine import placing
+from peer.engine import epochs, placing
 from peer.engine.ages import Ages, Verdict
-from peer.engine.committing import Links
+from peer.engine.committing import Chains
 from peer.engine.context import Context, Identity, Machine, Signal
 from peer.engine.feed import BeginAnew
 from peer.engine.problems import Problems
@@ -70,13 +70,13 @@ class MountedWorkspace:
         identity: Identity,
         record: Record,
         filesystem: Filesystem,
-        links: Links,
+        chain: Chains,
         changed: Callable[[], None],
     ) -> None:
         self._machine = machine
         self._identity = identity
         self._filesystem = filesystem
-        self._links = links
+        self._chain = chain
         self._changed = changed
         self.record = record
         self.problems = Problems(machine.clock)
@@ -235,20 +235,21 @@ class MountedWorkspace:
     def _make_engine(self, root: Root, unplaced: frozenset[tuple[int, int]]) -> WorkspaceEngine:
         database, w = self._machine.database, self.record.w
         self.record = workspaces.reread(database, self.record)
+        journal = JournalState(database, w)
         context = Context(
             machine=self._machine,
             identity=self._identity,
-            record=self.record,
+            record=epochs.take_up(database, journal, self.record, self._identity.boxes),
             root=root,
             trees=TreeStore(database, w),
-            journal=JournalState(database, w),
+            journal=journal,
             contents=ContentStore(database, w),
             signal=Signal(),
             changed=self._changed,
             problems=self.problems,
         )
         placing.make_good(database, w, root, context.trees, unplaced, self._machine.boot)
-        return WorkspaceEngine(context, self._links)
+        return WorkspaceEngine(context, self._chain)
 
 
 def _first(group: BaseExceptionGroup[RootLost]) -> RootTrouble:

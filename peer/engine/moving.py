@@ -6,7 +6,7 @@ small one. Results wait here until the loop takes them; nothing is decided or wr
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 import trio
@@ -126,6 +126,17 @@ class Mover:
             near=None if lan is None else LanNeighbours(lan, context.record.workspace, self.shelf.lend),
         )
 
+    def _current_ingester(self) -> Ingester:
+        """With the workspace's keys as they are now: there may be newer ones since the last call."""
+        if self._ingester.keys is not self._context.keyring:
+            self._ingester = replace(self._ingester, keys=self._context.keyring)
+        return self._ingester
+
+    def _current_fetcher(self) -> Fetcher:
+        if self._fetcher.keys is not self._context.keyring:
+            self._fetcher = replace(self._fetcher, keys=self._context.keyring)
+        return self._fetcher
+
     # --- asked by the loop -----------------------------------------------------------------------------
 
     def take_results(self) -> tuple[list[tuple[Up, IngestResult]], list[tuple[Down, FetchResult]]]:
@@ -218,7 +229,7 @@ class Mover:
                 IngestRequest(job.file.found.path, job.file.found.fingerprint, job.even_if_open) for job in jobs
             ]
             sink = self._server if jobs[0].send else None
-            results = await self._ingester.ingest(requests, sink, progress=context.up)
+            results = await self._current_ingester().ingest(requests, sink, progress=context.up)
             lane.under_way.clear()
             self._read += zip(jobs, results, strict=True)
             context.signal.set()
@@ -235,7 +246,7 @@ class Mover:
                 continue
             requests = await context.machine.database_work.run(self._requests, jobs)
             good = [request for request in requests if isinstance(request, FetchRequest)]
-            results = iter(await self._fetcher.fetch(good, self._server, progress=context.down))
+            results = iter(await self._current_fetcher().fetch(good, self._server, progress=context.down))
             lane.under_way.clear()
             for job, request in zip(jobs, requests, strict=True):
                 self._fetched.append((job, request if isinstance(request, Bad) else next(results)))

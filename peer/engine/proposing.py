@@ -196,7 +196,9 @@ class Proposer:
         old = set() if one.base is None or node.deleted else set(_blocks(self._manifest_of(one.base)))
         added = [block for block in new if block not in old]
         removed = sorted(old - new.keys())
-        keys = context.keyring.newest
+        keys = context.keyring.epoch(context.journal.workspace.epoch)
+        if keys is None:
+            return None
         seen = None
         if node.deleted and node.kind is Kind.DIRECTORY:
             seen = Seen(context.journal.workspace.seq, ())
@@ -326,7 +328,9 @@ def _judge_refusal(refused: CommitRefused, seq: int) -> Answer:
                 return Answer(Outcome.BEHIND, message=detail)
             reasons = ", ".join(sorted({change.reason.value for change in refused.changes}))
             return Answer(Outcome.REFUSED, message=f"the coordinator refused a change: {reasons}")
-        case CommitReason.OLD_EPOCH | CommitReason.DENIED | CommitReason.QUOTA:
+        case CommitReason.OLD_EPOCH:
+            return Answer(Outcome.BEHIND, message=detail)
+        case CommitReason.DENIED | CommitReason.QUOTA:
             return Answer(Outcome.REFUSED, message=detail)
         case CommitReason.MALFORMED | CommitReason.NOT_SUPPORTED:
             return Answer(Outcome.REFUSED, message=detail)

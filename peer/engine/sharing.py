@@ -93,7 +93,7 @@ class Sharing:
             engine = self._engine(workspace)
             if engine is not None:
                 state = engine.context.journal.workspace
-                known[workspace] = (one.record.w, state.last_control, one.record.keyring.newest_epoch)
+                known[workspace] = (one.record.w, state.last_control, engine.context.keyring.newest_epoch)
         return dict(sorted(known.items())[: limits.LAN_WORKSPACES])
 
     def _read_members(self, known: Known) -> tuple[list[Membership], dict[DeviceId, bytes]]:
@@ -105,10 +105,10 @@ class Sharing:
                 (w,),
             )
             its = {DeviceId(device): _keys_of(packed).tls for device, packed in rows}
-            one = self._mounted.get(workspace)
-            if one is None:
+            engine = self._engine(workspace)
+            if engine is None:
                 continue
-            ring = one.record.keyring
+            ring = engine.context.keyring
             epochs = [ring.epoch(number) for number in sorted(ring.epochs, reverse=True)[:2]]
             beacons = tuple(epoch.beacon for epoch in epochs if epoch is not None)
             memberships.append(Membership(workspace, beacons, frozenset(its)))

@@ -13,7 +13,7 @@ import trio
 from crypto.digest import derive
 from crypto.labels import Label
 from peer.engine.arrivals import FETCH, Arrivals, fetch_of
-from peer.engine.committing import Committer, Links
+from peer.engine.committing import Chains, Committer
 from peer.engine.context import Context
 from peer.engine.executor import Executor
 from peer.engine.feed import REFUSED, Feed, Pulled
@@ -66,7 +66,7 @@ class Answer:
 class WorkspaceEngine:
     """Keeps one workspace in step with one folder. `run` until cancelled."""
 
-    def __init__(self, context: Context, links: Links) -> None:
+    def __init__(self, context: Context, chain: Chains) -> None:
         self.context = context
         self.rests = Rests(context.machine.clock)
         self.scanner = Scanner(context)
@@ -75,7 +75,7 @@ class WorkspaceEngine:
         self.executor = Executor(context, self.scanner, self.rests)
         self._due = Due()
         self._arrivals = Arrivals(context, self.scanner, self.executor, self.mover, self.rests)
-        self._committer = Committer(context, self.feed, self.mover, self._due, self.rests, links)
+        self._committer = Committer(context, self.feed, self.mover, self._due, self.rests, chain)
         self._pokes: list[Poke] = []
         self._answer = Answer()
         self._stale_plans = 0

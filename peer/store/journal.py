@@ -67,6 +67,8 @@ class Taken:
     touched: tuple[EntryId, ...]
     bad: tuple[BadChange, ...]
     invalid: str | None
+    lacks_key: bool = False
+    """It stops before a commit whose key is not held."""
 
 
 class JournalState:
@@ -207,15 +209,20 @@ def take_rows(
     rows: Iterable[JournalRow],
     written: Callable[[CommitDigest], None] = lambda _: None,
 ) -> Taken:
-    """Verify and write the next rows of the journal, in one transaction; stops before the first illegal one.
+    """Verify and write the next rows of the journal, in one transaction; stops before the first illegal one, and before
+    the first with something of an epoch that has begun and whose key is not held.
 
     `written` is called with each commit in the journal, within the transaction.
     """
     touched: list[EntryId] = []
     bad: list[BadChange] = []
     invalid: str | None = None
+    lacks_key = False
     with database.transaction():
         for row in rows:
+            if _lacks_key(row, state.workspace.epoch, keyring):
+                lacks_key = True
+                break
             if row.received < state.received:
                 invalid = f"commit {row.seq} was received before the one that it follows"
                 break
@@ -231,7 +238,15 @@ def take_rows(
                 touched += [entry for entry, _ in verdict.entries]
             written(verdict.digest)
     trees.forget_remote(touched)
-    return Taken(state.workspace.seq, tuple(touched), tuple(bad), invalid)
+    return Taken(state.workspace.seq, tuple(touched), tuple(bad), invalid, lacks_key)
+
+
+def _lacks_key(row: JournalRow, epoch: int, keyring: WorkspaceKeyring) -> bool:
+    """Whether a row brings something of the current epoch, and its key is still to come: no fault of its author."""
+    body = row.commit.body
+    if keyring.epoch(epoch) is not None or not isinstance(body, Entries):
+        return False
+    return any(isinstance(change, Change) and change.clear.epoch == epoch for change in body.changes)
 
 
 def _why(refused: Refused) -> str:

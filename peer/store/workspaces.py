@@ -64,6 +64,12 @@ def reread(database: Database, known: Record) -> Record:
     return found
 
 
+def set_keyring(database: Database, w: int, keyring: WorkspaceKeyring) -> None:
+    """Keep more keys."""
+    with database.transaction():
+        database.run("UPDATE workspaces SET keyring = ? WHERE w = ?", (keyring.pack(), w))
+
+
 def add(
     database: Database,
     workspace: WorkspaceId,

@@ -288,6 +288,13 @@ class Peer(msgspec.Struct):
     lan_out: Count
 
 
+class RevokedDevice(msgspec.Struct):
+    name: str
+    id: Id
+    entered: list[str]
+    to_enter: list[str]
+
+
 class Peers(msgspec.Struct):
     peers: list[Peer]
     lan: bool

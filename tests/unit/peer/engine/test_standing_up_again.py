@@ -21,6 +21,7 @@ from peer.engine.mounted import FAILED_S, MountedWorkspace
 from peer.engine.problems import Problems
 from peer.engine.workspace import WorkspaceEngine
 from peer.home import Home
+from peer.link.chain import judge_received
 from peer.link.coordinator import CoordinatorClient
 from peer.link.network import TrioNetwork
 from peer.machine import SystemEntropy, ThreadOffload
@@ -91,7 +92,7 @@ class Bench:
             Identity(device.id, device.name, user.id, device.secret),
             workspaces.reread(database, record),
             filesystem,
-            lambda: tuple(user.links),
+            lambda: judge_received(tuple(user.links)),
             self._note,
         )
 
