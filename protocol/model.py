@@ -256,7 +256,7 @@ class SealedKey(Array, frozen=True):
     """The workspace's keys sealed to one recipient: a device id, or the first 16 bytes of a pairing's box key."""
 
     recipient: Bytes16
-    box: Annotated[bytes, Meta(min_length=32, max_length=1024)]
+    box: Annotated[bytes, Meta(min_length=32, max_length=65_536)]
 
 
 class Entries(Array, frozen=True, tag=0):

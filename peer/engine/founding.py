@@ -18,7 +18,7 @@ from protocol.model import SUITE, Chunker, Commit, Genesis, Header, SealedKey, S
 from protocol.names import name_problem
 from protocol.rules import digest_of
 
-HANDED_EPOCHS: Final = 20
+HANDED_EPOCHS: Final = 1_500
 """Keys of so many epochs are handed to a device at most."""
 
 

@@ -54,12 +54,17 @@ class Keyrings:
         """Devices' databases."""
         self._known: dict[bytes, WorkspaceKeyring] = {}
 
-    def of(self, workspace: bytes) -> WorkspaceKeyring | None:
-        """One workspace's; None where no device has them."""
-        if workspace not in self._known:
-            for path in self.databases:
-                if path.is_file():
-                    self._known |= _keyrings(path)
+    def of(self, workspace: bytes, epoch: int = 1) -> WorkspaceKeyring | None:
+        """One workspace's, with this epoch's; None where no device has them."""
+        known = self._known.get(workspace)
+        if known is not None and known.epoch(epoch) is not None:
+            return known
+        for path in self.databases:
+            if path.is_file():
+                for each, ring in _keyrings(path).items():
+                    held = self._known.get(each)
+                    if held is None or held.newest_epoch < ring.newest_epoch:
+                        self._known[each] = ring
         return self._known.get(workspace)
 
 
@@ -111,7 +116,7 @@ class Journal:
         clear = change.clear
         lists_hash = HASHES.lists_hash(lists_bytes(change.added, change.removed))
         name = HASHES.change_id(workspace, encode(clear), HASHES.sealed_hash(change.sealed), lists_hash)
-        keyring = self._keyrings.of(workspace)
+        keyring = self._keyrings.of(workspace, clear.epoch)
         keys = None if keyring is None else keyring.epoch(clear.epoch)
         body = None
         if keys is not None:
