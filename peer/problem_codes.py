@@ -47,7 +47,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "this stays on this device: your role allows no changes", "ask a manager of the workspace to make you an editor"
     ),
     "access_removed": Meaning(
-        "you are no longer a member of the workspace", "keep the files, and `shoal unmount` the folder; or ask why"
+        "you are no longer a member of the workspace, or this device was revoked",
+        "keep the files, and `shoal unmount` the folder; or ask why",
     ),
     "history_went_back": Meaning(
         "the coordinator has an older history than this device", "wait: this device hands it back what is missing"

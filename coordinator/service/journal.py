@@ -4,14 +4,14 @@ from typing import Final
 
 from coordinator.domain.commit import Offered, decide, decide_row, offers_of
 from coordinator.domain.journal import Cursor, Place, place_cursor, place_row, received_at
-from coordinator.ports import Committed, Transaction
+from coordinator.ports import Committed, DeviceDropped, Transaction
 from coordinator.records import Appended, Workspace
-from coordinator.service import access
+from coordinator.service import access, chains
 from coordinator.service.context import Context, Session
 from coordinator.service.judging import CoordinatorKnowledge, JournalView, change_hashes, commit_bytes
 from coordinator.service.offers import note_offers, notice_of
 from protocol import limits
-from protocol.ids import NO_LOG, BlockId, WorkspaceId
+from protocol.ids import NO_LOG, BlockId, DeviceId, WorkspaceId
 from protocol.messages import (
     CommitAccepted,
     CommitRefused,
@@ -24,7 +24,7 @@ from protocol.messages import (
     Refusal,
     RefusalCode,
 )
-from protocol.model import Commit, Entries, Genesis, JournalRow
+from protocol.model import Commit, DeviceAdded, DeviceRevoked, Entries, Genesis, JournalRow
 from protocol.rules import Delta, Refused, Repeated, digest_of
 
 _Answer = CommitAccepted | CommitRefused | Refusal
@@ -168,17 +168,22 @@ async def hand_back(context: Context, session: Session, request: HandBack) -> Ok
     Refuses `conflict` at the first row that does not belong exactly there; those before it are kept.
     """
     now_ms = context.clock.now_ms()
+    ended: set[DeviceId] = set()
     answer, notice = await context.metadata.run(
-        lambda transaction: _hand_back(context, transaction, session, request, now_ms)
+        lambda transaction: _hand_back(context, transaction, session, request, now_ms, ended)
     )
+    for device in ended:
+        context.tokens.drop(device)
+        context.notifier.publish(DeviceDropped(device))
     if notice is not None:
         context.notifier.publish(notice)
     return answer
 
 
 def _hand_back(
-    context: Context, transaction: Transaction, session: Session, request: HandBack, now_ms: int
+    context: Context, transaction: Transaction, session: Session, request: HandBack, now_ms: int, ended: set[DeviceId]
 ) -> tuple[Ok | Refusal, Committed | None]:
+    """Devices that turn out to be revoked are added to `ended`."""
     device = access.active_device(transaction, session)
     if isinstance(device, Refusal):
         return device, None
@@ -203,9 +208,18 @@ def _hand_back(
                 if isinstance(verdict, Refused):
                     return _conflict(row), notice
                 _append(context, transaction, workspace, row.commit, verdict, now_ms, row.received)
+                ended |= _put_chain_back(context, transaction, row, now_ms)
                 notice = _notice(transaction, verdict, ())
                 workspace = journals.workspace(request.workspace)
     return Ok(), notice
+
+
+def _put_chain_back(context: Context, transaction: Transaction, row: JournalRow, now_ms: int) -> frozenset[DeviceId]:
+    """A user's chain goes on as far as a commit that was handed back has it; the devices that this revokes."""
+    body = row.commit.body
+    if not isinstance(body, DeviceAdded | DeviceRevoked):
+        return frozenset()
+    return chains.put_back(transaction, body.user, body.chain, context.hashes, now_ms)
 
 
 def _is_own_genesis(context: Context, request: HandBack, row: JournalRow, session: Session) -> bool:

@@ -3,7 +3,6 @@
 from coordinator.ports import ChainGrew, DeviceDropped, Transaction
 from coordinator.service import access, chains
 from coordinator.service.context import Context, Session
-from protocol.chains import UserChain
 from protocol.messages import Ok, Refusal, RefusalCode, RevokeRequest
 from protocol.model import Revocation, SignedLink, link_bytes
 
@@ -43,13 +42,6 @@ def _revoke(
         return chain
     people.add_link(device.user, link, chain.last)
     people.revoke_device(body.device)
-    _withdraw_pairings(transaction, chain, now_ms)
+    chains.withdraw_pairings(transaction, chain, now_ms)
     audience = frozenset(each.device for each in people.devices(device.user) if each.active)
     return ChainGrew(device.user, chain.length, audience)
-
-
-def _withdraw_pairings(transaction: Transaction, chain: UserChain, now_ms: int) -> None:
-    people = transaction.people
-    for pairing in people.open_pairings(chain.user, now_ms):
-        if pairing.sign not in chain.pairings:
-            people.withdraw_pairing(pairing.lookup, now_ms)

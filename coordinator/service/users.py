@@ -103,6 +103,7 @@ async def devices(context: Context, session: Session, request: DevicesRequest) -
         user = transaction.people.user(device.user)
         assert user is not None, "a device belongs to a user"
         found = transaction.people.devices(user.user)
+        found.sort(key=lambda each: not each.active)  # of very many the revoked ones are left out first
         return Devices(tuple(_info(each, user) for each in found[: limits.DEVICES_PER_USER]))
 
     return await context.metadata.read(read)

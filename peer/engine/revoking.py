@@ -61,6 +61,8 @@ async def revoke(engine: DeviceEngine, wanted: str) -> Revoked:
 def _meant(engine: DeviceEngine, chain: UserChain, wanted: str) -> DeviceId:
     found = [device for device, known in chain.devices.items() if wanted in (known.keys.name, device.hex())]
     active = [device for device in found if chain.devices[device].active]
+    if not found and engine.machine.client.status.current.state != "connected":
+        raise Unreachable(f"no device called {wanted} is known here, and the coordinator cannot be reached: try later")
     if not found:
         raise CannotDo(f"you have no device called {wanted}: see `shoal devices`")
     (device,) = (active or found)[:1]
@@ -83,20 +85,15 @@ def _may_not_enter(one: MountedWorkspace) -> bool:
 async def _is_entered(engine: DeviceEngine, one: MountedWorkspace, device: DeviceId) -> bool:
     if one.engine is None:
         return False
-    context = one.engine.context
+    context, links = one.engine.context, engine.known.links
+    at = next((at for at, signed in enumerate(links) if _revokes(signed.link.body, device)), None)
 
     def look() -> bool:
         seen, known = context.journal.chain(engine.identity.user), context.journal.device(device)
-        entered = seen is not None and _revoked_at(engine, device) < seen.length
+        entered = at is not None and seen is not None and at < seen.length
         return entered and (known is None or not known.active)
 
     return await engine.machine.database_work.run(look)
-
-
-def _revoked_at(engine: DeviceEngine, device: DeviceId) -> int:
-    """The number of the link that revokes the device."""
-    links = engine.known.links
-    return next(at for at, signed in enumerate(links) if _revokes(signed.link.body, device))
 
 
 def _revokes(body: LinkBody, device: DeviceId) -> bool:

@@ -1,9 +1,13 @@
 """A revoked device among others: dropped on its LAN within seconds, and seen through whatever happens meanwhile."""
 
+import pytest
 import trio
 
 from peer.control.messages import Failure
 from peer.control.upkeep import Peers, PeersRequest, RevokedDevice, RevokeDevice
+from peer.engine.device import Unreachable
+from peer.engine.folders import CannotDo
+from peer.engine.revoking import revoke
 from simulations.devices import SimDevice
 from simulations.network.line import Quality
 from simulations.world import World, run_world
@@ -107,3 +111,21 @@ def test_what_was_begun_before_a_crash_is_gone_on_with_by_whoever_is_there() -> 
         assert not isinstance(again, Failure)
 
     assert run_world("begun", story).failures == []
+
+
+def test_nobody_is_revoked_while_the_coordinator_is_away_and_that_is_said() -> None:
+    async def story(world: World) -> None:
+        red, _blue, _green = await three_at_home(world)
+        home = world.net.sites["home"]
+        home.cut()
+        await trio.sleep(MINUTE)
+        assert red.engine is not None
+        with pytest.raises(Unreachable, match="cannot reach"):
+            await revoke(red.engine, "green")
+        with pytest.raises(CannotDo, match="this device"):
+            await revoke(red.engine, "red")
+        home.mend()
+        await trio.sleep(MINUTE)
+        assert (await revoke(red.engine, "green")).to_enter == ()
+
+    assert run_world("nobody there", story).failures == []

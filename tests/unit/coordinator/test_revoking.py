@@ -15,13 +15,17 @@ from protocol import version
 from protocol.codec import encode
 from protocol.messages import (
     BlocksRequest,
+    ChainReply,
+    ChainRequest,
     Challenge,
     ChallengeRequest,
     CommitAccepted,
     CommitRefused,
     Devices,
     DevicesRequest,
+    HandBack,
     JournalRequest,
+    LoggedIn,
     LoginRequest,
     Ok,
     PairingOffer,
@@ -32,7 +36,7 @@ from protocol.messages import (
     RevokeRequest,
     WorkspacesRequest,
 )
-from protocol.model import DevicePaired, PairingAdmitted
+from protocol.model import DevicePaired, JournalRow, PairingAdmitted
 from tests.common.coordination import START_MS, Coordination, open_coordination, session_of
 from tests.common.journals import HOUR_MS, TestDevice, TestJournal, TestUser, make_device, seed
 
@@ -169,3 +173,39 @@ async def test_its_revocation_enters_the_journal_only_with_the_chain_that_is_kno
     here.ana.links.pop()
     assert await here.revoke(here.phone) == Ok()
     assert isinstance(await here.coordination.propose(here.session(here.laptop), commit), CommitAccepted)
+
+
+async def test_a_coordinator_put_back_from_a_backup_learns_from_the_journal_who_was_revoked_since(here: Here) -> None:
+    kept, ana = here.journal, here.ana
+    ana.revoke(here.phone)
+    kept.accept(kept.revoke_device(here.laptop, ana, kept.rotation(here.phone)))
+    late = ana.pair("late")
+    kept.accept(kept.add_device(ana, late))
+    rows = tuple(
+        JournalRow(seq, kept.log_hashes[seq - 1], START_MS, commit) for seq, commit in enumerate(kept.commits, 1)
+    )
+    here.coordination.notifier.notices.clear()
+    assert await journal.hand_back(here.context, here.session(here.laptop), HandBack(kept.id, rows)) == Ok()
+    assert DeviceDropped(here.phone.id) in here.coordination.notifier.notices
+    assert code_of(await sign_in(here, here.phone)) is RefusalCode.DENIED
+    assert isinstance(await sign_in(here, late), LoggedIn)
+    link = await users.chain(here.context, here.session(late), ChainRequest(ana.id, 0))
+    assert isinstance(link, ChainReply)
+    assert link.links == tuple(ana.links)
+    assert await journal.hand_back(here.context, here.session(here.laptop), HandBack(kept.id, rows)) == Ok()
+
+
+async def test_a_chain_handed_back_that_contradicts_the_one_known_changes_nobody(here: Here) -> None:
+    fork = TestUser("ana")
+    fork.use(fork.admit("fork"), "fork")
+    assert fork.id == here.ana.id
+    kept = TestJournal(fork)
+    other = fork.pair("other")
+    kept.accept(kept.add_device(fork, other))
+    rows = tuple(
+        JournalRow(seq, kept.log_hashes[seq - 1], START_MS, commit) for seq, commit in enumerate(kept.commits, 1)
+    )
+    assert await journal.hand_back(here.context, here.session(here.laptop), HandBack(kept.id, rows)) == Ok()
+    listed = await users.devices(here.context, here.session(here.laptop), DevicesRequest())
+    assert isinstance(listed, Devices)
+    assert {device.name for device in listed.devices} == {"ana-1", "phone"}
