@@ -9,7 +9,7 @@ from coordinator.records import Appended, Workspace
 from coordinator.service import access, chains
 from coordinator.service.context import Context, Session
 from coordinator.service.judging import CoordinatorKnowledge, JournalView, change_hashes, commit_bytes
-from coordinator.service.offers import note_offers, notice_of
+from coordinator.service.offers import given_up_by, note_offers, notice_of
 from protocol import limits
 from protocol.ids import NO_LOG, BlockId, DeviceId, WorkspaceId
 from protocol.messages import (
@@ -175,6 +175,7 @@ async def hand_back(context: Context, session: Session, request: HandBack) -> Ok
     for device in ended:
         context.tokens.drop(device)
         context.notifier.publish(DeviceDropped(device))
+        await given_up_by(context, device)
     if notice is not None:
         context.notifier.publish(notice)
     return answer

@@ -3,6 +3,7 @@
 from coordinator.ports import ChainGrew, DeviceDropped, Transaction
 from coordinator.service import access, chains
 from coordinator.service.context import Context, Session
+from coordinator.service.offers import given_up_by
 from protocol.messages import Ok, Refusal, RefusalCode, RevokeRequest
 from protocol.model import Revocation, SignedLink, link_bytes
 
@@ -10,8 +11,9 @@ from protocol.model import Revocation, SignedLink, link_bytes
 async def revoke(context: Context, session: Session, request: RevokeRequest) -> Ok | Refusal:
     """Append the `Revocation` link, by the asking device itself; what the other one has open is closed at once.
 
-    Pairings that it admitted are withdrawn with it. Sent again it is answered the same. Refuses `denied`, `malformed`
-    (a link that breaks the chain rules) and `conflict` where the chain has moved on (read it and sign anew).
+    Pairings that it admitted are withdrawn with it, and versions that only it would bring are given up. Sent again it
+    is answered the same. Refuses `denied`, `malformed` (a link that breaks the chain rules) and `conflict` where the
+    chain has moved on (read it and sign anew).
     """
     now_ms = context.clock.now_ms()
     done = await context.metadata.run(lambda transaction: _revoke(context, transaction, session, request.link, now_ms))
@@ -22,6 +24,7 @@ async def revoke(context: Context, session: Session, request: RevokeRequest) -> 
     context.notifier.publish(DeviceDropped(body.device))
     if done is not None:
         context.notifier.publish(done)
+    await given_up_by(context, body.device)
     return Ok()
 
 

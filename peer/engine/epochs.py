@@ -176,7 +176,8 @@ def _may_come(journal: JournalState, device: DeviceId) -> bool:
 
 def _is_rotation_due(database: Database, journal: JournalState, known: KnownChain) -> bool:
     """Whether a revocation was entered after the last rotation without bringing one."""
-    if not known.chain.revoked_devices and all(each.active for _, each in journal.devices()):
+    ended = database.one("SELECT 1 FROM devices WHERE w = ? AND active = 0 LIMIT 1", (journal.w,))
+    if ended is None and not known.chain.revoked_devices:
         return False
     is_due, seen = False, dict[bytes, int]()
     for body in reversed(list(control_bodies(database, journal))):

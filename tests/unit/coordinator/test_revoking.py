@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from coordinator.ports import ChainGrew, DeviceDropped
-from coordinator.service import blocks, journal, pairing, revoking, sessions, users, workspaces
+from coordinator.service import blocks, journal, offers, pairing, revoking, sessions, users, workspaces
 from coordinator.service.context import Session
 from crypto.identity import sign
 from crypto.invitation import InvitationKeys
 from crypto.labels import Label
 from protocol import version
 from protocol.codec import encode
+from protocol.ids import ChangeId
 from protocol.messages import (
     BlocksRequest,
     ChainReply,
@@ -27,6 +28,7 @@ from protocol.messages import (
     JournalRequest,
     LoggedIn,
     LoginRequest,
+    OfferedRequest,
     Ok,
     PairingOffer,
     PairingRequest,
@@ -37,8 +39,9 @@ from protocol.messages import (
     WorkspacesRequest,
 )
 from protocol.model import DevicePaired, JournalRow, PairingAdmitted
+from protocol.offered import OfferedCopy, OfferedPage
 from tests.common.coordination import START_MS, Coordination, open_coordination, session_of
-from tests.common.journals import HOUR_MS, TestDevice, TestJournal, TestUser, make_device, seed
+from tests.common.journals import HOUR_MS, TestDevice, TestJournal, TestUser, block_id, make_device, seed
 
 
 class Here:
@@ -209,3 +212,23 @@ async def test_a_chain_handed_back_that_contradicts_the_one_known_changes_nobody
     listed = await users.devices(here.context, here.session(here.laptop), DevicesRequest())
     assert isinstance(listed, Devices)
     assert {device.name for device in listed.devices} == {"ana-1", "phone"}
+
+
+async def test_what_only_the_revoked_device_would_have_sent_is_given_up(here: Here) -> None:
+    kept, lacking = here.journal, block_id("film")
+    (film,) = (
+        state.head for _, state in kept.put(here.phone, kept.change("film", added=[lacking], offered=True)).entries
+    )
+    await here.coordination.accept(here.session(here.phone), kept.commits[-1])
+
+    async def not_kept() -> frozenset[ChangeId]:
+        copy = OfferedCopy()
+        request = OfferedRequest(kept.id, copy.generation, copy.number)
+        page = await offers.page(here.context, here.session(here.laptop), request)
+        assert isinstance(page, OfferedPage)
+        assert copy.take(page)
+        return frozenset(copy.not_kept)
+
+    assert await not_kept() == set()
+    assert await here.revoke(here.phone) == Ok()
+    assert await not_kept() == {film}

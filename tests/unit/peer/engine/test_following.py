@@ -18,7 +18,8 @@ from peer.link.errors import Unreachable
 from peer.machine import SystemClock, SystemEntropy
 from peer.store import workspaces
 from peer.store.database import Database, open_database
-from protocol.messages import ChainReply, ChainRequest, KeysDeposit, Ok
+from protocol.messages import ChainReply, ChainRequest, KeysDeposit, Ok, Refusal, RefusalCode, RevokeRequest
+from protocol.model import SignedLink
 from tests.common.journals import TestJournal, TestUser, seed
 
 T = TypeVar("T")
@@ -49,10 +50,23 @@ class Coordinator:
         self.left: list[KeysDeposit] = []
         self._user = user
 
-    async def request(self, message: KeysDeposit | ChainRequest) -> Ok | ChainReply:
+    def take(self, link: SignedLink) -> Ok | Refusal:
+        """A link that goes on from the chain as it is."""
+        if link.link.index != len(self._user.links):
+            return Refusal(RefusalCode.CONFLICT, "the chain has moved on")
+        self._user.links.append(link)
+        return Ok()
+
+    def now_ms(self) -> int:
+        """By its clock."""
+        return 1
+
+    async def request(self, message: KeysDeposit | ChainRequest | RevokeRequest) -> Ok | ChainReply | Refusal:
         await trio.lowlevel.checkpoint()
         if self.away:
             raise Unreachable("cut")
+        if isinstance(message, RevokeRequest):
+            return self.take(message.link)
         if isinstance(message, ChainRequest):
             self.asked += 1
             return ChainReply(tuple(self._user.links[message.start :]))
@@ -133,3 +147,50 @@ async def test_the_device_that_admitted_a_new_one_leaves_the_keys_at_once(
         await trio.sleep(LATER_S[0] / 2)
         assert [len(each.keys) for each in coordinator.left] == [1]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_device_is_revoked_once_and_whoever_follows_is_told(database: Database) -> None:
+    user = TestUser("ana")
+    phone = user.pair("phone")
+    coordinator = Coordinator(user)
+    following, told = follow(user, database, coordinator), []
+    following.on_revoked = lambda: told.append("revoked")
+    assert await following.revoke(phone.id) is None
+    assert following.known.chain.revoked_devices == {phone.id}
+    assert load_chain(database, user.id, tuple(user.links[:2])).chain.revoked_devices == {phone.id}
+    assert await following.revoke(phone.id) is None
+    assert len(user.links) == 4
+    assert told == ["revoked"]
+
+
+async def test_a_chain_that_moves_on_meanwhile_is_read_anew_and_a_refusal_comes_back(database: Database) -> None:
+    user = TestUser("ana")
+    phone = user.pair("phone")
+    coordinator = Coordinator(user)
+    following, take = follow(user, database, coordinator), coordinator.take
+
+    def moves_on(link: SignedLink) -> Ok | Refusal:
+        coordinator.take = take  # type: ignore[method-assign]
+        user.admit("meanwhile")
+        return take(link)
+
+    coordinator.take = moves_on  # type: ignore[method-assign]
+    assert await following.revoke(phone.id) is None
+    assert [type(signed.link.body).__name__ for signed in user.links[3:]] == ["PairingAdmitted", "Revocation"]
+
+    tablet = user.pair("tablet")
+    denied = Refusal(RefusalCode.DENIED, "not you")
+    coordinator.take = lambda link: denied  # type: ignore[method-assign]
+    assert await following.revoke(tablet.id) == denied
+    assert tablet.id not in following.known.chain.revoked_devices
+
+
+async def test_a_device_whose_link_the_coordinator_never_got_is_not_taken_for_revoked(database: Database) -> None:
+    user = TestUser("ana")
+    phone = user.pair("phone")
+    coordinator = Coordinator(user)
+    following = follow(user, database, coordinator)
+    coordinator.away = True
+    with pytest.raises(Unreachable):
+        await following.revoke(phone.id)
+    assert following.known.chain.revoked_devices == set()
