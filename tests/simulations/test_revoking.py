@@ -129,3 +129,52 @@ def test_nobody_is_revoked_while_the_coordinator_is_away_and_that_is_said() -> N
         assert (await revoke(red.engine, "green")).to_enter == ()
 
     assert run_world("nobody there", story).failures == []
+
+
+def test_a_device_revoked_while_it_was_off_is_told_when_it_comes_back() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await three_at_home(world)
+        await green.stop()
+        world.folder(green).create("unsent", b"made while it was off")
+        answer = await red.ask(RevokeDevice("green"))
+        assert isinstance(answer, RevokedDevice)
+        await green.start()
+        await trio.sleep(MINUTE)
+        status = await green.status()
+        assert status.coordinator.state != "connected"
+        assert status.workspaces[0].state == "error"
+        assert await codes(green) == {"access_removed"}
+        assert world.folder(green).tree().get("unsent") == b"made while it was off"
+        assert "unsent" not in world.folder(blue).tree()
+        assert await linked(green) == set()
+
+    assert run_world("off", story).failures == []
+
+
+def test_keys_that_change_while_everybody_writes_hold_up_nothing() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await three_at_home(world)
+        written: dict[str, bytes] = {}
+
+        async def write(device: SimDevice) -> None:
+            for number in range(150):
+                name = f"{device.name} {number}"
+                written[name] = name.encode()
+                world.folder(device).create(name, written[name])
+                await trio.sleep(0.1)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write, red)
+            nursery.start_soon(write, blue)
+            await trio.sleep(5)
+            answer = await red.ask(RevokeDevice("green"))
+            assert isinstance(answer, RevokedDevice)
+        await trio.sleep(2 * MINUTE)
+        assert await epoch(red) == await epoch(blue) == 2
+        for device in (red, blue):
+            tree = world.folder(device).tree()
+            assert {name: tree.get(name) for name in written} == written
+            assert await codes(device) == set()
+        assert not set(world.folder(green).tree()) >= set(written)
+
+    assert run_world("writing", story).failures == []

@@ -75,8 +75,10 @@ ROWS: Final = (
     ),
     Row(
         "access_removed",
-        "no member any more",
-        of("unit/peer/engine/test_standing_up_again", "a_refusal_is_over_when_the_coordinator_answers_again"),
+        "no member any more, or a revoked device",
+        of("unit/peer/engine/test_standing_up_again", "a_refusal_is_over_when_the_coordinator_answers_again")
+        + of("e2e/commands/test_devices", "a_revoked_device_is_let_in_no_more_and_the_others_go_on_with_new_keys")
+        + of("simulations/test_revoking", "a_revoked_device_is_dropped_by_all_within_seconds_and_gets_nothing_new"),
         left="later: sharing with other people",
     ),
     Row(

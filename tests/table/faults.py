@@ -497,8 +497,23 @@ RIGHTS: Final = (
         + of("unit/link/test_coordinator", "a_token_that_is_no_longer_taken_is_replaced_once"),
     ),
     Row("F82", "a role taken away in the middle", left=_SHARING),
-    Row("F83", "a device revoked while it is online or not", left=_SHARING),
-    Row("F84", "keys rotated while somebody writes", left=_SHARING),
+    Row(
+        "F83",
+        "a device revoked while it is online or not",
+        of("e2e/commands/test_devices", "a_revoked_device_is_let_in_no_more_and_the_others_go_on_with_new_keys")
+        + of(
+            "simulations/test_revoking",
+            "a_revoked_device_is_dropped_by_all_within_seconds_and_gets_nothing_new",
+            "a_device_revoked_while_it_was_off_is_told_when_it_comes_back",
+        )
+        + of("unit/coordinator/test_revoking", "a_revoked_device_is_denied_everything_at_once"),
+    ),
+    Row(
+        "F84",
+        "keys rotated while somebody writes",
+        of("simulations/test_revoking", "keys_that_change_while_everybody_writes_hold_up_nothing")
+        + of("unit/protocol/rules/test_revocations", "a_revoked_device_is_valid_no_more_and_the_next_epoch_begins"),
+    ),
     Row(
         "F85",
         "a device lost its keys",
