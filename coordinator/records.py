@@ -282,14 +282,15 @@ class BlockIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewOffer:
-    """A version that is committed and not durable. It lacks `own`, which it added, and `inherited` from its base.
+    """A version that is committed and may not be durable. It lacks `own`, and what `base` lacks without `removed`.
 
     `counted`: its author is taken to have the bytes; so are `holders`.
     """
 
     change: ChangeId
     own: frozenset[BlockId]
-    inherited: frozenset[BlockId]
+    base: ChangeId | None
+    removed: frozenset[BlockId]
     counted: bool
     holders: frozenset[DeviceId]
 
@@ -317,7 +318,7 @@ class Offers(Protocol):
     """
 
     def offer(self, key: int, author: DeviceId, offers: Sequence[NewOffer]) -> None:
-        """These were committed. Each lacks at least one block."""
+        """These were committed, with bases that were before. One that lacks nothing is durable and left out."""
 
     def stored(self, key: int, blocks: Collection[BlockId]) -> list[ChangeId]:
         """These are stored, and their bytes were sent to the workspace: whatever lacked them lacks them no more.
@@ -328,8 +329,8 @@ class Offers(Protocol):
     def give_up(self, key: int, changes: Collection[ChangeId]) -> list[ChangeId]:
         """They will never be stored; returns those that were offered. What they lack is still known of them."""
 
-    def lacking(self, key: int, changes: Collection[ChangeId]) -> dict[ChangeId, set[BlockId]]:
-        """What versions lack that are offered or were given up; the others are left out."""
+    def lacking(self, key: int, changes: Collection[ChangeId]) -> set[ChangeId]:
+        """Those of these versions that lack anything: they are offered, or were when they were given up."""
 
     def waiting(self, key: int, blocks: Collection[BlockId]) -> set[BlockId]:
         """Those that some version lacks."""

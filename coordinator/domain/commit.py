@@ -1,6 +1,6 @@
 """Accepting commits: the protocol's rules and what only the coordinator knows. Nothing else accepts one. Pure."""
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -37,8 +37,8 @@ class Knowledge(Protocol):
         that nobody else refers to them for it, without their bytes.
         """
 
-    def lacking(self, changes: Collection[ChangeId]) -> Mapping[ChangeId, Set[BlockId]]:
-        """What versions lack that are offered or were given up."""
+    def lacking(self, changes: Collection[ChangeId]) -> Set[ChangeId]:
+        """Those of these versions that lack any block: they are offered, or were when they were given up."""
 
     def link_hash(self, user: UserId, position: int) -> LinkHash | None:
         """Hash of one link of a user's chain."""
@@ -78,20 +78,21 @@ def decide(state: StateView, commit: Commit, hashes: Hashes, knowledge: Knowledg
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """A version of an accepted commit that is not durable yet: it lacks blocks that it added, or that its base lacks.
+    """A version of an accepted commit that may not be durable: it lacks `own`, and what its base lacks.
 
-    `base` is what it replaces; `claimed` says that the change itself is offered.
+    `own` are blocks that it adds. `base` is what it replaces where that lacks anything, without `removed`; else None.
+    `claimed` says that the change itself is offered.
     """
 
     change: ChangeId
-    base: ChangeId | None
     own: frozenset[BlockId]
-    inherited: frozenset[BlockId]
+    base: ChangeId | None
+    removed: frozenset[BlockId]
     claimed: bool
 
 
 def offers_of(commit: Commit, delta: Delta, knowledge: Knowledge, *, handed_back: bool = False) -> tuple[Offered, ...]:
-    """The versions of an accepted commit that are not durable yet.
+    """The versions of an accepted commit that may not be durable yet.
 
     Of a commit `handed_back` nobody has looked at the blocks, so each of them may be missing; of another one only those
     of changes that are offered.
@@ -113,16 +114,14 @@ def offers_of(commit: Commit, delta: Delta, knowledge: Knowledge, *, handed_back
     author = dict(delta.devices)[commit.header.device]
     missing = knowledge.missing(commit.header.device, author.user, blocks) if blocks else set()
     bases = [change.clear.base for change, _ in whole if change.clear.base is not None]
-    lacking = knowledge.lacking(bases) if bases else {}
+    lacking = knowledge.lacking(bases) if bases else set()
     found = []
     for change, head in whole:
-        base = change.clear.base
-        inherited = set() if base is None else set(lacking.get(base, ()))
-        if inherited:
-            inherited.difference_update(BlockId(block) for block in split_ids(change.removed))
         own = added.get(head, frozenset()) & missing
-        if own or inherited:
-            found.append(Offered(head, base, own, frozenset(inherited), change.clear.offered))
+        base = change.clear.base if change.clear.base in lacking else None
+        if own or base is not None:
+            removed = () if base is None else split_ids(change.removed)
+            found.append(Offered(head, own, base, frozenset(map(BlockId, removed)), change.clear.offered))
     return tuple(found)
 
 

@@ -1,6 +1,6 @@
 """What the judge and `domain.commit` read, over one transaction. Owns prefetching; decides nothing."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from coordinator.ports import Transaction
 from coordinator.records import ChangeHashes, Workspace
@@ -127,10 +127,10 @@ class CoordinatorKnowledge:
             usable -= self._offers.waiting(self._workspace.key, usable)
         return set(blocks) - (usable & self._blocks.stored(usable))
 
-    def lacking(self, changes: Collection[ChangeId]) -> Mapping[ChangeId, Set[BlockId]]:
-        """What versions lack that are offered or were given up."""
+    def lacking(self, changes: Collection[ChangeId]) -> set[ChangeId]:
+        """Those of these versions that lack any block: they are offered, or were when they were given up."""
         here = self._workspace
-        return {} if here is None or not here.durability else self._offers.lacking(here.key, changes)
+        return set() if here is None or not here.durability else self._offers.lacking(here.key, changes)
 
     def link_hash(self, user: UserId, position: int) -> LinkHash | None:
         """Hash of one link of a user's chain."""

@@ -38,8 +38,8 @@ Silent = frozenset[tuple[WorkspaceId, ChangeId]]
 
 
 def note_offers(transaction: Transaction, key: int, author: DeviceId, offered: Collection[Offered]) -> None:
-    """A commit was appended to this workspace; these versions of it are not durable."""
-    bases = {each.base for each in offered if each.inherited and each.base is not None}
+    """A commit was appended to this workspace; these versions of it may not be durable."""
+    bases = {each.base for each in offered if each.base is not None}
     known = {base.change: base for base in transaction.offers.open(key, bases)} if bases else {}
     transaction.offers.offer(key, author, [_new_offer(each, author, known) for each in offered])
 
@@ -47,7 +47,7 @@ def note_offers(transaction: Transaction, key: int, author: DeviceId, offered: C
 def _new_offer(offered: Offered, author: DeviceId, known: dict[ChangeId, OpenOffer]) -> NewOffer:
     base = None if offered.base is None else known.get(offered.base)
     counted, holders = counted_on(author, base, offers=offered.claimed)
-    return NewOffer(offered.change, offered.own, offered.inherited, counted, holders)
+    return NewOffer(offered.change, offered.own, offered.base, offered.removed, counted, holders)
 
 
 def bring(transaction: Transaction, workspace: Workspace, blocks: Collection[BlockId]) -> Committed | None:

@@ -4,7 +4,8 @@ Decides nothing: which version is offered, and which is given up, has been decid
 referred to by its workspace; the reference is made here, in the transaction in which it stops being so.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, insert, literal_column, select, update
@@ -16,12 +17,13 @@ from coordinator.storage.driver import Driver, Lookup, Statement
 from protocol.ids import BlockId, ChangeId, DeviceId
 from protocol.offered import Mark, Standing
 
-_workspaces, _offers, _missing, _holders = (
-    tables.workspaces.c,
-    tables.offers.c,
-    tables.missing_blocks.c,
-    tables.holders.c,
-)
+LOTS: Final = 64
+"""Most lots that one version takes over."""
+SPARED: Final = 4_000
+"""Most blocks of these lots that one version is noted not to lack."""
+
+_workspaces, _offers, _holders = tables.workspaces.c, tables.offers.c, tables.holders.c
+_missing, _lacks, _spared = tables.missing_blocks.c, tables.lacks.c, tables.spared.c
 _devices, _members = tables.devices.c, tables.members.c
 
 _KEY: Final[BindParameter[int]] = bindparam("key")
@@ -39,6 +41,8 @@ _MOVE: Final = Statement(
 )
 _INSERT_OFFER: Final = Statement(insert(tables.offers))
 _INSERT_MISSING: Final = Statement(insert(tables.missing_blocks))
+_INSERT_LACKS: Final = Statement(insert(tables.lacks))
+_INSERT_SPARED: Final = Statement(insert(tables.spared))
 _ADD_HOLDER: Final = Statement(upsert(tables.holders).on_conflict_do_nothing())
 _MARK: Final = Statement(
     update(tables.offers)
@@ -60,14 +64,47 @@ _TAKE: Final = Lookup(
     lambda keys: (
         delete(tables.missing_blocks)
         .where(_missing.workspace == _KEY, keys)
-        .returning(_missing.block, _missing.change_id, _missing.own)
+        .returning(_missing.lot, _missing.block, _missing.own)
     ),
 )
-_LACKING: Final = Lookup(
-    _missing.change_id,
-    lambda keys: select(_missing.change_id, _missing.block).where(_missing.workspace == _KEY, keys),
+_TAKE_SPARED: Final = Lookup(
+    _spared.block,
+    lambda keys: delete(tables.spared).where(_spared.workspace == _KEY, keys).returning(_spared.change_id, _spared.lot),
 )
-_WAITING: Final = Lookup(_missing.block, lambda keys: select(_missing.block).where(_missing.workspace == _KEY, keys))
+_MISSING: Final = Lookup(
+    _missing.block, lambda keys: select(_missing.lot, _missing.block).where(_missing.workspace == _KEY, keys)
+)
+_OF_LOTS: Final = Lookup(
+    _missing.lot, lambda keys: select(_missing.lot, _missing.block).where(_missing.workspace == _KEY, keys)
+)
+_LACKS: Final = Lookup(
+    _lacks.change_id,
+    lambda keys: select(_lacks.change_id, _lacks.lot, _lacks.blocks).where(_lacks.workspace == _KEY, keys),
+)
+_LACKS_OF_LOT: Final = Lookup(
+    _lacks.lot,
+    lambda keys: select(_lacks.change_id, _lacks.lot, _lacks.blocks).where(_lacks.workspace == _KEY, keys),
+)
+_SPARED: Final = Lookup(
+    _spared.change_id,
+    lambda keys: select(_spared.change_id, _spared.lot, _spared.block).where(_spared.workspace == _KEY, keys),
+)
+_LACK_FEWER: Final = Statement(
+    update(tables.lacks)
+    .where(
+        _lacks.workspace == _KEY,
+        _lacks.change_id == bindparam("change"),
+        _lacks.lot == bindparam("of"),
+    )
+    .values(blocks=bindparam("left"))
+)
+_LACK_NONE: Final = Statement(
+    delete(tables.lacks).where(
+        _lacks.workspace == _KEY,
+        _lacks.change_id == bindparam("change"),
+        _lacks.lot == bindparam("of"),
+    )
+)
 _OFFERED: Final = Lookup(
     _offers.change_id,
     lambda keys: select(_offers.change_id, _offers.number, _offers.author).where(
@@ -131,27 +168,63 @@ _MARKS_WHOLE: Final = Statement(
 
 
 class SqlOffers:
-    """`records.Offers` over one connection."""
+    """`records.Offers` over one connection.
 
-    def __init__(self, connection: Connection) -> None:
+    A version that is made out of one that lacks blocks takes over that one's lots, so that a small change of a large
+    file costs what it says. Where there are more than `most_lots`, or it lacks `most_spared` blocks of them no more, it
+    gets a lot of its own.
+    """
+
+    def __init__(self, connection: Connection, *, most_lots: int = LOTS, most_spared: int = SPARED) -> None:
         self._driver = Driver(connection)
+        self._most_lots, self._most_spared = most_lots, most_spared
 
     def offer(self, key: int, author: DeviceId, offers: Sequence[NewOffer]) -> None:
-        """These were committed. Each lacks at least one block."""
+        """These were committed, with bases that were before. One that lacks nothing is durable and left out."""
         if not offers:
             return
-        last = self._last(key)
-        made, lacked, held = [], [], []
-        for number, each in enumerate(offers, last + 1):
-            assert each.own or each.inherited, "it lacks nothing"
-            made.append((key, each.change, number, int(Standing.OFFERED), author, int(each.counted)))
-            lacked += [(key, each.change, block, 1) for block in each.own]
-            lacked += [(key, each.change, block, 0) for block in each.inherited - each.own]
-            held += [(key, each.change, device) for device in each.holders]
+        bases = {each.base for each in offers if each.base is not None}
+        lots: dict[ChangeId, dict[bytes, int]] = {}
+        for change, lot, blocks in _LACKS.rows(self._driver, bases, key=key):
+            lots.setdefault(ChangeId(change), {})[lot] = blocks
+        made, held, last = [], [], self._last(key)
+        for each in offers:
+            taken_over = self._take_over(key, each, lots.get(each.base, {})) if each.base is not None else False
+            if each.own:
+                self._driver.run_many(_INSERT_MISSING, [(key, each.change, block, 1) for block in each.own])
+            if each.own and not taken_over:
+                self._driver.run_many(_INSERT_LACKS, [(key, each.change, each.change, len(each.own))])
+            if each.own or self.lacking(key, [each.change]):
+                last += 1
+                made.append((key, each.change, last, int(Standing.OFFERED), author, int(each.counted)))
+                held += [(key, each.change, device) for device in each.holders]
         self._driver.run_many(_INSERT_OFFER, made)
-        self._driver.run_many(_INSERT_MISSING, lacked)
         self._driver.run_many(_ADD_HOLDER, held)
-        self._move(key, last + len(offers))
+        if made:
+            self._move(key, last)
+
+    def _take_over(self, key: int, offer: NewOffer, lots: Mapping[bytes, int]) -> bool:
+        """Lack what the base lacks without what is removed. Whether a lot of its own was made for that."""
+        assert offer.base is not None, "asked for one with a base"
+        spared: dict[bytes, set[bytes]] = {}
+        for _, lot, block in _SPARED.rows(self._driver, [offer.base], key=key):
+            spared.setdefault(lot, set()).add(block)
+        left = dict(lots)
+        for lot, block in set(_MISSING.rows(self._driver, offer.removed, key=key)) if lots else ():
+            if lot in left and block not in spared.get(lot, ()):
+                spared.setdefault(lot, set()).add(block)
+                left[lot] -= 1
+        left = {lot: blocks for lot, blocks in left.items() if blocks}
+        many = sum(len(spared.get(lot, ())) for lot in left) > self._most_spared
+        if many or len(left) > self._most_lots:
+            found = self.lacked(key, offer.base) - offer.removed
+            self._driver.run_many(_INSERT_MISSING, [(key, offer.change, block, 0) for block in found - offer.own])
+            self._driver.run_many(_INSERT_LACKS, [(key, offer.change, offer.change, len(found | offer.own))])
+            return True
+        self._driver.run_many(_INSERT_LACKS, [(key, offer.change, lot, blocks) for lot, blocks in left.items()])
+        rows = [(key, offer.change, lot, block) for lot in left for block in spared.get(lot, ())]
+        self._driver.run_many(_INSERT_SPARED, rows)
+        return False
 
     def stored(self, key: int, blocks: Collection[BlockId]) -> list[ChangeId]:
         """These are stored, and their bytes were sent to the workspace: whatever lacked them lacks them no more.
@@ -161,15 +234,27 @@ class SqlOffers:
         taken = list(_TAKE.rows(self._driver, blocks, key=key))
         if not taken:
             return []
-        versions: dict[BlockId, int] = {}
-        for block, _, own in taken:
-            versions[BlockId(block)] = versions.get(BlockId(block), 0) + own
-        more_bytes = sql_commits.refer(self._driver, key, {block: count for block, count in versions.items() if count})
-        touched = {ChangeId(change) for _, change, _ in taken}
-        touched -= {ChangeId(row[0]) for row in _LACKING.rows(self._driver, touched, key=key)}
-        durable = self._ordered(_OFFERED.rows(self._driver, touched, key=key))
+        added = Counter(BlockId(block) for _, block, own in taken if own)
+        more_bytes = sql_commits.refer(self._driver, key, added)
+        durable = self._ordered(_OFFERED.rows(self._driver, self._lack_fewer(key, blocks, taken), key=key))
         self._end(key, durable, Standing.DURABLE, more_bytes)
         return durable
+
+    def _lack_fewer(self, key: int, blocks: Collection[BlockId], taken: Iterable[Any]) -> set[ChangeId]:
+        """The versions that lack nothing now."""
+        of_lots = Counter(lot for lot, _, _ in taken)
+        spared = Counter(_TAKE_SPARED.rows(self._driver, blocks, key=key))
+        touched = set()
+        for change, lot, before in set(_LACKS_OF_LOT.rows(self._driver, of_lots, key=key)):
+            left = before - of_lots[lot] + spared[change, lot]
+            assert left >= 0, "it lacked these"
+            where = {"key": key, "change": change, "of": lot}
+            if not left:
+                self._driver.run(_LACK_NONE, where)
+                touched.add(ChangeId(change))
+            elif left != before:
+                self._driver.run(_LACK_FEWER, {**where, "left": left})
+        return touched - self.lacking(key, touched)
 
     def give_up(self, key: int, changes: Collection[ChangeId]) -> list[ChangeId]:
         """They will never be stored; returns those that were offered. What they lack is still known of them."""
@@ -177,16 +262,20 @@ class SqlOffers:
         self._end(key, lost, Standing.NOT_KEPT, 0)
         return lost
 
-    def lacking(self, key: int, changes: Collection[ChangeId]) -> dict[ChangeId, set[BlockId]]:
-        """What versions lack that are offered or were given up; the others are left out."""
-        found: dict[ChangeId, set[BlockId]] = {}
-        for change, block in _LACKING.rows(self._driver, set(changes), key=key):
-            found.setdefault(ChangeId(change), set()).add(BlockId(block))
-        return found
+    def lacking(self, key: int, changes: Collection[ChangeId]) -> set[ChangeId]:
+        """Those of these versions that lack anything: they are offered, or were when they were given up."""
+        return {ChangeId(row[0]) for row in _LACKS.rows(self._driver, set(changes), key=key)}
+
+    def lacked(self, key: int, change: ChangeId) -> set[BlockId]:
+        """What a version lacks."""
+        lots = {row[1] for row in _LACKS.rows(self._driver, [change], key=key)}
+        spared = {(row[1], row[2]) for row in _SPARED.rows(self._driver, [change], key=key)}
+        found = set(_OF_LOTS.rows(self._driver, lots, key=key))
+        return {BlockId(block) for lot, block in found if (lot, block) not in spared}
 
     def waiting(self, key: int, blocks: Collection[BlockId]) -> set[BlockId]:
         """Those that some version lacks."""
-        return {BlockId(row[0]) for row in _WAITING.rows(self._driver, blocks, key=key)}
+        return {BlockId(row[1]) for row in _MISSING.rows(self._driver, blocks, key=key)}
 
     def open(self, key: int, changes: Collection[ChangeId] | None = None) -> list[OpenOffer]:
         """Those of these versions (or all) that are offered, the longest offered first."""

@@ -245,13 +245,33 @@ offers = _table(
 missing_blocks = _table(
     "missing_blocks",
     _number("workspace", primary_key=True),
-    _bytes("change_id", primary_key=True),
+    _bytes("lot", primary_key=True),
     _bytes("block", primary_key=True),
     _number("own"),
     Index("missing_by_block", "workspace", "block"),
 )
-"""What versions lack that are offered or were given up. `own`: 1 where the version added the block itself, 0 where it
-lacks what its base lacked. The workspace refers to none of these on the strength of such a version."""
+"""What versions lack that are offered or were given up, in lots, each named by the version that it was made for. `own`:
+1 where that version added the block, 0 where it took it over. For such a version the workspace refers to none of it."""
+
+lacks = _table(
+    "lacks",
+    _number("workspace", primary_key=True),
+    _bytes("change_id", primary_key=True),
+    _bytes("lot", primary_key=True),
+    _number("blocks"),
+    Index("lacks_by_lot", "workspace", "lot"),
+)
+"""How many blocks of which lots a version lacks: its own, and those of the versions that it was made out of."""
+
+spared = _table(
+    "spared",
+    _number("workspace", primary_key=True),
+    _bytes("change_id", primary_key=True),
+    _bytes("lot", primary_key=True),
+    _bytes("block", primary_key=True),
+    Index("spared_by_block", "workspace", "block"),
+)
+"""Blocks of such a lot that the version does not lack, since it or one between has removed them."""
 
 holders = _table(
     "holders",

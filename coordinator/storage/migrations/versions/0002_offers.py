@@ -34,13 +34,33 @@ def upgrade() -> None:
     op.create_table(
         "missing_blocks",
         sa.Column("workspace", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("change_id", sa.LargeBinary(), nullable=False),
+        sa.Column("lot", sa.LargeBinary(), nullable=False),
         sa.Column("block", sa.LargeBinary(), nullable=False),
         sa.Column("own", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("workspace", "change_id", "block"),
+        sa.PrimaryKeyConstraint("workspace", "lot", "block"),
         sqlite_with_rowid=False,
     )
     op.create_index("missing_by_block", "missing_blocks", ["workspace", "block"])
+    op.create_table(
+        "lacks",
+        sa.Column("workspace", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("change_id", sa.LargeBinary(), nullable=False),
+        sa.Column("lot", sa.LargeBinary(), nullable=False),
+        sa.Column("blocks", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "change_id", "lot"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("lacks_by_lot", "lacks", ["workspace", "lot"])
+    op.create_table(
+        "spared",
+        sa.Column("workspace", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("change_id", sa.LargeBinary(), nullable=False),
+        sa.Column("lot", sa.LargeBinary(), nullable=False),
+        sa.Column("block", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "change_id", "lot", "block"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("spared_by_block", "spared", ["workspace", "block"])
     op.create_table(
         "holders",
         sa.Column("workspace", sa.BigInteger(), autoincrement=False, nullable=False),
