@@ -1,6 +1,6 @@
 """The set of versions that are not durable as stored: it is the model, whatever happens in whatever order."""
 
-import random  # noqa: TID251  # one walk for each seed
+import random  # noqa: TID251 - drawn from a seed
 from collections import Counter
 
 import pytest
