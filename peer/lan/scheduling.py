@@ -18,7 +18,9 @@ SourceId: TypeAlias = bytes
 WINDOW_S: Final = 0.25
 """A source is asked for as much at a time as it delivers in so long,"""
 LEAST_WINDOW_BYTES: Final = 1024 * 1024
-"""at least for so much, or for one chunk that is longer, and at first for no more,"""
+"""at least for so much, or for one chunk that is longer,"""
+FIRST_WINDOW_BYTES: Final = 512 * 1024
+"""but at first, when it is not known yet who else takes the version, for no more than so much,"""
 MOST_WINDOW_BYTES: Final = 16 * 1024 * 1024
 MOST_ASKED: Final = 256
 """and never for more than that;"""
@@ -324,8 +326,9 @@ class Scheduler:
         return (source.asked_bytes + length) / source.rate_s
 
     def _has_room(self, source: _Source, length: int) -> bool:
-        expected = source.rate_s * WINDOW_S if source.measured else 0.0
-        window = min(max(expected, LEAST_WINDOW_BYTES), MOST_WINDOW_BYTES)
+        window: float = FIRST_WINDOW_BYTES
+        if source.measured:
+            window = min(max(source.rate_s * WINDOW_S, LEAST_WINDOW_BYTES), MOST_WINDOW_BYTES)
         return not source.asked or (source.asked_bytes + length <= window and len(source.asked) < MOST_ASKED)
 
     def _measure(self, source: _Source, index: int, now_s: float) -> None:
