@@ -23,12 +23,13 @@ class Item:
     `came_out`: it went here with its directory, out of which the journal had moved it; it has no base any more.
     `place` is where the entry is on disk now. `from_local`: the target's location is the local one. `forks`: both sides
     changed the content, so that the local one becomes the item `fork`, unless the copy `kept_as` has it already.
+    `waits`: nothing is done with it until the journal's content can be had.
     """
 
     __slots__ = (
         "absent", "adopted_from", "alive", "attributes", "b", "came_out", "content", "copy_of", "entry", "fork",
         "fork_of", "forks", "from_local", "frozen", "kept_as", "kind", "l", "lasting", "live", "local", "name",
-        "parent", "place", "r", "remote", "synced", "undone",
+        "parent", "place", "r", "remote", "synced", "undone", "waits",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,7 @@ class Item:
         self.absent = False
         self.came_out = False
         self.frozen = False
+        self.waits = False
         if local is not None:
             node = local.node
             self.place = (node.parent, node.name)
@@ -136,7 +138,10 @@ class Differences:
             if item.lasting:
                 item.r = item.remote.node
         if item.b is not None and item.l is None and item.synced is not None and item.synced.absent_by_design:
-            item.l, item.absent = item.b, True
+            if _has_become_good(item.b, item.remote):
+                item.b = None
+            else:
+                item.l, item.absent = item.b, True
         if trees.unknown(entry):
             item.frozen = True
             if item.l is None and item.b is not None:
@@ -146,7 +151,16 @@ class Differences:
         if item.remote is not None and not item.remote.usable:
             self._without_bad_content(item)
         self._fast_forward(item)
+        if entry in self.policy.waiting and _is_edited(item):
+            self._wait(item)
         return item
+
+    def _wait(self, item: Item) -> None:
+        """Leave the entry as it is until the journal's content can be had, which until then counts as not there."""
+        assert item.r is not None
+        assert item.b is not None
+        item.r = replace(item.r, content=item.b.content, attributes=item.b.attributes)
+        item.frozen = item.waits = True
 
     def _fast_forward(self, item: Item) -> None:
         """Content that came to the journal after the base is no edit of this disk: it is that version, whatever kept
@@ -270,3 +284,21 @@ class Differences:
         if row is None or base is None or self.policy.rejected_deletions or here.content != base.content:
             return True
         return not row.node.deleted and (here.parent, here.name) != (base.parent, base.name)
+
+
+def _has_become_good(base: Node, remote: RemoteNode | None) -> bool:
+    """Whether an entry that was absent because no version of it had a content has one now."""
+    return (
+        base.kind is not Kind.DIRECTORY
+        and base.content is None
+        and remote is not None
+        and remote.usable
+        and remote.node.content is not None
+    )
+
+
+def _is_edited(item: Item) -> bool:
+    """Whether both sides have changed the content."""
+    if item.r is None or item.b is None or item.l is None:
+        return False
+    return item.l.content not in (item.b.content, item.r.content) and item.r.content != item.b.content

@@ -5,7 +5,7 @@ Operations stand in waves: those of one wave commute; a wave starts when the one
 in code what each operation does to the trees.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from peer.fingerprint import Fingerprint
@@ -226,7 +226,8 @@ class Brake:
 class Plan:
     """`target`: the merged tree, as the nodes in which it differs from any of the three trees (deleted ones marked).
     `waves` are in order; none where there is a brake. `withheld`: entries with local differences that this device may
-    not propose. `settled`: members of `Trees.differing` for which there is nothing to do."""
+    not propose. `settled`: members of `Trees.differing` for which there is nothing to do. `waiting`: entries edited
+    here whose head is to be had before anything is decided."""
 
     target: tuple[Node, ...]
     waves: tuple[tuple[Operation, ...], ...]
@@ -235,6 +236,7 @@ class Plan:
     brakes: tuple[Brake, ...]
     withheld: tuple[EntryId, ...]
     settled: tuple[EntryId, ...]
+    waiting: tuple[EntryId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,8 @@ class Policy:
 
     `lately`: deletions that the brake counts besides those of the plan, so that many small plans are as one large one.
     `confirmed_deletions` lifts the brake. `rejected_deletions` takes deletions back instead: what was removed here
-    comes back, what was removed elsewhere is proposed again.
+    comes back, what was removed elsewhere is proposed again. `waiting`: entries whose head nobody who can be reached is
+    known to have: an edit of one waits, where it is.
     """
 
     may_write: bool
@@ -269,3 +272,4 @@ class Policy:
     lately: Lately = Lately()
     confirmed_deletions: bool = False
     rejected_deletions: bool = False
+    waiting: Set[EntryId] = frozenset()

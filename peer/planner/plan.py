@@ -45,7 +45,8 @@ def plan(trees: Trees, policy: Policy) -> Plan:
         proposals = Proposals()
     waves = _waves(found, ordered, disk, proposals)
     settled = _settled(found, disk, waves, withheld)
-    return Plan(target, waves, tuple(names.conflicts), undone, (), tuple(sorted(withheld)), settled)
+    waiting = tuple(item.entry for item in ordered if item.waits)
+    return Plan(target, waves, tuple(names.conflicts), undone, (), tuple(sorted(withheld)), settled, waiting)
 
 
 def _merged(trees: Trees, policy: Policy) -> Differences:

@@ -264,6 +264,17 @@ def test_a_version_that_was_never_good_is_absent_from_the_disk() -> None:
     assert not story.plan().waves
 
 
+def test_a_good_version_after_ones_that_never_were_is_put_on_the_disk() -> None:
+    story = Story()
+    entry = story.there.file("a", 1)
+    row = story.trees.remote_rows.rows[entry]
+    story.trees.remote_rows.put(replace(row, usable=False, node=replace(row.node, content=None, attributes=None)))
+    for step in steps_of(story.plan()):
+        play(story.trees, step)
+    story.trees.remote_rows.put(replace(row, seq=row.seq + 1))
+    assert story.settle() == {"a": 1}
+
+
 def test_what_is_gone_everywhere_is_settled() -> None:
     story = Story().given(d=None, d__a=1)
     story.there.delete("d")
