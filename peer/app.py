@@ -12,7 +12,7 @@ from crypto.identity import DeviceKeys
 from peer.control.answers import Answers
 from peer.control.server import serve_control
 from peer.disk.real import LinuxFilesystem
-from peer.engine.context import Machine
+from peer.engine.context import OFFER_BYTES, Machine
 from peer.engine.device import DeviceEngine
 from peer.engine.folders import SystemFolders
 from peer.engine.limiting import Limiting
@@ -50,6 +50,8 @@ class Parts:
     """Which run of the operating system this is; empty: unknown."""
     lan: LocalNetwork | None = None
     """The local networks; None: nothing is said or heard there."""
+    offer_bytes: int = OFFER_BYTES
+    """A file that is not longer is sent before it is committed, whoever is near."""
 
 
 def real_parts(*, lan: bool) -> Parts:
@@ -107,6 +109,7 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
         counters=counters,
         limiting=Limiting(home, parts.clock),
         boot=parts.boot,
+        offer_bytes=parts.offer_bytes,
         folders=parts.folders,
         lan=presence,
     )

@@ -6,13 +6,14 @@ that rises by one; pokes carry the last one, and a device asks for what came aft
 """
 
 import enum
+from itertools import pairwise
 from typing import Annotated
 
 from msgspec import Meta
 
 from protocol import limits
 from protocol.codec import Array, Message
-from protocol.ids import ChangeId, WireChangeId
+from protocol.ids import WireChangeId
 from protocol.model import Count
 
 
@@ -46,46 +47,9 @@ class OfferedPage(Message, frozen=True, tag="offered"):
     marks: Annotated[tuple[Mark, ...], Meta(max_length=limits.OFFERED_MARKS)]
 
 
-class OfferedCopy:
-    """What a device knows of the set. A version that is in no mark is durable: it never was anything else."""
-
-    def __init__(self) -> None:
-        self.generation = 0
-        self.number = 0
-        """Up to this change the copy is the set."""
-        self._standing: dict[ChangeId, Standing] = {}
-
-    def take(self, page: OfferedPage) -> bool:
-        """Follow; False, and nothing done, where the page does not go on from here."""
-        numbers = [mark.number for mark in page.marks]
-        if not page.whole and page.generation != self.generation:
-            return False
-        begins_at = 0 if page.whole else self.number
-        if any(after <= before for before, after in zip([begins_at, *numbers], numbers, strict=False)):
-            return False
-        if numbers and numbers[-1] > page.last:
-            return False
-        if page.whole:
-            self._standing.clear()
-        self.generation = page.generation
-        for mark in page.marks:
-            if mark.standing is Standing.DURABLE:
-                self._standing.pop(ChangeId(mark.change), None)
-            else:
-                self._standing[ChangeId(mark.change)] = mark.standing
-        self.number = numbers[-1] if numbers else begins_at
-        return True
-
-    def standing(self, change: ChangeId) -> Standing:
-        """How a version stands, as far as is known."""
-        return self._standing.get(change, Standing.DURABLE)
-
-    @property
-    def offered(self) -> frozenset[ChangeId]:
-        """The versions that are not durable and not given up."""
-        return frozenset(change for change, its in self._standing.items() if its is Standing.OFFERED)
-
-    @property
-    def not_kept(self) -> frozenset[ChangeId]:
-        """The versions that were given up."""
-        return frozenset(change for change, its in self._standing.items() if its is Standing.NOT_KEPT)
+def follows(page: OfferedPage, generation: int, number: int) -> bool:
+    """Whether a page goes on from a copy of that generation that is the set up to that change."""
+    if not page.whole and page.generation != generation:
+        return False
+    numbers = [0 if page.whole else number, *(mark.number for mark in page.marks), page.last + 1]
+    return all(before < after for before, after in pairwise(numbers))

@@ -17,6 +17,7 @@ from peer.becoming import become
 from peer.control.answers import Answers
 from peer.control.base import Reply
 from peer.control.messages import AnyRequest, Failure, Status, StatusRequest, Wait, Waited
+from peer.engine.context import OFFER_BYTES
 from peer.engine.device import DeviceEngine
 from peer.home import Home
 from peer.link.joining import Doors
@@ -84,6 +85,8 @@ class SimDevice(Program):
         self.engine: DeviceEngine | None = None
         self.disturb: Callable[[], None] | None = None
         """What happens, perhaps, between two calls that any life of the program makes to its disk or database."""
+        self.offer_bytes = OFFER_BYTES
+        """From how many bytes on a file is offered before it is sent."""
         self.images = 0
         """How often an image was put back."""
         self._draw = draw
@@ -123,6 +126,7 @@ class SimDevice(Program):
             allow_plain=True,
             boot=f"boot {self._boots}",
             lan=SimLan(self.net, life),
+            offer_bytes=self.offer_bytes,
         )
         try:
             with open_database(self.home.database) as opened:
@@ -185,8 +189,8 @@ class SimDevice(Program):
         assert isinstance(answer, Status)
         return answer
 
-    async def wait(self, timeout_s: float) -> Waited:
+    async def wait(self, timeout_s: float, *, durable: bool = False) -> Waited:
         """What `shoal wait` says."""
-        answer = await self.ask(Wait(timeout_s=timeout_s))
+        answer = await self.ask(Wait(timeout_s=timeout_s, durable=durable))
         assert isinstance(answer, Waited)
         return answer

@@ -92,6 +92,8 @@ class Shape:
     """Whether all devices are at one place, and so meet on its LAN."""
     lan: Quality
     """What that LAN is like."""
+    offers: bool
+    """Whether even short files are committed before they are sent, where somebody is near."""
 
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
@@ -131,6 +133,7 @@ class Shape:
                 loss=draw.choice((0.0, 0.02, 0.3)),
                 resets=draw.choice((0.0, 0.0, 0.01)),
             ),
+            offers=draw.random() < 0.5,
         )
 
     def share(self, phase: int, person: int) -> int:
@@ -183,6 +186,8 @@ class History:
                 sites.append(world.site(place, line, shape.lan, is_behind_nat=shape.are_behind_nat))
             site = sites[-1]
             device = world.device(name, site)
+            if shape.offers:
+                device.offer_bytes = 0
             device.host.skew_s = self._draw.uniform(-shape.skew_s, shape.skew_s)
             devices.append(device)
         world.folder(devices[0]).make_directory(SHARED)
@@ -324,7 +329,7 @@ class History:
         """Stand still, maybe have one more device, and look into the journal as the first device has it."""
         world = self._world
         tree = await world.converged(CALM_S)
-        if tree is None:
+        if tree is None or not await world.stored(CALM_S):
             return
         before = world.watch.activity()
         await trio.sleep(IDLE_S)

@@ -167,6 +167,15 @@ class World:
             await trio.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)
 
+    async def stored(self, within_s: float) -> bool:
+        """Wait until all say that the coordinator has whatever has not been given up; whether it comes to that."""
+        with trio.move_on_after(within_s):
+            for device in self.devices.values():
+                await device.wait(within_s, durable=True)
+            return True
+        self.fail("what was offered is neither durable nor given up")
+        return False
+
     async def _tell_not_converged(self) -> None:
         self.fail("no convergence")
         for name, device in self.devices.items():

@@ -150,7 +150,7 @@ class Answers:
                     await self._device.wait_changed()
                 if one.engine is not None:
                     one.engine.look_anew()
-            while not all(self._is_done(one) for one in chosen):
+            while not all(self._is_done(one, durable=request.durable) for one in chosen):
                 with trio.move_on_after(1.0):
                     await self._device.wait_changed()
         problems = [problem for one in chosen for problem in report.make_problems(one)]
@@ -160,14 +160,15 @@ class Answers:
             return Waited(outcome="timed_out", problems=problems, paused=paused)
         return Waited(outcome="problems" if problems or held else "in_step", problems=problems, paused=paused)
 
-    def _is_done(self, one: MountedWorkspace) -> bool:
+    def _is_done(self, one: MountedWorkspace, *, durable: bool) -> bool:
         """Whether it is in step, or can go no further."""
         engine = one.engine
         if engine is None:
             return one.ended.is_set() or one.problems.has(*HINDRANCES)
         if engine.paused and engine.has_looked:
             return True
-        return engine.stopped or engine.waits or (engine.is_in_step and engine.context.online)
+        is_stored = not durable or engine.offering.is_idle
+        return engine.stopped or engine.waits or (engine.is_in_step and engine.context.online and is_stored)
 
     async def _waited_for(self, path: str | None) -> list[MountedWorkspace]:
         if path is None:

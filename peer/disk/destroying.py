@@ -6,6 +6,7 @@ is what was checked, and nobody has it open for writing; else it goes to `rescue
 unlinks anything but temporary files of its own, and nothing overwrites or truncates.
 """
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from peer.disk.private import is_open_for_writing, move_aside, rescue
@@ -51,3 +52,12 @@ def dispose(root: Root, displaced: Displaced) -> str | None:
         else:
             root.fs.unlink(root.swap, name)
     return None
+
+
+def let_go(root: Root, names: Collection[str]) -> None:
+    """Unlink what was held under these names, of versions that are durable now, or given up.
+
+    When it was put aside nobody had it open for writing, and nobody looks there. Raises OSError.
+    """
+    for name in names:
+        root.fs.unlink(root.held, name)

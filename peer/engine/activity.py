@@ -12,8 +12,9 @@ from peer.control.upkeep import Event
 from peer.engine.browse import Target, device_name
 from peer.engine.report import KINDS, rfc3339
 from peer.store.database import Database
-from peer.store.journal import HASHES, change_id, version_body
+from peer.store.journal import HASHES, change_id
 from peer.store.notes import Note, notes_after
+from peer.store.versions import version_body
 from peer.store.workspaces import Record
 from protocol import limits
 from protocol.codec import decode

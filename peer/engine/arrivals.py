@@ -5,10 +5,11 @@ from dataclasses import replace
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
 from peer.engine.executor import Executor, Ready
-from peer.engine.moving import Down, IngestResult, Mover, Up
+from peer.engine.moving import Aim, Down, IngestResult, Mover, Up
 from peer.engine.rests import DISK_S, LINK_S, REFUSED_S, SOON_S, Rests
 from peer.engine.scanning import Scanner
 from peer.scan.identity import Assigned
+from peer.store.offers import OfferStore
 from peer.transfer.download import Bad, Fetched, FetchResult, Missing, NotFetched, NotWritten
 from peer.transfer.ingest import Changed, Failed, Ingested, NotSent
 from protocol.ids import ChangeId, EntryId
@@ -32,12 +33,22 @@ def fetch_of(version: ChangeId) -> tuple[str, ChangeId]:
 class Arrivals:
     """Takes the mover's results for the loop."""
 
-    def __init__(self, context: Context, scanner: Scanner, executor: Executor, mover: Mover, rests: Rests) -> None:
+    def __init__(
+        self,
+        context: Context,
+        scanner: Scanner,
+        executor: Executor,
+        mover: Mover,
+        rests: Rests,
+        obtainable: set[ChangeId],
+    ) -> None:
         self._context = context
         self._scanner = scanner
         self._executor = executor
         self._mover = mover
         self._rests = rests
+        self._obtainable = obtainable
+        self._offers = OfferStore(context.machine.database, context.record.w)
 
     async def take(self) -> bool:
         """Take all that is there; True where files were read, so that a plan is due."""
@@ -70,7 +81,7 @@ class Arrivals:
                 case NotSent(failure=failure):
                     stored += result.stored
                     if self._scanner.is_wanted(job.file):
-                        self._mover.put_up([replace(job, send=False)])
+                        self._mover.put_up([replace(job, aim=Aim.READ)])
                     if failure.refusal is not None:
                         self._refused_blocks(failure.refusal.value, failure.message)
                     self._rests.rest(UPLOADS, LINK_S)
@@ -83,7 +94,7 @@ class Arrivals:
             self._context.contents.put_stored(stored)
             for _, result in good:
                 if result.manifest is not None:
-                    self._context.contents.put_manifest(result.digest, result.manifest)
+                    self._context.contents.put_manifest(result.digest, result.manifest, stored=result.stored)
 
     def _refused_blocks(self, code: str, message: str) -> None:
         if code in ("server_full", "quota"):
@@ -103,11 +114,11 @@ class Arrivals:
                         ready.append(Ready(operation, temp, result.request.manifest))
                     else:
                         unused.append(temp)
+                    self._obtainable.add(result.request.version)
                 case NotFetched():
                     self._rests.rest(fetch_of(job.version), LINK_S)
                 case Missing(code=code):
-                    message = "the coordinator does not have its blocks: it comes when somebody has"
-                    self._trouble_at(entry, code, message)
+                    self._trouble_at(entry, code, self.who_has(job.version))
                     self._rests.rest(fetch_of(job.version), REFUSED_S)
                 case Bad(code=code, message=message) | NotWritten(code=code, message=message):
                     code = "unreadable" if code == "io_error" else code
@@ -117,6 +128,15 @@ class Arrivals:
             await self._context.machine.disk_work.run(self._discard, unused)
         if ready:
             await self._executor.write(ready)
+
+    def who_has(self, version: ChangeId) -> str:
+        """What to say of a version whose blocks are not to be had now."""
+        author = self._offers.author(version)
+        if author is None:
+            return "the coordinator does not have its blocks: it comes when somebody has"
+        known = self._context.journal.device(author)
+        name = author.hex()[:8] if known is None else known.keys.name
+        return f"waiting for blocks from {name}: it comes once that device can be reached, here or by the coordinator"
 
     def _discard(self, temps: list[str]) -> None:
         for temp in temps:

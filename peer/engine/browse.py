@@ -10,7 +10,7 @@ from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
 from peer.store import workspaces
 from peer.store.database import Database, Row
-from peer.store.journal import version_body
+from peer.store.versions import version_body
 from peer.store.workspaces import Record
 from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.sources import SourceCut

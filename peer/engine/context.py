@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import trio
 
@@ -26,6 +27,8 @@ from peer.transfer.counters import Progress, TransferCounters
 from protocol.ids import DeviceId, UserId
 from protocol.model import Chunker
 
+OFFER_BYTES: Final = 1024 * 1024
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -45,6 +48,8 @@ class Machine:
     lan: Presence | None = None
     """This device on the local network; None: it stays away from there."""
     turns: Turns = field(default_factory=Turns)
+    offer_bytes: int = OFFER_BYTES
+    """A file that is not longer is sent before it is committed, whoever is near."""
     boot: str = ""
     """Which run of the operating system this is: while it is the same, a disk has forgotten nothing. Empty: unknown."""
 

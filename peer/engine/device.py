@@ -134,7 +134,7 @@ class DeviceEngine:
     def _heads(self) -> tuple[tuple[tuple[WorkspaceId, int, int], ...], int]:
         """What is known of the journals, for long polling."""
         heads = tuple(
-            (workspace, one.engine.feed.head.seq, 0)
+            (workspace, one.engine.feed.head.seq, one.engine.offering.number)
             for workspace, one in self.mounted.items()
             if one.engine is not None
         )

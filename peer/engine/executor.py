@@ -35,9 +35,10 @@ from peer.planner.operations import (
 )
 from peer.planner.trees import Attributes
 from peer.scan.findings import Changed, Renamed
-from peer.store.journal import is_kept, version_body
 from peer.store.notes import add_note
+from peer.store.offers import OfferStore
 from peer.store.outbox import Outbox
+from peer.store.versions import is_kept, version_body
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
 from protocol.names import is_conflict_name
@@ -72,6 +73,7 @@ class Executor:
         self._context = context
         self._scanner = scanner
         self._rests = rests
+        self._offers = OfferStore(context.machine.database, context.record.w)
         self._touched: dict[EntryId, Fingerprint | None] = {}
         self._being_read: dict[tuple[EntryId, str], EntryId] = {}
         """What was found and is not read yet, by its place: it has no row, or that of what was there before."""
@@ -178,7 +180,7 @@ class Executor:
         self, operation: Operation, temps: dict[EntryId, Ready], places: dict[EntryId, Path | None]
     ) -> _Task | None:
         """The step of an operation; None where it cannot be done now."""
-        trees, rules = self._context.trees, self._context.rules
+        trees = self._context.trees
 
         def place(parent: EntryId, name: str) -> Path | None:
             if parent not in places:
@@ -206,19 +208,7 @@ class Executor:
                     operation, steps.Move(source, path, self._expected(operation.entry, operation.expected)), path
                 )
             case RemoveEntry():
-                path = trees.path(operation.entry)
-                expected = self._expected(operation.entry, operation.expected)
-                if path is None:
-                    self.stale = True
-                    return None
-                if operation.kind is Kind.DIRECTORY:
-                    return _Task(operation, steps.RemoveDirectory(path, rules.ignores), path)
-                if expected is None or self._is_other(operation.entry, expected):
-                    self.stale = True
-                    return None
-                remove = steps.RemoveLink if operation.kind is Kind.SYMLINK else steps.RemoveFile
-                known = self._acknowledged(operation.entry, expected)
-                return _Task(operation, remove(path, expected, known), path)
+                return self._remove_task(operation)
             case SetAttributes():
                 path = trees.path(operation.entry)
                 expected = self._expected(operation.entry, operation.expected)
@@ -229,6 +219,23 @@ class Executor:
                 return _Task(operation, steps.SetAttributes(path, expected, its.executable, its.mtime_ns), path)
             case _:
                 return _Task(operation, None, ())
+
+    def _remove_task(self, operation: RemoveEntry) -> _Task | None:
+        path = self._context.trees.path(operation.entry)
+        expected = self._expected(operation.entry, operation.expected)
+        if path is None:
+            self.stale = True
+            return None
+        if operation.kind is Kind.DIRECTORY:
+            return _Task(operation, steps.RemoveDirectory(path, self._context.rules.ignores), path)
+        if expected is None or self._is_other(operation.entry, expected):
+            self.stale = True
+            return None
+        known = self._acknowledged(operation.entry, expected)
+        if operation.kind is Kind.SYMLINK:
+            return _Task(operation, steps.RemoveLink(path, expected, known), path)
+        hold = self._hold(known)
+        return _Task(operation, steps.RemoveFile(path, expected, known, hold), path)
 
     def _is_here(self, operation: Operation) -> bool:
         """Whether an entry that was to be new has been found since, or is about to be: what it is comes first."""
@@ -266,7 +273,8 @@ class Executor:
         known = None if expected is None else self._acknowledged(operation.entry, expected, operation.kept_as)
         if ready is not None:
             its = operation.attributes or Attributes(False, 0)
-            step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable, known)
+            hold = self._hold(known)
+            step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable, known, hold)
             return _Task(operation, step, path, ready.manifest)
         if operation.kind is not Kind.SYMLINK:
             self.waiting[operation.entry] = operation
@@ -303,6 +311,11 @@ class Executor:
         if any(content is not None and content.digest == digest for content in known):
             return digest
         return digest if is_kept(self._context.machine.database, self._context.record.w, entry, digest) else None
+
+    def _hold(self, digest: bytes | None) -> str | None:
+        """Under which name bytes are kept that are about to be replaced: those of a version that is not durable."""
+        change = None if digest is None else self._offers.offered_with(digest)
+        return None if change is None else change.hex()
 
     # --- on disk ----------------------------------------------------------------------------------------
 

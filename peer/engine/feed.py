@@ -27,7 +27,7 @@ from protocol.messages import (
     WorkspaceInfo,
     WorkspacesRequest,
 )
-from protocol.model import Genesis, JournalRow
+from protocol.model import Entries, Genesis, JournalRow
 
 REFUSED: Final = ("access_removed", "old_client")
 """Problems that are over as soon as the coordinator answers."""
@@ -77,6 +77,8 @@ class Feed:
         self.head = Head(context.journal.workspace.seq)
         self.touched: set[EntryId] = set()
         """Entries changed by rows taken in, until the loop clears it."""
+        self.has_offers = False
+        """Whether rows taken in offered versions, until the loop clears it."""
 
     async def pull(self) -> Pulled:
         """Read the journal up to its head. Raises `BeginAnew`, as does all that takes rows."""
@@ -127,6 +129,7 @@ class Feed:
         if is_old:
             raise BeginAnew
         self.touched.update(taken.touched)
+        self.has_offers = self.has_offers or any(is_offering(row) for row in rows)
         for entry in taken.touched:
             context.problems.clear(f"entry {entry.hex()[:8]}", "bad_change")
         for bad in taken.bad:
@@ -285,3 +288,9 @@ class Feed:
             workspaces.set_stopped, context.machine.database, context.record.w, code, message
         )
         return Pulled.STOPPED
+
+
+def is_offering(row: JournalRow) -> bool:
+    """Whether a commit has versions whose blocks were not all stored when it was made."""
+    body = row.commit.body
+    return isinstance(body, Entries) and any(change.clear.offered for change in body.changes)

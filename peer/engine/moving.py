@@ -4,6 +4,7 @@ Four lanes, each with one batch at a time: small and large files, up and down, s
 small one. Results wait here until the loop takes them; nothing is decided or written here.
 """
 
+import enum
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from peer.engine.shelf import Shelf
 from peer.lan.presence import LanNeighbours
 from peer.planner.trees import Content
 from peer.scan.identity import Assigned
-from peer.store.journal import version_body
+from peer.store.versions import version_body
 from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.download import Bad, Fetcher, FetchRequest, FetchResult
 from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
@@ -34,13 +35,23 @@ RESULTS: Final = 4 * BATCH_FILES
 IngestResult = Ingested | Changed | Failed | NotSent
 
 
+class Aim(enum.Enum):
+    """What a file is read for."""
+
+    READ = enum.auto()
+    """To know its content."""
+    SEAL = enum.auto()
+    """To know its blocks too, so that it can be offered before they are sent."""
+    SEND = enum.auto()
+    """Its blocks go to the coordinator in the same pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A file to be read; `send`: its blocks go to the coordinator in the same pass. `even_if_open`: although somebody
-    has it open for writing, as some files are all the time."""
+    """A file to be read. `even_if_open`: although somebody has it open for writing, as some files are all the time."""
 
     file: Assigned
-    send: bool
+    aim: Aim
     even_if_open: bool = False
 
 
@@ -202,6 +213,18 @@ class Mover:
             sum(job.content.size for job in down),
         )
 
+    def aim(self, size: int) -> Aim:
+        """What for a new file of this size is read that is to be committed: where somebody nearby can have it, and it
+        takes a while to send, it is offered first."""
+        machine = self._context.machine
+        is_long, lan = size > machine.offer_bytes, machine.lan
+        is_wanted = is_long and lan is not None and lan.is_anybody_there(self._context.record.workspace)
+        return Aim.SEAL if is_wanted else Aim.SEND
+
+    async def store(self, requests: Sequence[IngestRequest]) -> list[IngestResult]:
+        """Send what the coordinator lacks of files that were committed before."""
+        return await self._current_ingester().ingest(requests, self._server, resuming=True, progress=self._context.up)
+
     # --- the lanes -------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -220,7 +243,7 @@ class Mover:
     async def _run_up(self, lane: Lane[Up, IngestResult], number: int) -> None:
         context = self._context
         while True:
-            jobs = lane.take(lambda job: job.file.found.fingerprint.size, lambda job: job.send)
+            jobs = lane.take(lambda job: job.file.found.fingerprint.size, lambda job: job.aim)
             if not jobs:
                 await self._work[number].wait()
                 self._work[number] = trio.Event()
@@ -228,8 +251,9 @@ class Mover:
             requests = [
                 IngestRequest(job.file.found.path, job.file.found.fingerprint, job.even_if_open) for job in jobs
             ]
-            sink = self._server if jobs[0].send else None
-            results = await self._current_ingester().ingest(requests, sink, progress=context.up)
+            aim = jobs[0].aim
+            sink = self._server if aim is Aim.SEND else None
+            results = await self._current_ingester().ingest(requests, sink, seal=aim is Aim.SEAL, progress=context.up)
             lane.under_way.clear()
             self._read += zip(jobs, results, strict=True)
             context.signal.set()

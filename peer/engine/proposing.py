@@ -1,7 +1,7 @@
 """Proposing changes. Owns building commits, their numbers, the outbox, and what an answer means.
 
 One commit is in flight at a time. It is signed and stored in the outbox before it leaves; its number is never used
-again. A file's version is proposed only once all its blocks are stored.
+again. A file's version is proposed once all its blocks are stored, or offered once they are known.
 """
 
 import enum
@@ -23,8 +23,11 @@ from peer.planner.proposals import cut_commits
 from peer.planner.trees import Attributes, Node
 from peer.scan.findings import Found
 from peer.scan.identity import Assigned
-from peer.store.journal import HASHES, change_id, version_body
+from peer.store.contents import Sealed
+from peer.store.journal import HASHES, change_id
+from peer.store.offers import OfferStore
 from peer.store.outbox import Outbox
+from peer.store.versions import version_body
 from protocol.codec import encode
 from protocol.ids import ChangeId, CommitDigest, EntryId, NameKey
 from protocol.messages import ChangeReason, CommitAccepted, CommitReason, CommitRefused, CommitRequest, Refusal
@@ -44,6 +47,7 @@ from protocol.model import (
     lists_bytes,
     sealed_context,
 )
+from protocol.offered import Standing
 from protocol.rules import digest_of
 
 COMMIT_CHUNKS: Final = 100_000
@@ -87,6 +91,7 @@ class Proposer:
     def __init__(self, context: Context, mover: Mover) -> None:
         self._context = context
         self._mover = mover
+        self._offers = OfferStore(context.machine.database, context.record.w)
 
     # --- choosing ---------------------------------------------------------------------------------------
 
@@ -113,7 +118,7 @@ class Proposer:
         node = one.node
         if node.kind is not Kind.FILE or node.deleted or one.content_from is not None:
             return False
-        return node.content is None or not self._context.contents.has_manifest(node.content.digest)
+        return node.content is None or self._context.contents.sealed(node.content.digest) is Sealed.NOT
 
     def _upload(self, one: ProposeChange) -> Up | None:
         if self._mover.sending(one.entry):
@@ -123,7 +128,8 @@ class Proposer:
         if row is None or path is None or row.fingerprint is None:
             return None
         found = Found(path, DiskKind.FILE, row.fingerprint)
-        return Up(Assigned(one.entry, row.node.parent, row.node.name, found, "path"), send=True, even_if_open=True)
+        file = Assigned(one.entry, row.node.parent, row.node.name, found, "path")
+        return Up(file, self._mover.aim(row.fingerprint.size), even_if_open=True)
 
     def _cut_by_size(self, commit: tuple[ProposeChange, ...]) -> list[tuple[ProposeChange, ...]]:
         average = self._context.chunker.min_size
@@ -209,7 +215,7 @@ class Proposer:
             base=one.base,
             name_key=NameKey(digest.name_key(context.keyring.fixed, node.parent, node.name)),
             deleted=node.deleted,
-            offered=False,
+            offered=bool(added) and self._is_offered(one),
             epoch=keys.epoch,
             padded_bytes=sum(new[block] for block in added),
             seen=seen,
@@ -218,6 +224,15 @@ class Proposer:
         bound = sealed_context(context.record.workspace, clear, HASHES.lists_hash(lists_bytes(*lists)))
         sealed = sealing.seal(keys.seal, context.machine.entropy.token(24), encode(body), bound)
         return Change(clear, sealed, *lists)
+
+    def _is_offered(self, one: ProposeChange) -> bool:
+        """Whether blocks of the content are still to be stored."""
+        content = one.node.content
+        if content is None or one.node.deleted or one.node.kind is not Kind.FILE:
+            return False
+        if one.content_from is not None and self._offers.standing(one.content_from) is Standing.OFFERED:
+            return True
+        return one.content_from is None and self._context.contents.sealed(content.digest) is Sealed.HERE
 
     def _body(self, one: ProposeChange) -> Body | None:
         node, copy_of = one.node, None if one.copy_of is None else CopyOf(*one.copy_of)

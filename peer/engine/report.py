@@ -23,8 +23,10 @@ from peer.planner.operations import ProposeChange
 from peer.problem_codes import advised
 from peer.store import workspaces
 from peer.store.database import Database
+from peer.store.offers import OfferStore
 from protocol.ids import ROOT, EntryId, LogHash
 from protocol.model import Kind
+from protocol.offered import Standing
 
 KINDS: Final = {Kind.FILE: "file", Kind.DIRECTORY: "directory", Kind.SYMLINK: "symlink", Kind.MOUNT: "mount"}
 
@@ -66,7 +68,7 @@ def _workspace(device: DeviceEngine, one: MountedWorkspace) -> WorkspaceStatus:
         entries=tally.entries,
         bytes=tally.bytes,
         pending=Pending() if engine is None else _pending(engine),
-        not_durable=0,
+        not_durable=OfferStore(database, record.w).count(),
         conflicts=tally.conflicts,
         eta_s=None if engine is None else eta_s(engine),
         problems=problems,
@@ -177,6 +179,9 @@ def make_path_status(device: DeviceEngine, target: Target) -> PathStatus:
         return answer("waiting", one.problems.all()[0].message, entry is not None)
     if entry is None:
         return answer("uploading", "it has not been committed yet", durable=False)
+    remote = engine.context.trees.remote(entry)
+    if remote is not None and OfferStore(database, w).standing(remote.head) is not Standing.DURABLE:
+        return answer("up_to_date", "the coordinator does not have all of it yet", durable=False)
     return answer("up_to_date", "this device and the journal agree")
 
 

@@ -24,7 +24,7 @@ from peer.engine.workspace import RootLost
 from peer.fingerprint import Fingerprint, Path
 from peer.planner.trees import LocalNode
 from peer.store.database import Database
-from peer.store.journal import version_body
+from peer.store.versions import version_body
 from protocol import limits
 from protocol.ids import ROOT, ChangeId, DeviceId, EntryId, UserId
 from protocol.model import Kind

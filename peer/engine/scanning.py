@@ -371,7 +371,7 @@ class Scanner:
                 disk_name = one.found.path[-1] if before is None else before.disk_name
                 context.trees.put_local([LocalNode(node, disk_name, found, intended, copy_of)])
                 if result.manifest is not None:
-                    context.contents.put_manifest(result.digest, result.manifest)
+                    context.contents.put_manifest(result.digest, result.manifest, stored=result.stored)
                 context.contents.put_places(one.entry, result.chunks)
             self.settle_unknown()
         if not self.reading:

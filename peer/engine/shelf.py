@@ -14,7 +14,7 @@ import trio
 from peer.engine.context import Context
 from peer.lan.link import Answer
 from peer.lan.serving import ChunkServer, Turns
-from peer.store.journal import version_body
+from peer.store.versions import version_body
 from peer.transfer.near import Lending
 from peer.transfer.sources import LocalChunks
 from protocol.ids import ChangeId, ChunkId

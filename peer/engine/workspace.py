@@ -17,7 +17,8 @@ from peer.engine.committing import Chains, Committer
 from peer.engine.context import Context
 from peer.engine.executor import Executor
 from peer.engine.feed import REFUSED, Feed, Pulled
-from peer.engine.moving import Down, Mover, Up
+from peer.engine.moving import Aim, Down, Mover, Up
+from peer.engine.offering import Offering
 from peer.engine.pace import Pace
 from peer.engine.rests import LINK_S, REFUSED_S, Due, Rests
 from peer.engine.returning import Returning
@@ -26,7 +27,7 @@ from peer.planner.operations import Plan, Policy, ProposeChange, WriteContent
 from peer.planner.plan import plan
 from peer.ports import Watch
 from peer.scan.identity import Assigned
-from protocol.ids import EntryId
+from protocol.ids import ChangeId, EntryId
 from protocol.messages import Poke
 from protocol.model import Role
 from protocol.names import utc_date
@@ -73,8 +74,18 @@ class WorkspaceEngine:
         self.feed = Feed(context)
         self.mover = Mover(context)
         self.executor = Executor(context, self.scanner, self.rests)
+        self.offering = Offering(
+            context,
+            self.mover,
+            self.scanner,
+            lambda entry: entry in self.executor.waiting,
+            self._may_send,
+            self._offers_changed,
+        )
+        self._obtainable: set[ChangeId] = set()
+        """Heads that are not durable, and were fetched all the same: what was edited here meets them now."""
         self._due = Due()
-        self._arrivals = Arrivals(context, self.scanner, self.executor, self.mover, self.rests)
+        self._arrivals = Arrivals(context, self.scanner, self.executor, self.mover, self.rests, self._obtainable)
         self._committer = Committer(context, self.feed, self.mover, self._due, self.rests, chain)
         self._pokes: list[Poke] = []
         self._answer = Answer()
@@ -96,6 +107,8 @@ class WorkspaceEngine:
         """The journal may have moved; without a poke: the coordinator is there again, or gone."""
         if self.context.problems.has(*FINAL):
             return
+        if poke is not None:
+            self.offering.heard(poke.durability)
         if poke is None or len(self._pokes) >= POKES:
             self._due.journal = True
             self._pokes.clear()
@@ -103,6 +116,7 @@ class WorkspaceEngine:
             self._pokes.append(poke)
         if poke is None:
             self.rests.end_all()
+            self.offering.connected()
         self.settled = False
         self.context.signal.set()
 
@@ -110,6 +124,18 @@ class WorkspaceEngine:
         """Another device can be reached: it may have what could not be fetched."""
         self.rests.end_kind(FETCH)
         self.context.signal.set()
+
+    def _offers_changed(self, given_up: bool) -> None:
+        """Versions became durable, or were given up: what waits for them may come, and what came in their place is in
+        the journal."""
+        self._due.journal = self._due.journal or given_up
+        self.rests.end_kind(FETCH)
+        self._plan_soon()
+        self.context.signal.set()
+
+    def _may_send(self) -> bool:
+        """Whether anything that is here may be told of and sent."""
+        return not (self.paused or self.stopped or self._returning is not None) and self._may_write()
 
     def look_anew(self) -> None:
         """Scan everything and read the journal, whatever was noticed; `is_in_step` is about both from here on."""
@@ -170,6 +196,7 @@ class WorkspaceEngine:
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(self.mover.run)
+            nursery.start_soon(self.offering.run)
             nursery.start_soon(self._watch, events)
             while True:
                 await self._turn()
@@ -205,6 +232,9 @@ class WorkspaceEngine:
         if self._may_act:
             await self._step()
             self._note_stale()
+        if self.feed.has_offers:
+            self.feed.has_offers = False
+            self.offering.offered()
         self._note_settled()
         self._note_pace()
         self.context.changed()
@@ -266,6 +296,7 @@ class WorkspaceEngine:
             self._due.journal = False
             pulled = await self.feed.pull()
             if pulled is Pulled.AT_HEAD:
+                await self._settle_given_up()
                 await self._committer.journal_read()
                 if not self.executor.holding.is_empty:  # perhaps by what was in flight
                     self._plan_soon()
@@ -274,6 +305,17 @@ class WorkspaceEngine:
                 self.rests.rest(JOURNAL, REFUSED_S if pulled is Pulled.STOPPED else LINK_S)
         if self.feed.touched:
             self.feed.touched.clear()
+            self._plan_soon()
+
+    async def _settle_given_up(self) -> None:
+        def settle() -> list[EntryId]:
+            with context.machine.database.transaction():
+                return self.offering.store.settle_given_up(context.trees)
+
+        context = self.context
+        settled = await context.machine.database_work.run(settle)
+        if settled:
+            context.trees.forget(settled)
             self._plan_soon()
 
     # --- the disk ----------------------------------------------------------------------------------------
@@ -290,6 +332,7 @@ class WorkspaceEngine:
             self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found.to_read))
         if found.changed:
             self._plan_soon()
+            self.offering.look()
         self._scanned = self._scanned or self.scanner.has_seen_all
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
@@ -304,8 +347,9 @@ class WorkspaceEngine:
                 remote = trees.remote(there)
                 content = None if remote is None else remote.node.content
                 adoptable = content is not None and content.size == one.found.fingerprint.size
-            send = online and may_write and not adoptable
-            jobs.append(Up(one, send, self.scanner.notices.is_restless(one.found.path)))
+            is_new = online and may_write and not adoptable
+            aim = self.mover.aim(one.found.fingerprint.size) if is_new else Aim.READ
+            jobs.append(Up(one, aim, self.scanner.notices.is_restless(one.found.path)))
         return jobs
 
     # --- planning ----------------------------------------------------------------------------------------
@@ -334,7 +378,7 @@ class WorkspaceEngine:
         else:
             self.executor.end()
             await self.mover.drop_unfinished({one.version for one in self.executor.waiting.values()})
-        self._order_downloads()
+        self._order_downloads(await self.context.machine.database_work.run(self._waited_for, made))
         self._committer.proposals = await self.context.machine.database_work.run(self._proposals_of, made)
 
     async def _plan_only(self) -> None:
@@ -365,6 +409,7 @@ class WorkspaceEngine:
                 lately=context.losses.lately(),
                 confirmed_deletions=answer.confirmed,
                 rejected_deletions=answer.rejected,
+                waiting=self.offering.store.waiting(context.identity.device, self._obtainable),
             ),
         )
         with context.machine.database.transaction():
@@ -392,19 +437,25 @@ class WorkspaceEngine:
             )
         self.withheld = len(made.withheld)
 
-    def _order_downloads(self) -> None:
+    def _waited_for(self, made: Plan) -> list[Down]:
+        """The versions for which what was edited here waits."""
+        found = []
+        for entry in made.waiting:
+            row, path = self.context.trees.remote(entry), self.context.trees.path(entry)
+            if row is None or row.node.content is None or path is None:
+                continue
+            self.executor.trouble(entry, path, "waiting_for_blocks", self._arrivals.who_has(row.head))
+            found.append(Down(entry, row.head, row.node.content))
+        return found
+
+    def _order_downloads(self, waited_for: Sequence[Down]) -> None:
         # What is being read may turn out to be the very version: then nothing need be fetched.
         reading = {(one.parent, one.name) for one in self.scanner.reading.values()}
-        waiting = [
-            one
+        wanted = [
+            Down(one.entry, one.version, one.content)
             for one in self.executor.waiting.values()
-            if (one.parent, one.name) not in reading and not self.rests.rests(fetch_of(one.version))
+            if (one.parent, one.name) not in reading
         ]
-        self.mover.drop_waiting_down({one.entry: one.version for one in waiting})
-        self.mover.put_down(
-            [
-                Down(one.entry, one.version, one.content)
-                for one in waiting
-                if not self.mover.fetching(one.entry, one.version)
-            ]
-        )
+        wanted = [one for one in (*wanted, *waited_for) if not self.rests.rests(fetch_of(one.version))]
+        self.mover.drop_waiting_down({one.entry: one.version for one in wanted})
+        self.mover.put_down([one for one in wanted if not self.mover.fetching(one.entry, one.version)])

@@ -12,7 +12,9 @@ from crypto import digest, sealing
 from crypto.journal_chain import JournalHashes
 from crypto.keyring import WorkspaceKeyring
 from peer.store import schema
+from peer.store.contents import put_chunks
 from peer.store.database import Database
+from peer.store.offers import OfferStore
 from peer.store.trees import TreeStore
 from protocol import checks, limits
 from protocol.codec import Malformed, decode, decode_exact, encode
@@ -271,7 +273,7 @@ class _Opening:
         bad: list[BadChange] = []
         versions: list[tuple[object, ...]] = []
         remotes: list[tuple[object, ...]] = []
-        chunks: list[tuple[object, ...]] = []
+        offered: dict[ChangeId, bytes | None] = {}
         flipped: list[EntryId] = []
         for change, (entry, head) in zip(body.changes, delta.entries, strict=True):
             opened = self._open(change) if isinstance(change, Change) else "it was purged"
@@ -287,14 +289,15 @@ class _Opening:
                 versions.append((*version, encode(opened), device, row.received))
                 remotes.append((*judged, True, *self._values(opened, head)))
                 if opened.manifest is not None:
-                    chunks += [(w, ref.chunk, ref.block, ref.epoch, ref.length) for ref in opened.manifest.chunks]
+                    put_chunks(self._db, w, opened.manifest.chunks, stored=not change.clear.offered)
+            if change.clear.offered:
+                offered[head.head] = None if isinstance(opened, str) else opened.digest
             if head.kind is Kind.DIRECTORY and before is not None and self._flips(before, head):
                 flipped.append(entry)
         self._db.insert(schema.versions, versions)
         self._db.insert(schema.remote, remotes)
-        self._db.run_many(
-            "INSERT OR IGNORE INTO chunks (w, chunk, block, epoch, length) VALUES (?, ?, ?, ?, ?)", chunks
-        )
+        for name, content in offered.items():
+            OfferStore(self._db, w).began(name, content)
         self._trees.touch(entry for entry, _ in delta.entries)
         for entry in flipped:
             self._trees.touch_below(entry)
@@ -356,18 +359,6 @@ class _Opening:
             return None
         manifest = decode(Body, row[0], limits.SEALED_BYTES).manifest
         return frozenset() if manifest is None else frozenset(ref.block for ref in manifest.chunks)
-
-
-def version_body(database: Database, w: int, change: ChangeId) -> Body | None:
-    """The opened sealed part of a version, or None where it is bad, purged or unknown."""
-    row = database.one("SELECT body FROM versions WHERE w = ? AND change = ?", (w, change))
-    return None if row is None or row[0] is None else decode(Body, row[0], limits.SEALED_BYTES)
-
-
-def is_kept(database: Database, w: int, entry: EntryId, digest: bytes) -> bool:
-    """Whether some version of the entry that was not purged has this content."""
-    rows = database.all("SELECT body FROM versions WHERE w = ? AND entry = ? AND body IS NOT NULL", (w, entry))
-    return any(decode(Body, body, limits.SEALED_BYTES).digest == digest for (body,) in rows)
 
 
 def change_id(workspace: WorkspaceId, change: Change) -> ChangeId:

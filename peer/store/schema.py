@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -48,6 +48,9 @@ workspaces = sa.Table(
     sa.Column("age", sa.Integer, nullable=False, default=0),
     sa.Column("next_age", sa.Integer, nullable=False, default=0),
     sa.Column("began_anew", sa.Integer, nullable=False, default=0),  # ms: when it last turned out to be an old copy
+    # up to which change of the coordinator's set of versions that are not durable `offers` goes
+    sa.Column("offers_generation", sa.Integer, nullable=False, default=0),
+    sa.Column("offers_number", sa.Integer, nullable=False, default=0),
 )
 
 commits = sa.Table(
@@ -183,6 +186,7 @@ chunks = sa.Table(
     sa.Column("block", sa.LargeBinary, nullable=False),
     sa.Column("epoch", sa.Integer, nullable=False),
     sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("stored", sa.Boolean, nullable=False),  # whether the coordinator is known to have the block
     sa.Column("entry", sa.LargeBinary),  # a file on this disk that had the chunk at `offset`
     sa.Column("offset", sa.Integer),
     sqlite_with_rowid=False,
@@ -203,8 +207,21 @@ contents = sa.Table(
     _w(),
     *_key("digest"),
     sa.Column("target", sa.LargeBinary),  # a symlink's
-    sa.Column("manifest", sa.LargeBinary),  # a file's that was read here and whose blocks are stored
+    sa.Column("manifest", sa.LargeBinary),  # a file's that was read here and sealed
+    sa.Column("stored", sa.Boolean, nullable=False),  # whether the manifest's blocks are
     sqlite_with_rowid=True,
+)
+
+offers = sa.Table(
+    "offers",
+    metadata,
+    _w(),
+    *_key("change"),
+    sa.Column("standing", sa.Integer, nullable=False),  # without a row: durable
+    sa.Column("said", sa.Integer, nullable=False),  # whether by the coordinator, or only by the journal's row
+    sa.Column("digest", sa.LargeBinary),  # of its content, once the journal has it
+    sa.Index("offers_standing", "w", "standing", "digest"),
+    sqlite_with_rowid=False,
 )
 
 placing = sa.Table(

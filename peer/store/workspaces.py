@@ -82,8 +82,8 @@ def add(
     with database.transaction():
         database.run(
             "INSERT INTO workspaces (id, name, keyring, genesis, paused, known_seq, known_hash, seq, log_hash, epoch, "
-            "last_control, last_signed, synced_before, age, next_age, began_anew) "
-            "VALUES (?, ?, ?, ?, 0, ?, ?, 0, ?, 1, ?, 0, 0, 0, 0, 0)",
+            "last_control, last_signed, synced_before, age, next_age, began_anew, offers_generation, offers_number) "
+            "VALUES (?, ?, ?, ?, 0, ?, ?, 0, ?, 1, ?, 0, 0, 0, 0, 0, 0, 0)",
             (workspace, name, keyring.pack(), encode(genesis), *known, NO_LOG, CommitDigest(bytes(32))),
         )
     found = record(database, workspace)
@@ -146,13 +146,14 @@ def forget_history(database: Database, w: int) -> None:
     What is on the disk stays known, with its ids; it has nothing in common with a journal any more.
     """
     with database.transaction():
-        for table in ("synced", "outbox", "commits", "devices", "members", "chains", "remote", "versions", "chunks"):
+        journals = ("commits", "devices", "members", "chains", "remote", "versions", "chunks", "offers")
+        for table in ("synced", "outbox", *journals):
             database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
         database.run("UPDATE contents SET manifest = NULL WHERE w = ?", (w,))
         database.run("INSERT OR IGNORE INTO differing SELECT w, entry FROM local WHERE w = ?", (w,))
         database.run(
             "UPDATE workspaces SET seq = 0, log_hash = ?, epoch = 1, last_control = ?, known_seq = 0, known_hash = ?, "
-            "stopped = NULL, synced_before = 1 WHERE w = ?",
+            "stopped = NULL, synced_before = 1, offers_generation = 0, offers_number = 0 WHERE w = ?",
             (NO_LOG, CommitDigest(bytes(32)), NO_LOG, w),
         )
 

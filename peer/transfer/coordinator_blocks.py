@@ -77,7 +77,12 @@ class _Batches:
 
 
 def held_blocks(asked: Sequence[BlockId], reply: HaveReply) -> frozenset[BlockId]:
-    """Those that the reply's bits say are held. Raises `SourceCut` where it has not one bit for each."""
-    if len(reply.bits) != (len(asked) + 7) // 8:
+    """Those that the reply says are held. Raises `SourceCut` where it has not one bit for each."""
+    return picked(asked, reply.bits)
+
+
+def picked(asked: Sequence[BlockId], bits: bytes) -> frozenset[BlockId]:
+    """Those whose bit is set. Raises `SourceCut` where there is not one for each."""
+    if len(bits) != (len(asked) + 7) // 8:
         raise SourceCut("an answer about other blocks than were asked for")
-    return frozenset(block for index, block in enumerate(asked) if reply.bits[index // 8] & (0x80 >> (index % 8)))
+    return frozenset(block for index, block in enumerate(asked) if bits[index // 8] & (0x80 >> (index % 8)))

@@ -49,8 +49,8 @@ SEALERS: Final = 2
 class Ingested:
     """All of the file was read while it held still.
 
-    `chunks` are (chunk id, length) in order. `manifest` names durable blocks only; it is None where no sink was given
-    and some chunk has no durable block that is known of.
+    `chunks` are (chunk id, length) in order. `manifest` is None where nothing was to be sealed and some chunk has no
+    durable block that is known of. `stored`: all its blocks are durable.
     """
 
     request: IngestRequest
@@ -59,6 +59,7 @@ class Ingested:
     fingerprint: Fingerprint
     chunks: tuple[tuple[ChunkId, int], ...]
     manifest: FlatManifest | None
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +116,20 @@ class Ingester:
         requests: Sequence[IngestRequest],
         sink: BlockSink | None,
         *,
+        seal: bool = False,
         resuming: bool = False,
         progress: Progress | None = None,
     ) -> list[IngestResult]:
         """Read all files once, and make their blocks durable in `sink` if one is given; results in order.
+
+        With `seal`, and without a sink, the blocks are only made to know their ids.
 
         A chunk that has a durable block, or occurs again, is not sealed again. When this returns `Ingested` with a
         manifest from a sink, every block in it has been confirmed. Failures of single files and of the connection
         are results. With `resuming`, the sink is asked which blocks it has before they are sent.
         """
         run = _Run(self, requests, progress or Progress())
-        await run.run(sink, resuming)
+        await (run.read(seal=seal) if sink is None else run.send(sink, resuming))
         return run.results()
 
 
@@ -140,35 +144,44 @@ class _Run:
         self._ends: list[FileEnd | None] = [None] * len(requests)
         # None: it is being sealed.
         self._refs: dict[ChunkId, ChunkRef | None] = {}
+        self._only_sealed: set[ChunkId] = set()
         self._unsent: set[ChunkId] = set()
         self._vanished: set[ChunkId] = set()
         self._failure: UploadFailure | None = None
         progress.files_total += len(requests)
         progress.bytes_total += sum(request.expected.size for request in requests)
 
-    async def run(self, sink: BlockSink | None, resuming: bool) -> None:
+    async def read(self, *, seal: bool) -> None:
+        """Read all, and seal what has no durable block where that is asked for."""
         indexes = iter(range(len(self._requests)))
-        if sink is None:
-            async with trio.open_nursery() as nursery:
-                for _ in range(READERS):
-                    nursery.start_soon(self._read, indexes, None, None)
+        if seal:
+            await self._read_and_seal(indexes, None)
             return
+        async with trio.open_nursery() as nursery:
+            for _ in range(READERS):
+                nursery.start_soon(self._read, indexes, None, None)
+
+    async def send(self, sink: BlockSink, resuming: bool) -> None:
+        """Read all, and seal and send what has no durable block."""
         by = self._by
         patience = Patience(by.clock, by.entropy)
         async with open_upload(sink, patience, by.counters, by.limiter, resuming) as session:
-            # No buffer: the reader waits while all sealers are busy.
-            to_seal, batches = trio.open_memory_channel[list[ReadChunk]](0)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._read, indexes, to_seal, session)
-                for _ in range(SEALERS):
-                    nursery.start_soon(self._seal_all, batches.clone(), session)
-                batches.close()
+            await self._read_and_seal(iter(range(len(self._requests))), session)
             lost = await session.settle()
             while lost and session.failure is None:
                 await self._send_again([origin for _, origin in lost], session)
                 lost = await session.settle()
             self._failure = session.failure
             self._unsent.update(origin.chunk for _, origin in lost)
+
+    async def _read_and_seal(self, indexes: "Iterable[int]", session: UploadSession | None) -> None:
+        # No buffer: the reader waits while all sealers are busy.
+        to_seal, batches = trio.open_memory_channel[list[ReadChunk]](0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read, indexes, to_seal, session)
+            for _ in range(SEALERS):
+                nursery.start_soon(self._seal_all, batches.clone(), session)
+            batches.close()
 
     def results(self) -> list[IngestResult]:
         return [self._result(index) for index in range(len(self._requests))]
@@ -216,13 +229,18 @@ class _Run:
         self._refs.update(known)
         return [chunk for chunk_id, chunk in fresh.items() if chunk_id not in known]
 
-    async def _seal_all(self, batches: trio.MemoryReceiveChannel[list[ReadChunk]], session: UploadSession) -> None:
+    async def _seal_all(
+        self, batches: trio.MemoryReceiveChannel[list[ReadChunk]], session: UploadSession | None
+    ) -> None:
         async with batches:
             async for batch in batches:
                 blocks = await self._by.offload.run(_seal, self._by.keys, batch)
                 batch.clear()  # the plaintext is not needed while the blocks are sent
                 self._note_blocks(blocks)
-                await session.send(blocks)
+                if session is None:
+                    self._only_sealed.update(block.origin.chunk for block in blocks)
+                else:
+                    await session.send(blocks)
                 del blocks
 
     async def _send_again(self, origins: Sequence[Origin], session: UploadSession) -> None:
@@ -255,7 +273,7 @@ class _Run:
 
     def _stored(self, index: int) -> tuple[ChunkRef, ...]:
         """The chunks read of a file that have a durable block."""
-        lacking = self._unsent | self._vanished
+        lacking = self._only_sealed | self._unsent | self._vanished
         here = dict.fromkeys(chunk for chunk, _ in self._chunks[index] if chunk not in lacking)
         return tuple(ref for chunk in here if (ref := self._refs.get(chunk)) is not None)
 
@@ -268,7 +286,8 @@ class _Run:
         if self._failure is not None and (not whole or any(chunk in self._unsent for chunk, _ in chunks)):
             return NotSent(request, self._failure, self._stored(index))
         manifest = FlatManifest(refs) if whole else None
-        return Ingested(request, end.digest, end.fingerprint.size, end.fingerprint, chunks, manifest)
+        stored = whole and self._only_sealed.isdisjoint(chunk for chunk, _ in chunks)
+        return Ingested(request, end.digest, end.fingerprint.size, end.fingerprint, chunks, manifest, stored)
 
 
 def _seal(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing]:

@@ -18,6 +18,7 @@ from peer.disk.failures import failure
 from peer.disk.reading import StableReading
 from peer.disk.root import Directories, Root
 from peer.fingerprint import DiskKind, Fingerprint, Path
+from peer.ports import Handle
 from protocol import limits
 from protocol.ids import ChunkId
 
@@ -35,11 +36,13 @@ class IngestRequest:
     """A file to take in, as a scan saw it.
 
     A long one that somebody has open for writing is not begun, unless `even_if_open`: some are open all the time.
+    `is_held`: it is the file of that name among those held for versions that are not durable.
     """
 
     path: Path
     expected: Fingerprint
     even_if_open: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class FileReader:
         params: ChunkerParams,
         keep: bool,
     ) -> None:
+        self._root = root
         self._fs = root.fs
         self._directories = Directories(root)
         self._requests = requests
@@ -168,8 +172,7 @@ class FileReader:
         room = BATCH_BYTES - self._slab_at
         if expected.size > room and self._slab_at and (expected.size <= BATCH_BYTES or room < _STREAM_FROM_BYTES):
             return _LATER
-        parent, name = self._directories.parent(request.path)
-        handle = self._fs.open_read(parent, name)
+        handle = _open(self._root, self._directories, request)
         keep_open = False
         try:
             status = self._fs.stat_handle(handle)
@@ -252,8 +255,7 @@ def read_again(
         for origin in origins:
             request = requests[origin.file]
             try:
-                parent, name = directories.parent(request.path)
-                handle = root.fs.open_read(parent, name)
+                handle = _open(root, directories, request)
                 try:
                     reading = StableReading(root.fs, handle, request.expected)
                     data = memoryview(bytearray(origin.length))
@@ -265,6 +267,11 @@ def read_again(
             held = whole and chunk_id(keys, data) == origin.chunk
             chunks.append(ReadChunk(origin, data) if held else None)
     return chunks
+
+
+def _open(root: Root, directories: Directories, request: IngestRequest) -> Handle:
+    parent, name = (root.held, request.path[-1]) if request.is_held else directories.parent(request.path)
+    return root.fs.open_read(parent, name)
 
 
 def _failed(error: OSError) -> FileFailed:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 from protocol.ids import BlockId, ChangeId
 from protocol.limits import OFFERED_MARKS
-from protocol.offered import Mark, OfferedPage, Standing
+from protocol.offered import Mark, OfferedPage, Standing, follows
 
 
 class OfferedSet:
@@ -77,3 +77,37 @@ class OfferedSet:
         self.last += 1
         self._marks.pop(change, None)
         self._marks[change] = Mark(self.last, change, standing)
+
+
+class OfferedCopy:
+    """What a device knows that follows the set. A version that is in no mark is durable."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self.number = 0
+        self._standing: dict[ChangeId, Standing] = {}
+
+    def take(self, page: OfferedPage) -> bool:
+        """Follow; False, and nothing done, where the page does not go on from here."""
+        if not follows(page, self.generation, self.number):
+            return False
+        if page.whole:
+            self._standing.clear()
+        self.generation = page.generation
+        self._standing |= {ChangeId(mark.change): mark.standing for mark in page.marks}
+        self.number = page.marks[-1].number if page.marks else page.last
+        return True
+
+    def standing(self, change: ChangeId) -> Standing:
+        """How a version stands, as far as is known."""
+        return self._standing.get(change, Standing.DURABLE)
+
+    @property
+    def offered(self) -> frozenset[ChangeId]:
+        """The versions that are not durable and not given up."""
+        return frozenset(change for change, its in self._standing.items() if its is Standing.OFFERED)
+
+    @property
+    def not_kept(self) -> frozenset[ChangeId]:
+        """The versions that were given up."""
+        return frozenset(change for change, its in self._standing.items() if its is Standing.NOT_KEPT)

@@ -62,7 +62,7 @@ class Pair:
         with self.database.transaction():
             self.database.insert(schema.versions, [(self.store.w, *values)])
             if target is not None:
-                self.database.insert(schema.contents, [(self.store.w, digest, target, None)])
+                self.database.insert(schema.contents, [(self.store.w, digest, target, None, False)])
 
     def put_remote(self, row: RemoteNode) -> None:
         """As the journal does: past the cache, which is told afterwards."""

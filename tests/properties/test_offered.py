@@ -1,18 +1,23 @@
 """The set of versions that are not durable: devices that follow it in any way have it; rules about what it means."""
 
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.domain.offers import LEASE_MS, LEASES, SILENT_MS, Leases, counted_on, is_lost
 from coordinator.records import OpenOffer
-from peer.planner.offered import Edit, Version, head_of, judge_edit, may_be_dropped, must_be_held, shown_of, waits
-from peer.planner.trees import Content
+from crypto.keyring import WorkspaceKeyring
+from peer.store import workspaces
+from peer.store.database import Database, open_database
+from peer.store.offers import OfferStore
 from protocol.codec import decode, encode
 from protocol.ids import BlockId, ChangeId, DeviceId, WorkspaceId
-from protocol.offered import Mark, OfferedCopy, OfferedPage, Standing
+from protocol.model import Genesis
+from protocol.offered import Mark, OfferedPage, Standing
+from tests.common.journals import TestJournal, TestUser, seed
 from tests.common.offered_set import OfferedSet
 
 
@@ -36,16 +41,52 @@ asking = st.tuples(st.just("ask"), st.frozensets(st.integers(1, 3), min_size=1, 
 restoring = st.tuples(st.just("restore"), st.just(frozenset({0})))
 
 
-def follow(copy: OfferedCopy, offers: OfferedSet, most: int) -> None:
+class Copy:
+    """A device's copy of the set, as it is stored."""
+
+    def __init__(self, database: Database) -> None:
+        genesis = TestJournal(TestUser("ana")).commits[0]
+        assert isinstance(genesis.body, Genesis)
+        journal, self.database = TestJournal(TestUser("ana")), database
+        keyring = WorkspaceKeyring(seed("salt")[:16], seed("fixed"), {1: seed("epoch 1")})
+        self._w = workspaces.add(database, journal.id, "work", keyring, genesis).w
+        self.store = OfferStore(database, self._w)
+
+    def begin(self) -> None:
+        """Know nothing."""
+        self.database.run("DELETE FROM offers")
+        self.database.run("UPDATE workspaces SET offers_generation = 0, offers_number = 0")
+
+    def take(self, page: OfferedPage) -> bool:
+        """Follow; False where it does not go on from here."""
+        with self.database.transaction():
+            return self.store.take(page)
+
+
+@pytest.fixture(scope="module")
+def a_copy() -> Iterator[Copy]:
+    with open_database(None) as database:
+        yield Copy(database)
+
+
+def follow(copy: Copy, offers: OfferedSet, most: int) -> None:
     """One question, answered over the wire."""
-    page = offers.since(copy.generation, copy.number, most)
+    with copy.database.transaction():
+        copy.store.ask()
+    page = offers.since(*copy.store.place(), most)
     assert copy.take(decode(OfferedPage, encode(page), 1 << 20))
+    if copy.store.place()[1] == page.last:
+        with copy.database.transaction():
+            copy.store.settle()
 
 
 @settings(deadline=None, max_examples=400)
 @given(st.lists(st.one_of(offering, storing, ending, asking, asking, restoring), max_size=60))
-def test_a_copy_that_follows_in_any_portions_is_the_set_in_the_end(steps: list[tuple[str, frozenset[int]]]) -> None:
-    offers, copy, count = OfferedSet(1), OfferedCopy(), 0
+def test_a_copy_that_follows_in_any_portions_is_the_set_in_the_end(
+    a_copy: Copy, steps: list[tuple[str, frozenset[int]]]
+) -> None:
+    offers, copy, count = OfferedSet(1), a_copy, 0
+    copy.begin()
     for what, numbers in steps:
         match what:
             case "offer":
@@ -63,13 +104,11 @@ def test_a_copy_that_follows_in_any_portions_is_the_set_in_the_end(steps: list[t
                     older.offer(change(number), offers.lacking(change(number)) or [block(number % 9)])
                 older.begin_anew(offers.generation + 1, beyond=offers.last + 1)
                 offers, count = older, count // 2
-    while copy.number != offers.last or copy.generation != offers.generation:
+    while copy.store.place() != (offers.generation, offers.last):
         follow(copy, offers, most=2)
     for number in range(count):
-        assert copy.standing(change(number)) is offers.standing(change(number))
+        assert copy.store.standing(change(number)) is offers.standing(change(number))
         assert offers.lacking(change(number)) or offers.standing(change(number)) is not Standing.OFFERED
-    assert copy.offered == {change(n) for n in range(count) if offers.standing(change(n)) is Standing.OFFERED}
-    assert copy.not_kept == {change(n) for n in range(count) if offers.standing(change(n)) is Standing.NOT_KEPT}
 
 
 def test_a_version_is_durable_with_its_last_block_and_a_block_may_end_the_wait_of_several() -> None:
@@ -92,15 +131,16 @@ def test_what_was_given_up_is_not_made_durable_by_blocks_that_come_late() -> Non
     assert offers.standing(change(1)) is Standing.NOT_KEPT
 
 
-def test_a_copy_takes_nothing_that_does_not_go_on_from_where_it_is() -> None:
-    copy = OfferedCopy()
+def test_a_copy_takes_nothing_that_does_not_go_on_from_where_it_is(a_copy: Copy) -> None:
+    copy = a_copy
+    copy.begin()
     first, second = Mark(1, change(1), Standing.OFFERED), Mark(2, change(2), Standing.OFFERED)
     assert not copy.take(OfferedPage(5, False, 1, (first,))), "another generation"
     assert copy.take(OfferedPage(5, True, 2, (first, second)))
     assert not copy.take(OfferedPage(5, False, 2, (second,))), "nothing new"
     assert not copy.take(OfferedPage(5, False, 4, (replace_number(first, 4), replace_number(second, 3))))
     assert not copy.take(OfferedPage(5, False, 2, (replace_number(first, 3),))), "beyond the last"
-    assert (copy.number, len(copy.offered)) == (2, 2)
+    assert copy.store.place() == (5, 2)
 
 
 def replace_number(mark: Mark, number: int) -> Mark:
@@ -185,82 +225,3 @@ def test_who_made_a_version_out_of_an_offered_one_is_counted_on_only_if_known_to
     assert counted_on(BLUE, base, offers=False) == (True, frozenset({RED}))
     assert counted_on(RED, base, offers=False) == (True, frozenset({BLUE}))
     assert counted_on(RED, replace(base, counted=False), offers=False) == (False, frozenset({BLUE}))
-
-
-# --- what it means for a file ------------------------------------------------------------------------------
-
-CONTENTS = [None, *(Content(bytes([number]) * 4, number) for number in range(1, 4))]
-versions = st.builds(
-    Version, st.integers(0, 99).map(change), st.sampled_from(CONTENTS), st.sampled_from(list(Standing))
-)
-lives = st.lists(versions, min_size=1, max_size=6, unique_by=lambda one: one.change)
-contents = st.sampled_from(CONTENTS)
-
-
-@settings(deadline=None)
-@given(lives, st.frozensets(st.integers(0, 99).map(change)))
-def test_what_is_shown_is_kept_can_be_had_and_is_the_newest_of_these(
-    life: list[Version], here: frozenset[ChangeId]
-) -> None:
-    shown = shown_of(life, lambda version: version.change in here)
-    newer = life if shown is None else life[: life.index(shown)]
-    for version in newer:
-        assert version.standing is Standing.NOT_KEPT or (version.content is not None and version.change not in here)
-    if shown is not None:
-        assert shown.standing is not Standing.NOT_KEPT
-
-
-@settings(deadline=None)
-@given(lives, st.frozensets(st.integers(0, 99).map(change)), st.frozensets(st.integers(0, 99).map(change)))
-def test_what_is_shown_never_goes_back_when_more_can_be_had(
-    life: list[Version], here: frozenset[ChangeId], more: frozenset[ChangeId]
-) -> None:
-    before = shown_of(life, lambda version: version.change in here)
-    after = shown_of(life, lambda version: version.change in here | more)
-    assert before is None or (after is not None and life.index(after) <= life.index(before))
-
-
-@settings(deadline=None)
-@given(lives, contents, contents)
-def test_once_everything_is_durable_or_given_up_and_can_be_had_no_edit_waits(
-    life: list[Version], base: Content | None, found: Content | None
-) -> None:
-    ended = [
-        replace(one, standing=Standing.DURABLE if one.standing is Standing.OFFERED else one.standing) for one in life
-    ]
-    assert not waits(ended, lambda version: True)
-    assert judge_edit(ended, base, found, lambda version: True) is not Edit.WAIT
-
-
-@settings(deadline=None)
-@given(lives, contents, contents)
-def test_an_edit_waits_only_while_the_head_is_not_here_and_a_person_can_end_that(
-    life: list[Version], base: Content | None, found: Content | None
-) -> None:
-    verdict = judge_edit(life, base, found, lambda version: False)
-    if verdict is Edit.WAIT:
-        head = head_of(life)
-        assert head is not None
-        assert head.content not in (None, base, found)
-        assert judge_edit(life, base, found, lambda version: False, keep_mine=True) is Edit.PROPOSE
-        assert judge_edit(life, base, found, lambda version: True) is Edit.MERGE
-    assert (verdict is Edit.NONE) == (found == base or found == (head.content if (head := head_of(life)) else None))
-
-
-def test_an_edit_of_what_was_before_a_version_that_was_given_up_is_simply_proposed() -> None:
-    old, lost, mine = Content(b"old", 3), Content(b"lost", 4), Content(b"mine", 4)
-    life = [Version(change(2), lost, Standing.OFFERED), Version(change(1), old, Standing.DURABLE)]
-    assert judge_edit(life, old, mine, lambda version: version.content == old) is Edit.WAIT
-    life[0] = replace(life[0], standing=Standing.NOT_KEPT)
-    assert head_of(life) == life[1]
-    assert judge_edit(life, old, mine, lambda version: version.content == old) is Edit.PROPOSE
-    assert head_of([life[0]]) is None
-
-
-def test_bytes_of_an_offered_version_are_held_until_every_such_version_is_durable_or_given_up() -> None:
-    content = Content(b"c", 1)
-    for first, second in product(Standing, Standing):
-        lives = [[Version(change(1), content, first)], [Version(change(2), content, second)]]
-        assert must_be_held(content, lives) is (Standing.OFFERED in (first, second))
-        assert may_be_dropped(content, lives) is not must_be_held(content, lives)
-    assert not must_be_held(None, [[Version(change(1), None, Standing.OFFERED)]])

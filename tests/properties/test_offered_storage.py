@@ -14,8 +14,8 @@ from coordinator.storage.sql_blocks import SqlBlockIndex
 from coordinator.storage.sql_journals import SqlJournals
 from coordinator.storage.sql_offers import SqlOffers
 from protocol.ids import BlockId, ChangeId, DeviceId, UserId, WorkspaceId
-from protocol.offered import OfferedCopy, OfferedPage, Standing
-from tests.common.offered_set import OfferedSet
+from protocol.offered import OfferedPage, Standing
+from tests.common.offered_set import OfferedCopy, OfferedSet
 
 WORKSPACE, ELSEWHERE = WorkspaceId(b"w" * 32), WorkspaceId(b"e" * 32)
 AUTHOR = DeviceId(b"a" * 16)

@@ -18,9 +18,10 @@ from protocol.messages import (
     Refusal,
     Stored,
 )
-from protocol.offered import OfferedCopy, OfferedPage
+from protocol.offered import OfferedPage
 from tests.common.coordinators import Member, framed, made_blocks, open_member, pieces, served
 from tests.common.journals import TestJournal
+from tests.common.offered_set import OfferedCopy
 
 
 async def asked(ana: Member, journal: TestJournal, copy: OfferedCopy) -> OfferedCopy:

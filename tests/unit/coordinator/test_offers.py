@@ -30,9 +30,10 @@ from protocol.messages import (
     RefusalCode,
 )
 from protocol.model import Change, JournalRow, Role
-from protocol.offered import OfferedCopy, OfferedPage, Standing
+from protocol.offered import OfferedPage, Standing
 from tests.common.coordination import START_MS, Coordination, open_coordination, session_of
 from tests.common.journals import TestJournal, TestUser, block_id
+from tests.common.offered_set import OfferedCopy
 
 A, B, C = (BlockId(block_id(name)) for name in "abc")
 GOOD = Ok()

@@ -39,9 +39,10 @@ from protocol.messages import (
     WorkspacesRequest,
 )
 from protocol.model import DevicePaired, JournalRow, PairingAdmitted
-from protocol.offered import OfferedCopy, OfferedPage
+from protocol.offered import OfferedPage
 from tests.common.coordination import START_MS, Coordination, open_coordination, session_of
 from tests.common.journals import HOUR_MS, TestDevice, TestJournal, TestUser, block_id, make_device, seed
+from tests.common.offered_set import OfferedCopy
 
 
 class Here:

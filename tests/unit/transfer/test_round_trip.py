@@ -24,6 +24,20 @@ async def test_every_file_arrives_with_its_bytes_and_its_order(tmp_path: Path) -
         assert store.accused == []
 
 
+async def test_what_is_only_sealed_has_the_blocks_that_sending_it_makes(tmp_path: Path) -> None:
+    store = MemoryBlocks()
+    data = noise(BATCH_BYTES + 300_000)
+    with new_device(tmp_path / "a") as a:
+        request = a.write("film", data)
+        (sealed,) = await a.ingester.ingest([request], None, seal=True)
+        assert store.blocks == {}
+        (sent,) = await a.ingester.ingest([request], store)
+        assert isinstance(sealed, Ingested)
+        assert isinstance(sent, Ingested)
+        assert sealed.manifest == sent.manifest
+        assert (sealed.stored, sent.stored) == (False, True)
+
+
 async def test_files_larger_than_a_batch_arrive_between_small_ones(tmp_path: Path) -> None:
     store = MemoryBlocks()
     contents = [

@@ -173,7 +173,7 @@ def test_only_one_place_unlinks_what_was_taken_from_a_user_path() -> None:
                     found.setdefault(str(path.relative_to(ROOT / "peer")), set()).add(f"{what} {' '.join(args[:1])}")
     assert {at: calls for at, calls in found.items() if at.startswith(("disk/", "scan/", "transfer/", "engine/"))} == {
         "disk/apply.py": {"unlink self.root.tmp", "remove_dir parent"},
-        "disk/destroying.py": {"unlink root.swap"},
+        "disk/destroying.py": {"unlink root.swap", "unlink root.held"},
         "disk/private.py": {
             "unlink root.tmp",
             "unlink root.swap",

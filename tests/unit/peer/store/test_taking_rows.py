@@ -12,9 +12,10 @@ from peer.planner.operations import Agreed, ProposeChange
 from peer.planner.trees import Content, Node
 from peer.store import workspaces
 from peer.store.database import Database, open_database
-from peer.store.journal import HASHES, JournalState, Taken, change_id, take_rows, version_body
+from peer.store.journal import HASHES, JournalState, Taken, change_id, take_rows
 from peer.store.outbox import Outbox
 from peer.store.trees import TreeStore
+from peer.store.versions import version_body
 from protocol.codec import encode
 from protocol.ids import ROOT, ChangeId, CommitDigest, EntryId, LogHash, NameKey
 from protocol.model import Body, Change, Commit, Genesis, JournalRow, Kind, lists_bytes, sealed_context

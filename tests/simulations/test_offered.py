@@ -1,0 +1,197 @@
+"""Files are on the devices beside before the line has carried them; what then happens to the line, the devices and the
+files loses nothing, and everybody is told the same."""
+
+import trio
+
+from peer.control.messages import WorkspaceStatus
+from peer.disk.root import PRIVATE_NAME
+from protocol.offered import Standing
+from simulations.devices import SimDevice
+from simulations.folder import Folder
+from simulations.images import take_image
+from simulations.network.line import Quality
+from simulations.noise import noise
+from simulations.world import World, run_world
+
+MINUTES = 60.0
+LONG_S = 60 * MINUTES
+NARROW = Quality(latency_s=0.02, rate=20_000.0)
+WIDE = Quality(latency_s=0.02)
+FILM = noise(3_000_000)
+"""More than two minutes of the narrow line."""
+
+
+async def status_of(device: SimDevice) -> WorkspaceStatus:
+    return (await device.status()).workspaces[0]
+
+
+async def change_of(device: SimDevice) -> None:
+    """Until something that a person could see has changed there."""
+    assert device.engine is not None
+    await device.engine.wait_changed()
+
+
+async def until_has(world: World, device: SimDevice, path: str, data: bytes, within_s: float = 2 * MINUTES) -> None:
+    """Until a device shows this content there."""
+    with trio.fail_after(within_s):
+        while world.folder(device).tree().get(path) != data:
+            await change_of(device)
+
+
+async def until_durable(device: SimDevice, within_s: float = 10 * MINUTES) -> None:
+    """Until it is told that the coordinator has everything."""
+    with trio.fail_after(within_s):
+        while (await status_of(device)).not_durable:
+            await change_of(device)
+
+
+async def until_held_by(device: SimDevice, world: World) -> None:
+    """Until it has told the coordinator which versions it holds."""
+    assert device.engine is not None
+    (one,) = device.engine.mounted.values()
+    assert one.engine is not None
+    with trio.fail_after(MINUTES):
+        while True not in one.engine.offering.told.values():
+            await change_of(device)
+
+
+async def at_home_and_away(world: World) -> tuple[SimDevice, SimDevice, SimDevice]:
+    """Red and blue on one LAN with a narrow line, green elsewhere; all in step, and linked."""
+    home, away = world.site("home", WIDE, Quality(latency_s=0.001)), world.site("away", WIDE)
+    red, blue, green = world.device("red", home), world.device("blue", home), world.device("green", away)
+    await world.found(red, "ana")
+    for device in (blue, green):
+        await world.pair(device, red)
+    assert await world.converged(MINUTES) is not None
+    await trio.sleep(MINUTES)
+    home.up.quality = NARROW
+    return red, blue, green
+
+
+def test_a_film_is_beside_while_the_line_still_carries_it_and_then_it_is_durable() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        begun_s = trio.current_time()
+        world.folder(red).create("film", FILM)
+        await until_has(world, blue, "film", FILM)
+        assert trio.current_time() - begun_s < 0.3 * len(FILM) / 20_000.0, "the line cannot have carried it"
+        for device in (red, blue):
+            assert (await status_of(device)).not_durable == 1
+        assert "film" not in world.folder(green).tree()
+        assert await world.converged(LONG_S) is not None
+        for device in (red, blue, green):
+            await until_durable(device)
+
+    assert run_world("offered", story).failures == []
+
+
+def test_where_the_author_is_gone_before_it_was_sent_another_holder_sends_it() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("film", FILM)
+        await until_has(world, blue, "film", FILM)
+        await until_held_by(blue, world)
+        await red.kill(power=True)
+        await until_has(world, green, "film", FILM, within_s=30 * MINUTES)
+        await until_durable(blue)
+        await until_durable(green)
+        await red.start()
+        assert await world.converged(LONG_S) is not None
+
+    assert run_world("author gone", story).failures == []
+
+
+async def offered_to_nobody(world: World, red: SimDevice, blue: SimDevice, path: str) -> None:
+    """Red saves a film, and commits it, since blue is there; but then blue is there no more."""
+    world.net.site_of(red.host).lan.quality = Quality(latency_s=0.001, rate=50_000.0)
+    world.folder(red).overwrite(path, FILM, 0, cut=True)
+    with trio.fail_after(MINUTES):
+        while not (await status_of(red)).not_durable:
+            await change_of(red)
+    await blue.kill(power=True)
+
+
+def test_what_its_author_overwrote_before_anybody_had_it_is_given_up_and_all_have_what_came_after() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("text", b"before")
+        assert await world.converged(LONG_S) is not None
+        await offered_to_nobody(world, red, blue, "text")
+        world.folder(red).overwrite("text", b"after", 0, cut=True)
+        await until_has(world, green, "text", b"after")
+        await until_durable(green, within_s=MINUTES)
+        await blue.start()
+        assert await world.converged(LONG_S) == {"text": b"after"}
+
+    assert run_world("overwritten", story).failures == []
+
+
+def standings(device: SimDevice) -> list[Standing]:
+    """How the versions stand that ever were offered, as a device knows it."""
+    assert device.engine is not None
+    rows = device.engine.machine.database.all("SELECT standing FROM offers ORDER BY standing")
+    return [Standing(row[0]) for row in rows]
+
+
+def test_what_its_author_overwrote_after_a_neighbour_had_it_is_sent_by_that_one_from_where_it_holds_it() -> None:
+    second = noise(2_000_000, b"second")
+
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("film", FILM)
+        await until_has(world, blue, "film", FILM)
+        await until_held_by(blue, world)
+        world.folder(red).overwrite("film", second, 0, cut=True)
+        await until_has(world, blue, "film", second)
+        assert len(Folder(blue.disk.people, f"{blue.disk.folder}/{PRIVATE_NAME}/held").tree()) == 1
+        assert await world.converged(LONG_S) == {"film": second}
+        for device in (red, blue, green):
+            await until_durable(device, within_s=30 * MINUTES)
+        assert standings(green) == [Standing.DURABLE, Standing.DURABLE], "no version is lost"
+        await trio.sleep(MINUTES)
+        assert not Folder(blue.disk.people, f"{blue.disk.folder}/{PRIVATE_NAME}/held").tree()
+
+    assert run_world("held", story).failures == []
+
+
+def test_what_nobody_can_bring_any_more_is_given_up_and_what_was_before_counts_again() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("text", b"before")
+        assert await world.converged(LONG_S) is not None
+        image = await take_image(red)
+        await trio.sleep(MINUTES)
+        await offered_to_nobody(world, red, blue, "text")
+        await red.kill(power=True)
+        world.folder(green).overwrite("text", b"by green meanwhile", 0, cut=True)
+        await trio.sleep(20.0)
+        red.restore(image)
+        await red.start()
+        await blue.start()
+        assert await world.converged(LONG_S) == {"text": b"by green meanwhile"}
+        for device in (red, blue, green):
+            assert not (await status_of(device)).not_durable
+
+    assert run_world("given up", story).failures == []
+
+
+def test_an_edit_of_what_cannot_be_had_waits_and_ends_as_a_conflicted_copy() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("text", b"before")
+        assert await world.converged(LONG_S) is not None
+        world.folder(red).overwrite("text", FILM, 0, cut=True)
+        await until_has(world, blue, "text", FILM)
+        world.folder(green).overwrite("text", b"by green meanwhile", 0, cut=True)
+        await trio.sleep(20.0)
+        assert world.folder(green).tree() == {"text": b"by green meanwhile"}
+        problems = (await status_of(green)).problems
+        assert [(one.path, one.code) for one in problems] == [("text", "waiting_for_blocks")]
+        assert "from red" in problems[0].message
+        tree = await world.converged(LONG_S)
+        assert tree is not None
+        assert tree["text"] == FILM
+        assert b"by green meanwhile" in tree.values()
+        assert not (await status_of(green)).problems
+
+    assert run_world("edit waits", story).failures == []
