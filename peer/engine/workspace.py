@@ -235,6 +235,7 @@ class WorkspaceEngine:
         if self.feed.has_offers:
             self.feed.has_offers = False
             self.offering.offered()
+        self.offering.look()
         self._note_settled()
         self._note_pace()
         self.context.changed()
@@ -332,7 +333,6 @@ class WorkspaceEngine:
             self.mover.put_up(await self.context.machine.database_work.run(self._uploads, found.to_read))
         if found.changed:
             self._plan_soon()
-            self.offering.look()
         self._scanned = self._scanned or self.scanner.has_seen_all
 
     def _uploads(self, found: list[Assigned]) -> list[Up]:
