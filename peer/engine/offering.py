@@ -63,14 +63,14 @@ class Offering:
         context: Context,
         mover: Mover,
         scanner: Scanner,
-        is_wanted: Callable[[EntryId], bool],
+        is_left: Callable[[EntryId], bool],
         may_act: Callable[[], bool],
         changed: Callable[[bool], None],
     ) -> None:
         self._context = context
         self._mover = mover
         self._scanner = scanner
-        self._is_wanted = is_wanted
+        self._is_left = is_left
         self._may_act = may_act
         self._changed = changed
         self._signal = Signal()
@@ -96,7 +96,7 @@ class Offering:
 
     def look(self) -> None:
         """What is on this disk may be other than it was."""
-        if self.count:
+        if self.count or self._wants_page:
             self._signal.set()
 
     def offered(self) -> None:
@@ -224,13 +224,13 @@ class Offering:
 
     def _is_lost(self, version: Offered) -> bool:
         """Whether it is known what is in the place of a version's file; of one's own also, that what came there is in
-        the journal, or nothing did and it is wanted here."""
+        the journal, or that nothing is to come there from this disk."""
         scanner, trees = self._scanner, self._context.trees
         if not scanner.is_idle or not scanner.has_seen_all or trees.unknown(version.entry):
             return False
         head = trees.remote(version.entry)
         is_replaced = head is None or head.head != version.change
-        return version.author != self._context.identity.device or is_replaced or self._is_wanted(version.entry)
+        return version.author != self._context.identity.device or is_replaced or self._is_left(version.entry)
 
     def _remove_held(self, offered: frozenset[ChangeId]) -> None:
         """Let go of what was held for versions that are durable now, or given up."""

@@ -78,7 +78,7 @@ class WorkspaceEngine:
             context,
             self.mover,
             self.scanner,
-            lambda entry: entry in self.executor.waiting,
+            lambda entry: self.settled or entry in self.executor.waiting,
             self._may_send,
             self._offers_changed,
         )
