@@ -38,6 +38,12 @@ SHOWS = (
         "crash-points", "small workloads, ended at every point or with any disk call failing: all is well after", False
     ),
     Show("hundred-devices", "a hundred devices in one simulated world, in less than a minute", True),
+    Show(
+        "lan-first",
+        "a long file is beside at the LAN's speed, while a narrow line still carries it",
+        False,
+    ),
+    Show("swarm", "five devices take one new file, and its author sends at most one and a half copies", True),
     Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
     Show(
         "table", "which tests stand for which row of the merge table, code of a problem and fault; what is left", True

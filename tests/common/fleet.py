@@ -13,13 +13,14 @@ import stat
 import subprocess
 import time
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from peer.control import client, messages
 from peer.control.messages import AnyReply, Request
+from peer.control.upkeep import Peers, PeersRequest
 from tests.common.processes import Program, give, run_program, start_program, user_for_programs, work_directory
 from tests.common.wire import Wire
 
@@ -130,7 +131,9 @@ class Host:
         self.wire = wire
         """How devices reach it, where not directly."""
         self._plain = plain
-        self._listen = "127.0.0.1:0"
+        self.listen = "127.0.0.1:0"
+        self.inside: tuple[str, ...] = ()
+        """The command by which its programs run elsewhere."""
         self.programs: list[Program] = []
         self.env: dict[str, str] = {}
         """More of the environment for the next start."""
@@ -143,21 +146,21 @@ class Host:
     def launch(self) -> Program:
         """Begin to run."""
         with as_ourselves():
-            arguments = ["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self._listen]
+            arguments = ["shoal-coordinator", "serve", "--data", str(self.data), "--listen", self.listen]
             if self._plain:
                 arguments.append("--no-tls")
             if self.wire is not None:
                 arguments += ["--public-url", f"http{'' if self._plain else 's'}://127.0.0.1:{self.wire.port}"]
-            program = start_program(arguments, self.env)
+            program = start_program(arguments, self.env, inside=self.inside)
             self.programs.append(program)
         return program
 
     def start(self) -> None:
         """Run, and answer."""
         url = self.launch().line("listening on ")
-        self._listen = url.rpartition("://")[2].rstrip("/")
+        self.listen = url.rpartition("://")[2].rstrip("/")
         if self.wire is not None:
-            self.wire.server_port = int(self._listen.rpartition(":")[2])
+            self.wire.server_port = int(self.listen.rpartition(":")[2])
 
     def stop(self) -> None:
         """End gracefully."""
@@ -183,6 +186,8 @@ class Peer:
         self.place = place / name
         self.home = self.place / "home"
         self.folder = self.place / "folder"
+        self.inside: tuple[str, ...] = ()
+        """The command by which its programs run elsewhere."""
         self.programs: list[Program] = []
         self.env: dict[str, str] = {}
         """More of the environment for the next start."""
@@ -201,7 +206,8 @@ class Peer:
     def launch(self) -> Program:
         """Begin to run its daemon."""
         with as_ourselves():
-            self.programs.append(start_program(["shoal", "--home", str(self.home), "start", "--foreground"], self.env))
+            command = ["shoal", "--home", str(self.home), "start", "--foreground"]
+            self.programs.append(start_program(command, self.env, inside=self.inside))
         return self.program
 
     def start(self) -> None:
@@ -219,7 +225,8 @@ class Peer:
     def run(self, *args: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
         """One of its commands: exit status, standard output, standard error. `env`: more of the environment."""
         with as_ourselves():
-            return run_program(["shoal", "--home", str(self.home), *args], env, deadline_s=WAIT_S)
+            command = ["shoal", "--home", str(self.home), *args]
+            return run_program(command, env, deadline_s=WAIT_S, inside=self.inside)
 
     def must(self, *args: str) -> str:
         """A command that ends with status 0; what it printed."""
@@ -303,6 +310,14 @@ class Peer:
                 assert time.monotonic() < ends, f"{self.name}: never came about\n{latest}"
         raise AssertionError(f"{self.name}: the daemon ended\n{latest}\n{self.program.stderr}")
 
+    def linked(self) -> set[str]:
+        """The devices that it has links with on its networks."""
+        return {each.device for each in self.ask(PeersRequest(), Peers).peers if each.state == "linked"}
+
+    def until_linked(self, count: int) -> None:
+        """Until it has links with so many."""
+        self.until(lambda _: len(self.linked()) >= count)
+
     def come_to_rest(self) -> messages.WorkspaceStatus:
         """Until it says that all is up to date: it may have to look again at what it just put in place."""
         return self.until(lambda status: status.workspaces[0].state == "up_to_date").workspaces[0]
@@ -334,10 +349,16 @@ class Fleet:
 
     def pair_of(self, *names: str, fill: Callable[[Path], None] | None = None) -> tuple[Peer, ...]:
         """Devices in step with one workspace `work`, made of the first one's folder, which `fill` fills before."""
-        first, *others = (self.device(name) for name in names)
-        first.join(self.host.invite("ana"))
+        peers = tuple(self.device(name) for name in names)
         if fill is not None:
-            fill(first.folder)
+            fill(peers[0].folder)
+        self.join_all("ana", peers)
+        return peers
+
+    def join_all(self, user: str, peers: Sequence[Peer]) -> None:
+        """Make these devices of one user, in step with one workspace `work`, made of the first one's folder."""
+        first, *others = peers
+        first.join(self.host.invite(user))
         first.start()
         first.add()
         for other in others:
@@ -345,7 +366,6 @@ class Fleet:
             other.start()
             other.mount()
         self.settle()
-        return (first, *others)
 
     def settle(self, *, problems: bool = False, but: str | None = None) -> Tree:
         """Wait until all running devices are in step with each other and their folders are equal; the tree.
@@ -399,15 +419,21 @@ def check_equal(one: Peer, other: Peer) -> None:
 
 @contextlib.contextmanager
 def open_fleet(
-    wire: Wire | None = None, *, plain: bool = False, env: Mapping[str, str] | None = None
+    wire: Wire | None = None,
+    *,
+    plain: bool = False,
+    env: Mapping[str, str] | None = None,
+    inside: tuple[str, ...] = (),
+    listen: str | None = None,
 ) -> Iterator[Fleet]:
     """A running coordinator without devices, in a directory of its own. Checks all logs at the end.
 
     With a `wire` devices reach it through that alone; `plain` is without TLS, to look into what passes. `env`: what all
-    daemons have more in their environment.
+    daemons have more in their environment. `inside` and `listen`: how and where it runs, if not here.
     """
     with as_ourselves(), work_directory() as place:
         fleet = Fleet(place, wire, plain=plain, env=env or {})
+        fleet.host.inside, fleet.host.listen = inside, listen or fleet.host.listen
         try:
             fleet.host.start()
             with as_their_user():

@@ -230,10 +230,14 @@ def start_program(
     *,
     cwd: Path | None = None,
     stdin: bytes | None = None,
+    inside: Sequence[str] = (),
 ) -> Program:
-    """Start `args` (the first one is `shoal`, `shoal-coordinator` or `shoal-sim`), unprivileged where we are root."""
+    """Start `args` (the first one is `shoal`, `shoal-coordinator` or `shoal-sim`), unprivileged where we are root.
+
+    `inside` is a command that runs another one, somewhere else.
+    """
     process = subprocess.Popen(
-        [*command(args[0]), *args[1:]],
+        [*inside, *command(args[0]), *args[1:]],
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -255,8 +259,9 @@ def run_program(
     cwd: Path | None = None,
     stdin: bytes | None = None,
     deadline_s: float = DEADLINE_S,
+    inside: Sequence[str] = (),
 ) -> tuple[int, str, str]:
     """Run to the end: exit status, standard output, standard error."""
-    with start_program(args, env, cwd=cwd, stdin=stdin) as program:
+    with start_program(args, env, cwd=cwd, stdin=stdin, inside=inside) as program:
         status = program.wait(deadline_s)
         return status, program.stdout, program.stderr

@@ -1,0 +1,87 @@
+"""Machines in a network of their own: devices on a switch, and the coordinator behind a line of a given rate.
+
+Owns the namespaces and the lines between them. Needs no privilege: the show runs once more as root of a user namespace,
+in which nothing but its own network is at hand.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from tests.acceptance.telling import NotShown, demand
+from tests.common.fleet import Fleet, Peer, open_fleet
+from tests.common.namespaces import run
+
+_FLAG: Final = "OWN_NETWORK_OF_THE_SHOW"
+_COORDINATOR: Final = "10.77.0.1"
+
+
+def in_own_network(name: str, arguments: Sequence[str]) -> bool:
+    """Whether we are there already; if not, the show of this name has been run there, to its end.
+
+    Raises `NotShown` where it ended badly there.
+    """
+    if os.environ.get(_FLAG):
+        run("ip", "link", "set", "lo", "up")
+        return True
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-P", "-m", "tests.acceptance", name]
+    status = subprocess.run([*command, *arguments], env={**os.environ, _FLAG: "1"}, check=False).returncode
+    demand(status == 0, "see above")
+    return False
+
+
+class Room:
+    """A switch with machines, each in a network namespace; the coordinator has one too, behind its line."""
+
+    def __init__(self) -> None:
+        self._holders: list[subprocess.Popen[bytes]] = []
+        run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
+        run("ip", "link", "set", "br0", "up")
+
+    def machine(self, address: str) -> tuple[str, ...]:
+        """A machine with that address; the command by which programs run there."""
+        number = len(self._holders)
+        holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"], stdout=-1)
+        self._holders.append(holder)
+        assert holder.stdout is not None
+        if holder.stdout.readline() != b"ready\n":
+            raise NotShown("a machine could not be made: unshare(1) is missing, or may not")
+        outside, inside = f"veth{number}", ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")
+        run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", str(holder.pid))
+        run("ip", "link", "set", outside, "master", "br0", "up")
+        run(*inside, "ip", "link", "set", "lo", "up")
+        run(*inside, "ip", "addr", "add", f"{address}/24", "dev", "eth0")
+        run(*inside, "ip", "link", "set", "eth0", "up")
+        return inside
+
+    def end(self) -> None:
+        """Away with all machines."""
+        for holder in self._holders:
+            holder.kill()
+            holder.communicate()
+
+
+@contextmanager
+def open_room(names: Sequence[str], rate: str | None) -> Iterator[tuple[Fleet, tuple[Peer, ...], Room]]:
+    """Devices of one user in step with one empty workspace, each on a machine of its own, and linked with each other;
+    their coordinator's line has that rate from when they are."""
+    room = Room()
+    try:
+        there = room.machine(_COORDINATOR)
+        with open_fleet(inside=there, listen=f"{_COORDINATOR}:0", env={"SHOAL_LAN": "on"}) as fleet:
+            peers = tuple(fleet.device(name) for name in names)
+            for number, peer in enumerate(peers):
+                peer.inside = room.machine(f"10.77.0.{number + 10}")
+            fleet.join_all("ana", peers)
+            for peer in peers:
+                peer.until_linked(len(peers) - 1)
+            if rate is not None:
+                narrow = ("root", "tbf", "rate", rate, "burst", "64k", "latency", "200ms")
+                run("tc", "qdisc", "add", "dev", "veth0", *narrow)
+                run(*there, "tc", "qdisc", "add", "dev", "eth0", *narrow)
+            yield fleet, peers, room
+    finally:
+        room.end()
