@@ -119,8 +119,8 @@ def _database(place: Path, disk: SimDisk) -> Path:
     connection = sqlite3.connect(path)
     connection.execute(
         "INSERT INTO workspaces (w, id, name, keyring, genesis, folder, paused, known_seq, known_hash, seq, log_hash, "
-        "epoch, last_control, last_signed, synced_before, age, next_age, began_anew) "
-        "VALUES (1, x'00', 'folder', x'00', x'00', '/folder', 0, 0, x'00', 0, x'00', 1, x'00', 0, 0, 0, 0, 0)"
+        "epoch, last_control, last_signed, synced_before, age, next_age, began_anew, offers_generation, offers_number) "
+        "VALUES (1, x'00', 'folder', x'00', x'00', '/folder', 0, 0, x'00', 0, x'00', 1, x'00', 0, 0, 0, 0, 0, 0, 0)"
     )
     columns = "w, entry, parent, name, kind, size, mtime_ns, executable, deleted, f_inode, f_size, f_mtime_ns"
     for row in (
