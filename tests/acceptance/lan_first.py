@@ -45,7 +45,8 @@ def run(arguments: Sequence[str]) -> None:
         demand(open_versions == 1, "by then it was durable: the line cannot have been so narrow")
         demand(took_s < 0.5 * line_s, f"it took {took_s:.0f} s: that is no LAN")
         for peer in (red, *others):
-            peer.must("wait", "--durable", "--timeout", str(int(line_s * 3 + 120)))
+            peer.until(lambda status: status.workspaces[0].not_durable == 0, line_s * 3 + 120)
+            peer.must("wait", "--durable", "--timeout", "60")
         tell("durable after", f"{time.monotonic() - begun_s:.1f} s")
         tell("bytes by path, in and out", "LAN in, LAN out, coordinator in, coordinator out")
         for peer in (red, *others):
