@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from tests.acceptance.telling import NotShown, demand
+from tests.acceptance.telling import AGAIN, NotShown, demand, is_run_again
 from tests.common.fleet import Fleet, Peer, open_fleet
 from tests.common.namespaces import run
 
-_FLAG: Final = "OWN_NETWORK_OF_THE_SHOW"
 _COORDINATOR: Final = "10.77.0.1"
 
 
@@ -24,12 +23,12 @@ def in_own_network(name: str, arguments: Sequence[str]) -> bool:
 
     Raises `NotShown` where it ended badly there.
     """
-    if os.environ.get(_FLAG):
+    if is_run_again():
         run("ip", "link", "set", "lo", "up")
         return True
     command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-P", "-m", "tests.acceptance", name]
-    status = subprocess.run([*command, *arguments], env={**os.environ, _FLAG: "1"}, check=False).returncode
-    demand(status == 0, "see above")
+    status = subprocess.run([*command, *arguments], env={**os.environ, AGAIN: "1"}, check=False).returncode
+    demand(status == 0, "why is said above")
     return False
 
 

@@ -1,5 +1,11 @@
 """How a show says what it found: figures in a column, and the failure that ends it."""
 
+import os
+from typing import Final
+
+AGAIN: Final = "SHOW_RUNS_ONCE_MORE"
+"""Set in the environment of a show that runs itself once more, somewhere else: that says what it finds, and no more."""
+
 
 class NotShown(Exception):
     """What was promised did not hold; the text says what was found instead."""
@@ -9,6 +15,11 @@ def demand(holds: bool, otherwise: str) -> None:
     """Raises `NotShown` with `otherwise` unless it holds."""
     if not holds:
         raise NotShown(otherwise)
+
+
+def is_run_again() -> bool:
+    """Whether this is the inner one of two."""
+    return bool(os.environ.get(AGAIN))
 
 
 def tell(what: str, figure: object = "") -> None:
