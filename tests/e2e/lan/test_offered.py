@@ -19,12 +19,13 @@ def test_a_film_is_beside_while_the_narrow_line_still_carries_it_and_then_it_is_
         green.mount()
         wait_linked(red, blue)
         data = noise(8 * MIB)
-        wire.slow(MIB)
+        wire.slow(MIB // 8)
         (red.folder / "film").write_bytes(data)
         blue.until(lambda _: blue.tree() == red.tree())
         assert blue.status().workspaces[0].not_durable == 1
         assert "not durable yet" in blue.must("status", str(blue.folder / "film"))
         assert not green.tree()
+        wire.slow(64 * MIB)
         blue.must("wait", "--durable", "--timeout", "120")
         assert red.status().workspaces[0].not_durable == 0
         assert "not durable" not in blue.must("status", str(blue.folder / "film"))
