@@ -27,7 +27,7 @@ def run(arguments: Sequence[str]) -> None:
     if not in_own_network("lan-first", arguments):
         return
     size, line_s = options.mb * MB, options.mb * 8 / options.rate
-    with open_room(("red", "blue", "green"), f"{options.rate}mbit") as (fleet, (red, *others), _):
+    with open_room(("red", "blue", "green"), f"{options.rate}mbit") as (red, *others):
         before = {peer.name: peer.status().transfer for peer in (red, *others)}
         digest = write(red.place / "film", size)
         begun_s = time.monotonic()
@@ -60,7 +60,6 @@ def run(arguments: Sequence[str]) -> None:
             tell(f"  {peer.name}", ", ".join(mib(each) for each in moved))
             if peer is not red:
                 demand(moved[0] >= 0.99 * size, f"{peer.name} did not get it by the LAN")
-        fleet.settle()
 
 
 def write(path: Path, size: int) -> str:

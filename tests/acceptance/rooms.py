@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.acceptance.telling import AGAIN, NotShown, demand, is_run_again
-from tests.common.fleet import Fleet, Peer, open_fleet
+from tests.common.fleet import Peer, open_fleet
 from tests.common.namespaces import run
 
 _COORDINATOR: Final = "10.77.0.1"
@@ -64,9 +64,9 @@ class Room:
 
 
 @contextmanager
-def open_room(names: Sequence[str], rate: str | None) -> Iterator[tuple[Fleet, tuple[Peer, ...], Room]]:
+def open_room(names: Sequence[str], rate: str | None, *, user: str = "ana") -> Iterator[tuple[Peer, ...]]:
     """Devices of one user in step with one empty workspace, each on a machine of its own, and linked with each other;
-    their coordinator's line has that rate from when they are."""
+    their coordinator's line has that rate from when they are. They have to come to be in step again in the end."""
     room = Room()
     try:
         there = room.machine(_COORDINATOR)
@@ -74,13 +74,14 @@ def open_room(names: Sequence[str], rate: str | None) -> Iterator[tuple[Fleet, t
             peers = tuple(fleet.device(name) for name in names)
             for number, peer in enumerate(peers):
                 peer.inside = room.machine(f"10.77.0.{number + 10}")
-            fleet.join_all("ana", peers)
+            fleet.join_all(user, peers)
             for peer in peers:
                 peer.until_linked(len(peers) - 1)
             if rate is not None:
                 narrow = ("root", "tbf", "rate", rate, "burst", "64k", "latency", "200ms")
                 run("tc", "qdisc", "add", "dev", "veth0", *narrow)
                 run(*there, "tc", "qdisc", "add", "dev", "eth0", *narrow)
-            yield fleet, peers, room
+            yield peers
+            fleet.settle()
     finally:
         room.end()

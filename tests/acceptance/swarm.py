@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     if not in_own_network("swarm", arguments):
         return
     size = options.mb * MB
-    with open_room(("red", *TAKERS), "10mbit") as (_, (red, *others), _):
+    with open_room(("red", *TAKERS), "10mbit") as (red, *others):
         before = {peer.name: peer.status().transfer for peer in (red, *others)}
         digest = write(red.place / "film", size)
         begun_s = time.monotonic()
