@@ -30,7 +30,7 @@ CONTROL: Final = b"this one is in clear, to be found"
 
 def run(arguments: Sequence[str]) -> None:
     """Raises `NotShown`."""
-    if not in_own_network("capture", arguments):
+    if not in_own_network("tests.acceptance", "capture", *arguments):
         return
     with _captured() as frames, open_room(DEVICES, None, user=USER) as peers:
         first, second, third = peers

@@ -24,7 +24,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--mb", type=int, default=500, help="how long the file is")
     parser.add_argument("--rate", type=int, default=10, help="the line's, in Mbit/s")
     options = parser.parse_args(arguments)
-    if not in_own_network("lan-first", arguments):
+    if not in_own_network("tests.acceptance", "lan-first", *arguments):
         return
     size, line_s = options.mb * MB, options.mb * 8 / options.rate
     with open_room(("red", "blue", "green"), f"{options.rate}mbit") as (red, *others):

@@ -18,15 +18,15 @@ from tests.common.namespaces import run
 _COORDINATOR: Final = "10.77.0.1"
 
 
-def in_own_network(name: str, arguments: Sequence[str]) -> bool:
-    """Whether we are there already; if not, the show of this name has been run there, to its end.
+def in_own_network(module: str, *arguments: str) -> bool:
+    """Whether we are there already; if not, the module has been run there with these arguments, to its end.
 
     Raises `NotShown` where it ended badly there.
     """
     if is_run_again():
         run("ip", "link", "set", "lo", "up")
         return True
-    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-P", "-m", "tests.acceptance", name]
+    command = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-P", "-m", module]
     status = subprocess.run([*command, *arguments], env={**os.environ, AGAIN: "1"}, check=False).returncode
     demand(status == 0, "why is said above")
     return False

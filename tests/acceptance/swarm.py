@@ -17,7 +17,7 @@ def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="make show NAME=swarm")
     parser.add_argument("--mb", type=int, default=100, help="how long the file is")
     options = parser.parse_args(arguments)
-    if not in_own_network("swarm", arguments):
+    if not in_own_network("tests.acceptance", "swarm", *arguments):
         return
     size = options.mb * MB
     with open_room(("red", *TAKERS), "10mbit") as (red, *others):

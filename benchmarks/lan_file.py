@@ -1,0 +1,72 @@
+"""One new file, from the device where it was saved to the one beside it: hashed, encrypted, durable on the other disk.
+
+Two devices on a switch, each on a machine of its own, their coordinator behind a line of 100 Mbit/s, so that all comes
+by the LAN; beside it, in turns, `cp` of the same file to the same disk, and its fsync. Both files are compared before a
+time is printed. Flags: `--mib`, `--runs`.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.acceptance.lan_first import digest_of, wait_for, write
+from tests.acceptance.rooms import in_own_network, open_room
+
+MIB = 1 << 20
+
+
+def main(arguments: list[str]) -> int:
+    """Run and print."""
+    parser = argparse.ArgumentParser(prog="make bench NAME=lan_file", description=__doc__)
+    parser.add_argument("--mib", type=int, default=1024)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args(arguments)
+    if not in_own_network("benchmarks.lan_file", *arguments):
+        return 0
+    size = options.mib * MIB
+    took: list[float] = []
+    copied: list[float] = []
+    spent: list[float] = []
+    with open_room(("red", "blue"), "100mbit") as (red, blue):
+        for number in range(options.runs):
+            digest = write(red.place / "film", size)
+            copied.append(_copy(red.place / "film", blue.place / "copy"))
+            before_s = red.cpu_s() + blue.cpu_s()
+            begun_s = time.monotonic()
+            (red.place / "film").rename(red.folder / "film")
+            wait_for(blue, size, 600.0)
+            took.append(time.monotonic() - begun_s)
+            spent.append(red.cpu_s() + blue.cpu_s() - before_s)
+            if digest_of(blue.folder / "film") != digest:
+                print("the two files differ", file=sys.stderr)
+                return 1
+            print(
+                f"run {number + 1}: {took[-1]:.2f} s, {spent[-1]:.1f} s of processor; cp {copied[-1]:.2f} s", flush=True
+            )
+            (red.folder / "film").unlink()
+            blue.until(lambda _: not (blue.folder / "film").exists())
+    middle = statistics.median(took)
+    print(f"A to B: median {middle:.2f} s, {min(took):.2f} to {max(took):.2f}; {options.mib / middle:,.0f} MiB/s")
+    print(f"processor in both: median {statistics.median(spent):.1f} s")
+    print(f"against cp and fsync: {statistics.median(a / b for a, b in zip(took, copied, strict=True)):.1f} times")
+    print(f"Python {platform.python_version()}, Linux {platform.release()}, {os.cpu_count()} cores")
+    return 0
+
+
+def _copy(source: Path, target: Path) -> float:
+    begun_s = time.monotonic()
+    shutil.copyfile(source, target)
+    subprocess.run(["sync", str(target)], check=True)
+    took_s = time.monotonic() - begun_s
+    target.unlink()
+    return took_s
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
