@@ -3,6 +3,10 @@
 Owns the comparison of what a device's database says was put at its paths with what is there, before and after a loss.
 A row that was true before it has to be true after it: else a file that the engine had placed would look like one that a
 person has deleted or changed. What people did is on the disk at once, so nobody else can be to blame.
+
+A device claims that an entry is at its place only where its last look agrees with what was put there. Where a person
+has moved or deleted the entry since, it knows of a difference; that it is about to undo the person's move, or to make
+the directory again, and has done so on the disk without a row for it yet, is no claim that a loss of power could break.
 """
 
 from collections.abc import Callable
@@ -16,8 +20,9 @@ from simulations.checkers.reading import look_up, read_only
 from simulations.disk import Content, SimDisk
 
 _ROWS: Final = (
-    "SELECT w.folder, s.entry, s.parent, s.name, s.kind, s.f_inode, s.f_size, s.f_mtime_ns, l.disk_name "
-    "FROM synced s JOIN workspaces w ON w.w = s.w LEFT JOIN local l ON l.w = s.w AND l.entry = s.entry "
+    "SELECT w.folder, s.entry, s.parent, s.kind, s.f_inode, s.f_size, s.f_mtime_ns, l.disk_name "
+    "FROM synced s JOIN workspaces w ON w.w = s.w "
+    "JOIN local l ON l.w = s.w AND l.entry = s.entry AND l.parent = s.parent AND l.name = s.name "
     "WHERE w.folder IS NOT NULL AND NOT s.deleted AND s.absent IS NULL"
 )
 
@@ -31,12 +36,12 @@ class Row:
 
 
 def rows_of(database: Path) -> list[Row]:
-    """What a device's database says was put where."""
+    """What a device's database says was put where, and is there still."""
     with read_only(database) as connection:
         found = connection.execute(_ROWS).fetchall()
-    above = {row[1]: (row[2], row[8] or row[3]) for row in found}
+    above = {row[1]: (row[2], row[7]) for row in found}
     rows: list[Row] = []
-    for folder, entry, _, _, kind, inode, size, mtime_ns, _ in found:
+    for folder, entry, _, kind, inode, size, mtime_ns, _ in found:
         names: list[str] = []
         at = entry
         while at != ROOT and at in above and len(names) < 200:

@@ -3,6 +3,7 @@
 import base64
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -128,6 +129,11 @@ def _database(place: Path, disk: SimDisk) -> Path:
         (1, b"a" * 16, b"d" * 16, "a", 0, 9, 0, 0, 0, a.number, a.content.size, a.mtime_ns),
     ):
         connection.execute(f"INSERT INTO synced ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", row)
+        connection.execute(
+            "INSERT INTO local (w, entry, parent, name, kind, size, mtime_ns, executable, disk_name) "
+            "SELECT w, entry, parent, name, kind, size, mtime_ns, executable, name FROM synced WHERE entry = ?",
+            (row[1],),
+        )
     connection.commit()
     connection.close()
     return path
@@ -157,3 +163,27 @@ def test_a_row_of_what_a_loss_of_power_takes_is_found(disk: SimDisk, tmp_path: P
     disk.crash(power=True, loss=Loss.ALL)
     assert len(found) == 1
     assert "A5" in found[0]
+
+
+@pytest.mark.parametrize("known", ["UPDATE local SET name = 'f' WHERE name = 'd'", "DELETE FROM local"])
+def test_what_a_person_took_away_and_the_program_was_putting_back_is_no_row_ahead_of_the_disk(
+    disk: SimDisk, tmp_path: Path, known: str
+) -> None:
+    fs = disk.filesystem()
+    folder = fs.open_root("/folder")
+    fs.rename_new(folder, "d", folder, "f")
+    disk.volume.save_all()
+    fs.rename_new(folder, "f", folder, "d")
+    database = _database(tmp_path, disk)
+    found: list[str] = []
+    disk.before_loss = lambda: watch_loss("red", database, disk, found.append)
+    disk.crash(power=True, loss=Loss.ALL)
+    assert len(found) == 2, "the last look found it there"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(known)
+    fs = disk.filesystem()
+    folder = fs.open_root("/folder")
+    fs.rename_new(folder, "f", folder, "d")
+    found.clear()
+    disk.crash(power=True, loss=Loss.ALL)
+    assert found == []
