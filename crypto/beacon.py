@@ -57,6 +57,10 @@ def open_record(keys: HourlyKeys, nonce: bytes, record: bytes) -> bytes | None:
     return aead.decrypt(keys.key, nonce, record[TAG_BYTES:], SUITE_BYTE + keys.tag)
 
 
-def knock_tag(beacon_key: bytes, hour: int, listener_id: bytes, nonce: bytes) -> bytes:
-    """16 bytes by which a device that is called knows that a member calls, before it says who it is."""
-    return derive(Label.KNOCK, beacon_key, _HOUR.pack(hour), listener_id, nonce, size=KNOCK_BYTES)
+def knock_tag(beacon_key: bytes, hour: int, listener_id: bytes, nonce: bytes, address: str) -> bytes:
+    """16 bytes by which a device that is called knows that a member calls it, before it says who it is.
+
+    `address` is the one called, without its zone: whoever has somebody call them in another's place cannot pass it on.
+    """
+    called = address.partition("%")[0].encode()
+    return derive(Label.KNOCK, beacon_key, _HOUR.pack(hour), listener_id, nonce, called, size=KNOCK_BYTES)

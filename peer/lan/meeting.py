@@ -7,15 +7,15 @@ Never looks at what is said on a link; that is its owner's.
 import ssl
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Final, Protocol
 
 import trio
-from trio.abc import Stream
 
 from crypto.identity import SigningKey
 from peer.lan.link import Link, LinkOwner
 from peer.lan.members import Members, Membership
-from peer.lan.ports import Listener
+from peer.lan.ports import Accepted, Listener
 from peer.lan.sightings import Place
 from peer.lan.trust import dial_context, listen_context, proved_key, trust_more
 from peer.link.backoff import Backoff
@@ -40,6 +40,10 @@ FIRST_S: Final = 1.5
 """Of two devices that hear of each other the one with the smaller id has so long to call the other one."""
 HEARD_S: Final = 2.0
 """Who is heard again is tried again at once, but not sooner than so long after it could not be reached."""
+BRIEF_S: Final = 5.0
+"""A link that ended within so long has come to nothing: it is made anew less and less soon."""
+_CALLED: Final = ContextVar("_CALLED", default="")
+"""At which address of ours the one called that a handshake is under way with."""
 _PATIENCE: Final = Backoff(first_s=0.5, cap_s=30.0)
 
 
@@ -144,7 +148,7 @@ class Meeting:
         return self._listening
 
     def _admits(self, knock: str) -> bool:
-        return self._members.admits(knock, self._now_ms())
+        return self._members.admits(knock, _CALLED.get(), self._now_ms())
 
     def _now_ms(self) -> int:
         return self._clock.wall_ns() // 1_000_000
@@ -167,18 +171,28 @@ class Meeting:
 
     async def _accept_all(self, listener: Listener, nursery: trio.Nursery) -> None:
         while True:
-            stream, host = await listener.accept()
-            if self._handshakes.total() >= HANDSHAKES or self._handshakes[host] >= HANDSHAKES_A_HOST:
-                await trio.aclose_forcefully(stream)
+            accepted = await listener.accept()
+            if self._may_shake_hands(accepted.host):
+                self._handshakes[accepted.host] += 1
+                nursery.start_soon(self._accept, accepted)
             else:
-                self._handshakes[host] += 1
-                nursery.start_soon(self._accept, stream, host)
+                await trio.aclose_forcefully(accepted.stream)
 
-    async def _accept(self, stream: Stream, host: str) -> None:
+    def _may_shake_hands(self, host: str) -> bool:
+        """Whether there is room for somebody from this address. Strangers do not take the room of members' devices."""
+        if self._handshakes[host] >= HANDSHAKES_A_HOST:
+            return False
+        return self._handshakes.total() < HANDSHAKES or any(
+            place.host == host for device in self._keys for place in self._places(device)
+        )
+
+    async def _accept(self, accepted: Accepted) -> None:
         tls: TlsStream | None = None
+        host = accepted.host
+        _CALLED.set(accepted.called)
         try:
             with trio.move_on_after(HANDSHAKE_S):
-                tls = await open_server_tls(stream, self._listen_context())
+                tls = await open_server_tls(accepted.stream, self._listen_context())
         except trio.BrokenResourceError:
             return
         finally:
@@ -235,7 +249,8 @@ class Meeting:
     async def _try(self, device: DeviceId, places: Sequence[Place]) -> tuple[TlsStream, Place] | None:
         """A TLS connection to exactly this device at one of these places, and which."""
         for place in places:
-            key, knock = self._keys.get(device), self._members.knock(device, self._now_ms(), self._entropy)
+            key = self._keys.get(device)
+            knock = self._members.knock(device, place.host, self._now_ms(), self._entropy)
             if key is None or knock is None or device in self.links:
                 return None
             with trio.move_on_after(HANDSHAKE_S):
@@ -259,13 +274,14 @@ class Meeting:
         if not self._stays(link):
             return await link.run(self._owner)
         self.links[device] = link
+        begun_s = self._clock.monotonic_s()
         self._owner.came(link)
         try:
             await link.run(self._owner)
         finally:
             if self.links.get(device) is link:
                 del self.links[device]
-            if link.dialled and not link.greeted:
+            if self._clock.monotonic_s() - begun_s < BRIEF_S or (link.dialled and not link.greeted):
                 self._failed(device)
             else:
                 self._patience.pop(device, None)

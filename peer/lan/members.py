@@ -45,6 +45,8 @@ class Beacon(NamedTuple):
     device: DeviceId
     workspaces: frozenset[WorkspaceId]
     called: Called
+    is_current: bool
+    """Whether any of it was made with the newest keys that are known here: then nobody made it who has left since."""
 
 
 class _Known(NamedTuple):
@@ -52,6 +54,7 @@ class _Known(NamedTuple):
     device: DeviceId
     key: bytes
     hour: int
+    is_newest: bool
 
 
 class Members:
@@ -122,7 +125,8 @@ class Members:
             if called is None or (found is not None and (found.device, found.called) != (known.device, called)):
                 return None
             workspaces = found.workspaces if found else frozenset[WorkspaceId]()
-            found = Beacon(known.device, workspaces | {known.workspace}, called)
+            is_current = known.is_newest or (found is not None and found.is_current)
+            found = Beacon(known.device, workspaces | {known.workspace}, called, is_current)
         return found
 
     def _tags_about(self, hour: int) -> dict[bytes, _Known]:
@@ -144,27 +148,28 @@ class Members:
             for device in sorted(each.devices - {self._own})[: MOST_PAIRS - count]:
                 count += 1
                 pairs += (
-                    _Known(each.workspace, device, key, near)
-                    for key in each.keys[:2]
+                    _Known(each.workspace, device, key, near, at == 0)
+                    for at, key in enumerate(each.keys[:2])
                     for near in (hour - 1, hour, hour + 1)
                 )
         return pairs
 
     # --- knocks -----------------------------------------------------------------------------------------
 
-    def knock(self, listener: DeviceId, now_ms: int, entropy: Entropy) -> str | None:
-        """What to call a device with, so that it shows who it is; None where we share nothing with it.
+    def knock(self, listener: DeviceId, host: str, now_ms: int, entropy: Entropy) -> str | None:
+        """What to call a device with at that address, so that it shows who it is; None where we share nothing with it.
 
         A TLS server name: the nonce and the tag in hexadecimal, with a dot between.
         """
         for each in self._memberships:
             if listener in each.devices and each.keys:
                 nonce = entropy.token(KNOCK_NONCE_BYTES)
-                return f"{nonce.hex()}.{knock_tag(each.keys[0], now_ms // HOUR_MS, listener, nonce).hex()}"
+                tag = knock_tag(each.keys[0], now_ms // HOUR_MS, listener, nonce, host)
+                return f"{nonce.hex()}.{tag.hex()}"
         return None
 
-    def admits(self, knock: str, now_ms: int) -> bool:
-        """Whether a member made this knock for us, about now, and nobody has used it before."""
+    def admits(self, knock: str, host: str, now_ms: int) -> bool:
+        """Whether a member made this knock for us at this address of ours, about now, and nobody has used it before."""
         first, _, second = knock.partition(".")
         try:
             nonce, tag = bytes.fromhex(first), bytes.fromhex(second)
@@ -175,7 +180,7 @@ class Members:
         hour = now_ms // HOUR_MS
         for each in self._memberships:
             for key in each.keys[:2]:
-                if any(tag == knock_tag(key, near, self._own, nonce) for near in (hour, hour - 1, hour + 1)):
+                if any(tag == knock_tag(key, near, self._own, nonce, host) for near in (hour, hour - 1, hour + 1)):
                     self._remember(nonce)
                     return True
         return False

@@ -33,13 +33,21 @@ class Multicast(Protocol):
         ...
 
 
+class Accepted(NamedTuple):
+    """A connection that somebody made: the numeric address that it is from, and the one of ours that was called."""
+
+    stream: Stream
+    host: str
+    called: str
+
+
 class Listener(Protocol):
     """Where other devices connect."""
 
     port: int
 
-    async def accept(self) -> tuple[Stream, str]:
-        """Wait for the next connection, and return it with the numeric address it is from."""
+    async def accept(self) -> Accepted:
+        """Wait for the next connection."""
         ...
 
 

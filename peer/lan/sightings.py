@@ -45,7 +45,9 @@ class Place:
 @dataclass(slots=True)
 class _Seen:
     heard_s: float
-    time_ms: int
+    made: tuple[bool, int]
+    """Whether with the newest keys, and when. What is made with older ones, as somebody may who has left, never takes
+    the place of what is not."""
     places: dict[Place, float]
 
 
@@ -78,23 +80,23 @@ class Sightings:
         (The same beacon comes once by each interface: then the address is another one.)
         """
         self.forget(now_s)
-        place = Place(host, beacon.called.port)
+        place, made = Place(host, beacon.called.port), (beacon.is_current, beacon.called.time_ms)
         seen = self._seen.get(beacon.device)
         if seen is None:
-            self._seen[beacon.device] = _Seen(now_s, beacon.called.time_ms, {place: now_s})
+            self._seen[beacon.device] = _Seen(now_s, made, {place: now_s})
             if len(self._seen) > DEVICES:
                 self._seen.popitem(last=False)
             return True
-        if beacon.called.time_ms < seen.time_ms:
+        if made < seen.made:
             return False
-        if beacon.called.time_ms == seen.time_ms and (place in seen.places or len(seen.places) == PLACES):
+        if made == seen.made and (place in seen.places or len(seen.places) == PLACES):
             return False
         news = place not in seen.places
         seen.places.pop(place, None)
         seen.places[place] = now_s
         if len(seen.places) > PLACES:
             del seen.places[next(iter(seen.places))]
-        seen.heard_s, seen.time_ms = now_s, beacon.called.time_ms
+        seen.heard_s, seen.made = now_s, made
         self._seen.move_to_end(beacon.device)
         return news
 

@@ -14,10 +14,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
-from trio.abc import Stream
 
 from peer.lan.interfaces import Interface, InterfaceWatch
-from peer.lan.ports import Heard, Listener, Multicast
+from peer.lan.ports import Accepted, Heard, Listener, Multicast
 from protocol.beacon import BEACON_BYTES, GROUP_V4, GROUP_V6, PORT
 
 BATCH: Final = 32
@@ -194,16 +193,17 @@ class _Listener:
         self._listening = listening
         self.port: int = listening.getsockname()[1]
 
-    async def accept(self) -> tuple[Stream, str]:
+    async def accept(self) -> Accepted:
         """See `Listener`."""
         while True:
             try:
                 accepted, address = await self._listening.accept()
+                called = accepted.getsockname()
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
                     await trio.sleep(BATCH_S)
                 continue
-            return trio.SocketStream(accepted), _host(address)
+            return Accepted(trio.SocketStream(accepted), _host(address), _host(called))
 
 
 def _host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

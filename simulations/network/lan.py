@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import trio
-from trio.abc import Stream
 
-from peer.lan.ports import Heard, Listener, Multicast
+from peer.lan.ports import Accepted, Heard, Listener, Multicast
 from simulations.machine import Life
 from simulations.network.net import Net, SimListener
 
@@ -68,10 +67,10 @@ class _Listener:
         self._listening = listening
         self.port = port
 
-    async def accept(self) -> tuple[Stream, str]:
+    async def accept(self) -> Accepted:
         """See `Listener`."""
         stream = await self._listening.accept()
-        return stream, stream.other
+        return Accepted(stream, stream.other, self._listening.life.host.name)
 
 
 class SimLan:

@@ -10,6 +10,7 @@ from crypto.identity import DeviceKeys
 from peer.lan.link import Answer, Link
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
+from peer.lan.ports import Accepted
 from peer.lan.sightings import Place
 from protocol.ids import DeviceId, LogHash, WorkspaceId
 from protocol.lan import GoneReason, LanHead, LanRequest
@@ -111,13 +112,13 @@ class MemoryLan:
     """Hosts by name."""
 
     def __init__(self) -> None:
-        self.listeners: dict[str, trio.MemorySendChannel[tuple[Stream, str]]] = {}
+        self.listeners: dict[str, trio.MemorySendChannel[Accepted]] = {}
         self.cables: list[Cable] = []
         self.uplinks: dict[str, Uplink] = {}
         self.dials = 0
 
     def listen(self, host: str) -> "MemoryListener":
-        send, receive = trio.open_memory_channel[tuple[Stream, str]](math.inf)
+        send, receive = trio.open_memory_channel[Accepted](math.inf)
         self.listeners[host] = send
         return MemoryListener(receive)
 
@@ -133,10 +134,10 @@ class MemoryLan:
 class MemoryListener:
     port = PORT
 
-    def __init__(self, accepted: trio.MemoryReceiveChannel[tuple[Stream, str]]) -> None:
+    def __init__(self, accepted: trio.MemoryReceiveChannel[Accepted]) -> None:
         self._accepted = accepted
 
-    async def accept(self) -> tuple[Stream, str]:
+    async def accept(self) -> Accepted:
         return await self._accepted.receive()
 
 
@@ -157,7 +158,7 @@ class MemoryNetwork:
         self._lan.cables.append(cable)
         near, far = connection(cable)
         near.uplink, far.uplink = self._lan.uplinks.get(self._host), self._lan.uplinks.get(host)
-        listener.send_nowait((far, self._host))
+        listener.send_nowait(Accepted(far, self._host, host))
         return near
 
 

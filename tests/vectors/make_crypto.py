@@ -167,7 +167,8 @@ def _beacon() -> dict[str, Any]:
         "body": body.hex(),
         "record": seal_record(hourly, NONCE, body).hex(),
         "knock_nonce": SALT.hex(),
-        "knock": knock_tag(key, hour, device.device_id, SALT).hex(),
+        "knock_address": "192.168.1.20",
+        "knock": knock_tag(key, hour, device.device_id, SALT, "192.168.1.20").hex(),
         "certificate_der": known_certificate(device.tls).hex(),
     }
 

@@ -46,8 +46,10 @@ def test_beacons_follow_the_written_rule() -> None:
     record = raw("beacon", "record")
     assert record[:8] == both[:8]
     assert aead_decrypt(record[8:], b"\1" + both[:8], raw("beacon", "nonce"), both[8:]) == raw("beacon", "body")
-    knock = blake2b("shoal.knock", key, hour, device, raw("beacon", "knock_nonce"), size=16)
-    assert knock == raw("beacon", "knock") == knock_tag(key, case["hour"], device, raw("beacon", "knock_nonce"))
+    nonce, address = raw("beacon", "knock_nonce"), case["knock_address"]
+    knock = blake2b("shoal.knock", key, hour, device, nonce, address.encode(), size=16)
+    assert knock == raw("beacon", "knock") == knock_tag(key, case["hour"], device, nonce, address)
+    assert knock_tag(KEY, 1, device, nonce, "fe80::1%3") == knock_tag(KEY, 1, device, nonce, "fe80::1")
 
 
 def test_everybody_makes_the_same_certificate_of_a_devices_key() -> None:

@@ -7,8 +7,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from peer.lan.link import DEAD_S
-from peer.lan.meeting import HANDSHAKE_S, HANDSHAKES
+from peer.lan.link import DEAD_S, Link
+from peer.lan.meeting import FIRST_S, HANDSHAKE_S, HANDSHAKES
 from protocol.ids import ChangeId, ChunkId, WorkspaceId
 from protocol.lan import GoneReason
 from protocol.lan_session import Arrived, NotComing
@@ -146,6 +146,43 @@ async def test_strangers_who_connect_and_say_nothing_keep_nobody_out(autojump_cl
         for stream in held:
             assert await stream.receive_some() == b"", "all were closed"
             await stream.aclose()
+
+
+async def test_strangers_at_many_addresses_do_not_take_the_room_of_members_devices(autojump_clock: MockClock) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    async with running(a, b):
+        await trio.sleep(0.1)
+        held = [await lan.network(f"evil{number // 4}").connect(a.host, PORT) for number in range(40)]
+        await trio.sleep(0.1)
+        assert a.meeting._handshakes.total() == HANDSHAKES
+        a.known[b.id] = b.host
+        b.find(a)
+        with trio.fail_after(FIRST_S + 1):
+            await linked(a, b)
+        assert a.meeting._handshakes.total() == HANDSHAKES, "they are still there"
+        for stream in held:
+            await stream.aclose()
+
+
+async def test_a_member_that_breaks_the_rules_again_and_again_is_called_less_and_less(
+    autojump_clock: MockClock,
+) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+
+    def rave(link: Link) -> None:
+        link.session._out.append(b"\x07nonsense")
+
+    b.came = rave  # type: ignore[method-assign]
+    async with running(a, b):
+        a.find(b)
+        b.find(a)
+        await trio.sleep(600)
+        assert lan.dials < 120
+        assert len(a.ended) < 120
 
 
 async def test_whoever_falls_silent_is_noticed_and_met_again(autojump_clock: MockClock) -> None:

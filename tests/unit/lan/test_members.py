@@ -12,6 +12,7 @@ ANA, BEN, EVE = (DeviceId(name * 16) for name in (b"a", b"b", b"e"))
 HERE, THERE = WorkspaceId(b"h" * 32), WorkspaceId(b"t" * 32)
 NOW_MS = 498_000 * HOUR_MS + 1_000
 CALLED = Called(4_000, NOW_MS)
+AT = "192.0.2.7"
 
 
 def membership(workspace: WorkspaceId, *devices: DeviceId, keys: tuple[bytes, ...] = ()) -> Membership:
@@ -131,32 +132,42 @@ def test_who_is_alone_has_nobody_to_find() -> None:
 def test_a_knock_is_admitted_once_and_by_the_one_it_was_made_for() -> None:
     everybody = [membership(HERE, ANA, BEN, EVE)]
     ana, ben, eve = (Members(device, everybody) for device in (ANA, BEN, EVE))
-    knock = ana.knock(BEN, NOW_MS, SeededEntropy())
+    knock = ana.knock(BEN, AT, NOW_MS, SeededEntropy())
     assert knock is not None
-    assert not eve.admits(knock, NOW_MS)
-    assert not ben.admits(knock, NOW_MS + 2 * HOUR_MS)
-    assert ben.admits(knock, NOW_MS)
-    assert not ben.admits(knock, NOW_MS)
+    assert not eve.admits(knock, AT, NOW_MS)
+    assert not ben.admits(knock, AT, NOW_MS + 2 * HOUR_MS)
+    assert ben.admits(knock, AT, NOW_MS)
+    assert not ben.admits(knock, AT, NOW_MS)
+
+
+def test_a_knock_that_somebody_got_at_another_address_is_worth_nothing() -> None:
+    ana, ben = Members(ANA, [membership(HERE, ANA, BEN)]), Members(BEN, [membership(HERE, ANA, BEN)])
+    knock = ana.knock(BEN, "192.0.2.66", NOW_MS, SeededEntropy())
+    assert knock is not None
+    assert not ben.admits(knock, AT, NOW_MS)
+    knock = ana.knock(BEN, "fe80::1%2", NOW_MS, SeededEntropy())
+    assert knock is not None
+    assert ben.admits(knock, "fe80::1%7", NOW_MS), "each side numbers its interfaces itself"
 
 
 def test_strangers_cannot_knock() -> None:
     ana, ben = Members(ANA, [membership(HERE, ANA, BEN)]), Members(BEN, [membership(HERE, ANA, BEN)])
     stranger = Members(EVE, [membership(HERE, EVE, BEN, keys=(b"guess" + bytes(27),))])
-    knock = stranger.knock(BEN, NOW_MS, SeededEntropy())
+    knock = stranger.knock(BEN, AT, NOW_MS, SeededEntropy())
     assert knock is not None
-    assert not ben.admits(knock, NOW_MS)
-    assert ana.knock(EVE, NOW_MS, SeededEntropy()) is None, "we share nothing with them"
+    assert not ben.admits(knock, AT, NOW_MS)
+    assert ana.knock(EVE, AT, NOW_MS, SeededEntropy()) is None, "we share nothing with them"
     for word in ("", ".", "zz.zz", "00" * 16, "00" * 16 + "." + "00" * 16, "é" * 40, "00" * 100_000):
-        assert not ben.admits(word, NOW_MS)
+        assert not ben.admits(word, AT, NOW_MS)
 
 
 def test_knocks_are_remembered_within_bounds() -> None:
     ana, ben = (Members(device, [membership(HERE, ANA, BEN)]) for device in (ANA, BEN))
     entropy = SeededEntropy()
     for _ in range(KNOCKS + 10):
-        knock = ana.knock(BEN, NOW_MS, entropy)
+        knock = ana.knock(BEN, AT, NOW_MS, entropy)
         assert knock is not None
-        assert ben.admits(knock, NOW_MS)
+        assert ben.admits(knock, AT, NOW_MS)
     assert len(ben._knocks) == KNOCKS
 
 

@@ -28,8 +28,8 @@ ANA = DeviceId(b"a" * 16)
 HERE = frozenset({WorkspaceId(b"h" * 32)})
 
 
-def beacon(time_ms: int, device: DeviceId = ANA, port: int = 4_000) -> Beacon:
-    return Beacon(device, HERE, Called(port, time_ms))
+def beacon(time_ms: int, device: DeviceId = ANA, port: int = 4_000, *, is_current: bool = True) -> Beacon:
+    return Beacon(device, HERE, Called(port, time_ms), is_current)
 
 
 def test_a_device_that_was_heard_is_found_where_it_was_heard() -> None:
@@ -48,6 +48,17 @@ def test_a_beacon_that_comes_again_is_no_sign_of_life() -> None:
         assert not sightings.take(beacon(5), "192.0.2.1", float(now_s))
         assert not sightings.take(beacon(4), "192.0.2.66", float(now_s))
     assert sightings.places(ANA, FORGET_S) == ()
+
+
+def test_who_has_left_and_kept_the_old_keys_cannot_have_a_devices_own_beacons_ignored() -> None:
+    sightings = Sightings()
+    forged = beacon(10_000_000, is_current=False)
+    assert sightings.take(forged, "192.0.2.66", 0.0), "so beacons were before the keys changed"
+    assert sightings.take(beacon(5), "192.0.2.1", 1.0)
+    assert not sightings.take(forged, "192.0.2.67", 2.0)
+    assert not sightings.take(beacon(6), "192.0.2.1", 3.0), "no news, but heard"
+    assert sightings.places(ANA, 4.0)[0] == Place("192.0.2.1", 4_000)
+    assert sightings.places(ANA, 3.0 + FORGET_S - 1) == (Place("192.0.2.1", 4_000),)
 
 
 def test_a_repetition_from_forged_addresses_does_not_push_out_the_true_one() -> None:
