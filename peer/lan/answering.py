@@ -3,6 +3,7 @@
 Whether a version's chunks are here is the `Stock`'s to say. Never sends a chunk.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol
 
@@ -11,12 +12,13 @@ import trio
 from peer.lan.fetching import Fetch
 from peer.lan.link import Answer, Link
 from peer.ports import Clock
+from protocol import limits
 from protocol.ids import ChangeId, DeviceId, WorkspaceId
 from protocol.lan import LanHave, LanHead, LanNeed, LanNothing, LanRequest, bits_of
 from protocol.lan_session import Version
 
 NEEDS: Final = 1_000
-"""So many questions of others wait to be answered at most; each link is bounded by itself."""
+"""So many questions of others wait to be answered at most, and of one link no more than may be open at a time."""
 TRIES: Final = 4
 TRY_S: Final = 0.1
 """A version that is not known is looked for so often, with so much time in between, before that is said;"""
@@ -51,6 +53,7 @@ class Needs:
         self._fetch_of = fetch_of
         # Sent to without waiting: what does not fit is answered as if nothing were held.
         self._to_answer, self._needs = trio.open_memory_channel[tuple[Link, LanNeed, int]](NEEDS)
+        self._waiting: Counter[Link] = Counter()
         self._put_off = 0
 
     def put(self, link: Link, need: LanNeed) -> None:
@@ -58,10 +61,13 @@ class Needs:
         self._put(link, need, 1)
 
     def _put(self, link: Link, need: LanNeed, tries: int) -> None:
+        if self._waiting[link] >= limits.LAN_VERSIONS:
+            return self._tell_held(link, need, None)
         try:
             self._to_answer.send_nowait((link, need, tries))
         except trio.WouldBlock:
-            self._tell_held(link, need, None)
+            return self._tell_held(link, need, None)
+        self._waiting[link] += 1
 
     async def run(self) -> None:
         """Answer what others need, until cancelled."""
@@ -70,6 +76,10 @@ class Needs:
 
     async def _answer(self, nursery: trio.Nursery) -> None:
         async for link, need, tries in self._needs:
+            self._waiting[link] -= 1
+            self._waiting += Counter()  # forget who has none
+            if link.session.their_needs.get((need.workspace, need.version)) != need.chunks:
+                continue
             begun_s = self._clock.monotonic_s()
             held = await self._stock.held(need.workspace, need.version)
             took_s = self._clock.monotonic_s() - begun_s

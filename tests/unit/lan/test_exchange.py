@@ -42,6 +42,7 @@ class Peer:
         self.spoil: Callable[[bytes], Answer] = lambda data: data
         self.places: dict[DeviceId, str] = {}
         self.knows = True
+        self.held_s = 0.0
         self.exchange = Exchange(self.id, TrioClock(), self)
         self.meeting = Meeting(
             self.keys.tls,
@@ -56,7 +57,7 @@ class Peer:
         )
 
     async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.held_s)
         is_known = self.knows and self.chunks and version == VERSION
         return [piece.chunk in self.chunks for piece in PIECES] if is_known else None
 
@@ -227,6 +228,21 @@ async def test_who_delivered_something_wrong_is_asked_no_more_though_it_comes_ba
             taker.chunks.clear()
             assert await taker.fetch_scattered() == frozenset()
         assert liar.uplink.sent_bytes - sent < 20_000, "messages alone"
+
+
+async def test_who_asks_what_is_here_again_and_again_does_not_keep_others_waiting(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, taker, nuisance = Peer(lan, 1, everything()), Peer(lan, 2), Peer(lan, 3)
+    author.held_s = 0.02
+    async with together(author, taker, nuisance):
+        link = nuisance.meeting.links[author.id]
+        for _ in range(2_000):
+            link.session.need(LanNeed(HERE, VERSION, CHUNKS, bits_of([1], CHUNKS)))
+        link.wake()
+        await trio.sleep(0.1)
+        start_s = trio.current_time()
+        assert await taker.fetch() == frozenset()
+        assert trio.current_time() - start_s < 5
 
 
 async def test_who_drips_is_left_behind(autojump_clock: MockClock) -> None:
