@@ -209,6 +209,8 @@ class _Listener:
 def _host(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """A numeric address: IPv4 as such, and IPv6 within a link with its interface."""
     host = address[0].partition("%")[0]
+    if host == "0.0.0.0":  # noqa: S104 - heard, where this machine has no address to say it from: it is itself
+        return "127.0.0.1"
     if host.startswith("::ffff:") and "." in host:
         return host.removeprefix("::ffff:")
     zone = address[3] if len(address) == 4 else 0
