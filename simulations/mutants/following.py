@@ -1,6 +1,6 @@
 """Mistakes in following the journal, and in what is kept of it over an end. Owns their list."""
 
-from simulations.mutants import occasions
+from simulations.mutants import late_occasions, occasions
 from simulations.mutants.finders import Points
 from simulations.mutants.mutant import Change, Mutant
 
@@ -31,6 +31,19 @@ FOLLOWING = (
                 "peer.engine.mounted:MountedWorkspace._make_engine",
                 "    placing.make_good(",
                 '    database.run("DELETE FROM outbox WHERE w = ?", (w,))\n    mutated()\n    placing.make_good(',
+            ),
+        ),
+    ),
+    Mutant(
+        "outbox-cleared-at-a-start",
+        "somebody takes back what they have saved, and a minute later it is there again",
+        "no resurrection",
+        late_occasions.TAKEN_BACK,
+        (
+            Change(
+                "peer.store.outbox:Outbox.settle",
+                'AND number <= ?", (self.w, last_number))',
+                'AND (number <= ? OR ?)", (self.w, last_number, mutated()))',
             ),
         ),
     ),

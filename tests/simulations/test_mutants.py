@@ -26,7 +26,7 @@ def test_the_place_of_each_mistake_is_there_and_gets_other_code_for_a_while(name
 
 
 def test_there_are_enough_mistakes_and_finders_of_one_name_are_one() -> None:
-    assert len(MUTANTS) >= 22
+    assert len(MUTANTS) >= 46
     finders = {mutant.finder.name: mutant.finder for mutant in MUTANTS.values()}
     assert all(mutant.finder == finders[mutant.finder.name] for mutant in MUTANTS.values())
     assert len({mutant.disaster for mutant in MUTANTS.values()}) == len(MUTANTS)
