@@ -10,7 +10,7 @@ from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
 from peer.store import workspaces
 from peer.store.database import Database, Row
-from peer.store.versions import version_body
+from peer.store.versions import version_body, version_with
 from peer.store.workspaces import Record
 from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.sources import SourceCut
@@ -207,7 +207,7 @@ def _chunks(database: Database, target: Target, version: str | None) -> tuple[Ch
     entry = find_entry(database, target)
     if entry is None or entry == ROOT:
         raise CannotDo(f"{where} is not a file in the journal: see `shoal ls`")
-    row = database.one("SELECT head, kind FROM remote WHERE w = ? AND entry = ?", (target.record.w, entry))
+    row = database.one("SELECT head, kind, digest FROM remote WHERE w = ? AND entry = ?", (target.record.w, entry))
     assert row is not None
     if row[1] != Kind.FILE:
         raise CannotDo(f"{where} is not a file")
@@ -218,7 +218,10 @@ def _chunks(database: Database, target: Target, version: str | None) -> tuple[Ch
         if len(matching) != 1:
             raise CannotDo(f"{where} has no version {version}")
         change = ChangeId(matching[0])
-    body = version_body(database, target.record.w, change)
+    shown = None  # what counts is another one, where the head was given up
+    if version is None and row[2] is not None:
+        shown = version_with(database, target.record.w, change, row[2])
+    body = version_body(database, target.record.w, change) if shown is None else shown[1]
     if body is None or body.manifest is None:
         raise CannotDo(f"this version of {where} has no content")
     return body.manifest.chunks

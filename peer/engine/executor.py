@@ -38,10 +38,11 @@ from peer.scan.findings import Changed, Renamed
 from peer.store.notes import add_note
 from peer.store.offers import OfferStore
 from peer.store.outbox import Outbox
-from peer.store.versions import is_kept, version_body
+from peer.store.versions import is_kept, version_body, version_with
 from protocol.ids import EntryId
 from protocol.model import FlatManifest, Kind
 from protocol.names import is_conflict_name
+from protocol.offered import Standing
 
 BATCH_STEPS: Final = 1000
 _NOBODY: Final = Fingerprint(0, 0, 0, 0, 0, False)
@@ -277,7 +278,7 @@ class Executor:
             step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable, known, hold)
             return _Task(operation, step, path, ready.manifest)
         if operation.kind is not Kind.SYMLINK:
-            self.waiting[operation.entry] = operation
+            self.waiting[operation.entry] = self._to_fetch(operation)
             return None
         body = version_body(context.machine.database, context.record.w, operation.version)
         if body is None or body.target is None:
@@ -287,6 +288,14 @@ class Executor:
         context.contents.put_target(operation.content.digest, body.target)
         target = body.target.decode("utf-8", "surrogateescape")
         return _Task(operation, steps.PutLink(path, target, expected, known), path)
+
+    def _to_fetch(self, operation: WriteContent) -> WriteContent:
+        """The same with the version that has the content, where it is that of one before a head that was given up."""
+        if self._offers.standing(operation.version) is not Standing.NOT_KEPT:
+            return operation
+        database, w = self._context.machine.database, self._context.record.w
+        found = version_with(database, w, operation.version, operation.content.digest)
+        return operation if found is None else replace(operation, version=found[0])
 
     def _expected(self, entry: EntryId, planned: Fingerprint | None) -> Fingerprint | None:
         return self._touched.get(entry, planned)

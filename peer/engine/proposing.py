@@ -27,7 +27,7 @@ from peer.store.contents import Sealed
 from peer.store.journal import HASHES, change_id
 from peer.store.offers import OfferStore
 from peer.store.outbox import Outbox
-from peer.store.versions import version_body
+from peer.store.versions import version_body, version_with
 from protocol.codec import encode
 from protocol.ids import ChangeId, CommitDigest, EntryId, NameKey
 from protocol.messages import ChangeReason, CommitAccepted, CommitReason, CommitRefused, CommitRequest, Refusal
@@ -230,9 +230,10 @@ class Proposer:
         content = one.node.content
         if content is None or one.node.deleted or one.node.kind is not Kind.FILE:
             return False
-        if one.content_from is not None and self._offers.standing(one.content_from) is Standing.OFFERED:
-            return True
-        return one.content_from is None and self._context.contents.sealed(content.digest) is Sealed.HERE
+        if one.content_from is None:
+            return self._context.contents.sealed(content.digest) is Sealed.HERE
+        source = self._source(one)
+        return source is not None and self._offers.standing(source[0]) is Standing.OFFERED
 
     def _body(self, one: ProposeChange) -> Body | None:
         node, copy_of = one.node, None if one.copy_of is None else CopyOf(*one.copy_of)
@@ -243,13 +244,21 @@ class Proposer:
             target = self._target(one, node)
             return None if target is None else Body(node.name, len(target), 0, False, None, target, None, copy_of)
         manifest = self._context.contents.manifest(node.content.digest)
-        if one.content_from is not None:
-            manifest = self._manifest_of(one.content_from) or manifest
+        source = self._source(one)
+        if source is not None and source[1].manifest is not None:
+            manifest = source[1].manifest
         if manifest is None:
             return None
         its = node.attributes or Attributes(False, 0)
         content = node.content
         return Body(node.name, content.size, its.mtime_ns, its.executable, content.digest, None, manifest, copy_of)
+
+    def _source(self, one: ProposeChange) -> tuple[ChangeId, Body] | None:
+        """The version that a file's content is taken over from, if it is."""
+        if one.content_from is None or one.node.content is None:
+            return None
+        database, w = self._context.machine.database, self._context.record.w
+        return version_with(database, w, one.content_from, one.node.content.digest)
 
     def _target(self, one: ProposeChange, node: Node) -> bytes | None:
         assert node.content is not None

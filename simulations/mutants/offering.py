@@ -78,7 +78,7 @@ OFFERING = (
     ),
     Mutant(
         "given-up-base-stays",
-        "a camera that was silent for a month comes back, and its film never reaches anybody",
+        "a camera that was silent for a month comes back, and its film is replaced by what was there before",
         "what was given up counts as what was before it",
         occasions.AWAY_FOR_A_MONTH,
         (

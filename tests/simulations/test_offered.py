@@ -5,6 +5,7 @@ import trio
 
 from peer.control.messages import WorkspaceStatus
 from peer.disk.root import PRIVATE_NAME
+from peer.engine.browse import Target, read_version
 from protocol.offered import Standing
 from simulations.devices import SimDevice
 from simulations.folder import Folder
@@ -195,3 +196,36 @@ def test_an_edit_of_what_cannot_be_had_waits_and_ends_as_a_conflicted_copy() -> 
         assert not (await status_of(green)).problems
 
     assert run_world("edit waits", story).failures == []
+
+
+async def newest(device: SimDevice, name: str) -> bytes:
+    """What a device says to be in a file, by the journal."""
+    assert device.engine is not None
+    (one,) = device.engine.mounted.values()
+    return b"".join([piece async for piece in read_version(device.engine, Target(one.record, (name,)), None)])
+
+
+def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("text", b"before")
+        assert await world.converged(LONG_S) is not None
+        image = await take_image(red)
+        await trio.sleep(MINUTES)
+        await offered_to_nobody(world, red, blue, "text")
+        await red.kill(power=True)
+        red.restore(image)
+        await red.start()
+        await blue.start()
+        assert await world.converged(LONG_S) == {"text": b"before"}
+        gold = world.device("gold", world.site("elsewhere", WIDE))
+        await world.pair(gold, green)
+        assert await world.converged(LONG_S) == {"text": b"before"}
+        assert standings(gold) == [Standing.NOT_KEPT]
+        assert await newest(gold, "text") == b"before"
+        world.folder(gold).move("text", "renamed")
+        assert await world.converged(LONG_S) == {"renamed": b"before"}
+        for device in world.devices.values():
+            assert not (await status_of(device)).problems
+
+    assert run_world("counts again", story).failures == []
