@@ -53,9 +53,10 @@ HINDRANCES: Final = ("root_missing", "root_replaced", "disk_full", "unreadable")
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What there is in the journal's tree at one head; counted once for each."""
+    """What there is in the journal's tree at one head, with so many versions given up; counted once for each."""
 
     head: LogHash
+    given_up: int
     entries: int
     bytes: int
     conflicts: int

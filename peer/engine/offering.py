@@ -85,6 +85,8 @@ class Offering:
         """Up to which change the set is known here."""
         self.count = 0
         """How many versions are offered, as far as is known."""
+        self.given_up = 0
+        """In the place of how many heads something before them has come to count since this began."""
 
     # --- asked by the loop ------------------------------------------------------------------------------
 

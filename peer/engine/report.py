@@ -76,9 +76,10 @@ def _workspace(device: DeviceEngine, one: MountedWorkspace) -> WorkspaceStatus:
 
 
 def _tally(database: Database, one: MountedWorkspace, head: LogHash) -> Tally:
-    if one.tally is None or one.tally.head != head:
+    given_up = 0 if one.engine is None else one.engine.offering.given_up
+    if one.tally is None or (one.tally.head, one.tally.given_up) != (head, given_up):
         entries, size = workspaces.counts(database, one.record.w)
-        one.tally = Tally(head, entries, size, len(list_conflicts(database, one.record)))
+        one.tally = Tally(head, given_up, entries, size, len(list_conflicts(database, one.record)))
     return one.tally
 
 

@@ -316,6 +316,7 @@ class WorkspaceEngine:
         context = self.context
         settled = await context.machine.database_work.run(settle)
         if settled:
+            self.offering.given_up += len(settled)
             context.trees.forget(settled)
             self._plan_soon()
 

@@ -218,6 +218,7 @@ def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() 
         await red.start()
         await blue.start()
         assert await world.converged(LONG_S) == {"text": b"before"}
+        assert [(await status_of(device)).bytes for device in (red, blue, green)] == [6, 6, 6]
         gold = world.device("gold", world.site("elsewhere", WIDE))
         await world.pair(gold, green)
         assert await world.converged(LONG_S) == {"text": b"before"}
