@@ -72,9 +72,13 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def bound_memory() -> None:
-    """Have the C library give freed buffers back, and set none aside for each thread. Of effect with glibc only."""
+    """Have the C library give freed buffers back, and set none aside for each thread. Of effect with glibc only.
+
+    What blocks and pieces of files take is used again before it is given back: each of their pages, when it is new,
+    costs the system as much as encrypting it does.
+    """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_ARENA_MAX, 2)
-        libc.mallopt(_M_MMAP_THRESHOLD, 64 * 1024)
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_MMAP_THRESHOLD, 640 * 1024)
         libc.mallopt(_M_TRIM_THRESHOLD, 1024 * 1024)

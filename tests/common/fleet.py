@@ -123,6 +123,12 @@ def copy_name(name: str, device: str, mtime_s: float, number: int = 1) -> str:
     return f"{stem} ({device}'s conflicted copy {date}){'' if number == 1 else f'-{number}'}{dot}{extension}"
 
 
+def cpu_s(program: Program) -> float:
+    """The processor time that a running program has used."""
+    fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Host:
     """A coordinator that keeps its port over restarts."""
 
@@ -186,6 +192,8 @@ class Peer:
         self.place = place / name
         self.home = self.place / "home"
         self.folder = self.place / "folder"
+        self.host: Host | None = None
+        """Its coordinator, where the same fleet has it."""
         self.inside: tuple[str, ...] = ()
         """The command by which its programs run elsewhere."""
         self.programs: list[Program] = []
@@ -236,8 +244,7 @@ class Peer:
 
     def cpu_s(self) -> float:
         """The processor time that its daemon has used."""
-        fields = Path(f"/proc/{self.program.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.program)
 
     # --- what is asked of the daemon --------------------------------------------------------------------
 
@@ -343,6 +350,7 @@ class Fleet:
     def device(self, name: str) -> Peer:
         """A device that has not joined."""
         peer = Peer(self.place, name)
+        peer.host = self.host
         peer.env.update(self._env)
         self.peers.append(peer)
         return peer
