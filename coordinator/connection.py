@@ -15,7 +15,7 @@ import socket as stdlib_socket
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import h11
 import trio
@@ -45,6 +45,13 @@ _BODY_RECEIVE_BYTES: Final = 256 * 1024
 _SEND_BYTES: Final = 256 * 1024
 _ACKNOWLEDGED_AT: Final = 120
 """Where in `struct tcp_info` (linux/tcp.h) is how many bytes the other end has acknowledged, 8 bytes long."""
+
+
+@runtime_checkable
+class _Seen(Protocol):
+    """A stream that is no socket, and knows the address at its other end."""
+
+    seen_from: str
 
 
 @dataclass(frozen=True)
@@ -371,6 +378,8 @@ class Connection:
 
 def _addresses(stream: trio.abc.Stream) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
     transport = stream.transport if isinstance(stream, TlsStream) else stream
+    if isinstance(transport, _Seen):
+        return (transport.seen_from, 0), None
     if not isinstance(transport, trio.SocketStream):
         return None, None
     try:

@@ -96,7 +96,16 @@ async def open_device(home: Home, parts: Parts, database: Database) -> AsyncGene
     )
     presence = None
     if parts.lan is not None:
-        presence = Presence(parts.lan, parts.network, parts.clock, parts.entropy, identity.device, keys.tls, counters)
+        presence = Presence(
+            parts.lan,
+            parts.network,
+            parts.clock,
+            parts.entropy,
+            identity.device,
+            keys.tls,
+            counters,
+            client.request,
+        )
     machine = Machine(
         clock=parts.clock,
         entropy=parts.entropy,

@@ -72,6 +72,14 @@ CHALLENGE_S: Final = 60
 POLL_S: Final = 55
 """Longest time that a long poll is held open, in seconds."""
 
+# address hints
+NEARBY: Final = 32
+"""Most devices in one answer: as many as there are links."""
+NEARBY_HOSTS: Final = 8
+"""Most addresses of one device."""
+NEARBY_A_MINUTE: Final = 12
+"""So often a minute a device tells its own and asks for others'."""
+
 # links on the LAN
 LAN_CONTROL_BYTES: Final = 64 * KIB
 """Longest message of a link; a chunk is none."""

@@ -25,6 +25,7 @@ from protocol.ids import (
     WireWorkspaceId,
 )
 from protocol.model import Chain, Commit, Count, Epoch, JournalRow, Role, SealedKey, Seq, SignedLink, TimeMs
+from protocol.nearby import Nearby, NearbyRequest
 from protocol.offered import OfferedPage
 
 Text = Annotated[str, Meta(max_length=500)]
@@ -494,5 +495,6 @@ ENDPOINTS: Final[dict[str, tuple[type, object]]] = {
     "/v1/offered": (OfferedRequest, OfferedPage | Refusal),
     "/v1/holdings": (HoldingsRequest, Ok | Refusal),
     "/v1/lease": (LeaseRequest, LeaseReply | Refusal),
+    "/v1/nearby": (NearbyRequest, Nearby | Refusal),
     "/v1/poll": (PollRequest, Polled | Refusal),
 }

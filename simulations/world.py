@@ -77,9 +77,18 @@ class World:
         """Chance for one purpose."""
         return Random(f"{self.seed}/{purpose}")
 
-    def site(self, name: str, uplink: Quality, lan: Quality | None = None, *, is_behind_nat: bool = False) -> Site:
+    def site(
+        self,
+        name: str,
+        uplink: Quality,
+        lan: Quality | None = None,
+        *,
+        is_behind_nat: bool = False,
+        carries_multicast: bool = True,
+    ) -> Site:
         """A further place on the network."""
-        return self.net.add_site(name, uplink, lan or Quality(latency_s=0.0005), is_behind_nat=is_behind_nat)
+        lan = lan or Quality(latency_s=0.0005)
+        return self.net.add_site(name, uplink, lan, is_behind_nat=is_behind_nat, carries_multicast=carries_multicast)
 
     def device(self, name: str, at: Site, kind: Kind | None = None) -> SimDevice:
         """A machine for a device that nobody has yet; see `found` and `pair`. `kind` is its disk's."""

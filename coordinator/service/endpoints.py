@@ -29,4 +29,4 @@ SIGNED_IN: Final[dict[str, Callable[[Context, Session, Any], Awaitable[object]]]
     "/v1/offered": offers.page,
     "/v1/holdings": offers.holdings,
 }
-"""Those that need one. `/v1/poll`, `/v1/have`, `/v1/lease`, blocks and the notification socket are the web's own."""
+"""Those that need one. `/v1/poll`, `/v1/nearby`, `/v1/have`, `/v1/lease`, blocks and the socket are the web's own."""

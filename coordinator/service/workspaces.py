@@ -1,17 +1,21 @@
 """What a device may mount: its user's workspaces, their heads, and keys left for devices."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from coordinator.ports import Transaction
 from coordinator.records import Workspace
 from coordinator.service import access
 from coordinator.service.context import Context, Session
-from protocol.ids import LogHash, UserId, WorkspaceId
+from protocol.ids import DeviceId, LogHash, UserId, WorkspaceId
 from protocol.messages import KeysDeposit, Ok, Refusal, WorkspaceInfo, Workspaces, WorkspacesRequest
 from protocol.model import Role
 
 MEMBERS: Final = 1_000
 """Most members that a listing names."""
+
+FELLOWS: Final = 256
+"""So many devices are looked at for whether they share a workspace with another one."""
 
 
 class Head(NamedTuple):
@@ -105,5 +109,26 @@ async def standing(context: Context, session: Session) -> Standing | Refusal:
         found = transaction.journals.workspaces_of(device.user)
         heads = tuple(Head(each.workspace, each.head_seq, each.head_hash, each.durability) for each, _ in found)
         return Standing(heads, user.chain.length)
+
+    return await context.metadata.read(read)
+
+
+async def fellows(context: Context, session: Session, others: Sequence[Session]) -> frozenset[DeviceId] | Refusal:
+    """Which of these devices are active and share a workspace with the caller. Refuses a device that is not active."""
+
+    def read(transaction: Transaction) -> frozenset[DeviceId] | Refusal:
+        device = access.active_device(transaction, session)
+        if isinstance(device, Refusal):
+            return device
+        found, shares = set[DeviceId](), dict[UserId, bool]()
+        for each in others[:FELLOWS]:
+            other = transaction.people.device(each.device)
+            if other is None or not other.active:
+                continue
+            if other.user not in shares:
+                shares[other.user] = transaction.journals.shares_workspace(device.user, other.user)
+            if shares[other.user]:
+                found.add(other.device)
+        return frozenset(found)
 
     return await context.metadata.read(read)

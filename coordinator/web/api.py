@@ -17,11 +17,13 @@ from coordinator.service import blocks, endpoints, offers
 from coordinator.service.context import Context, Session
 from coordinator.web import notify
 from coordinator.web.blocks import BlockStreams
+from coordinator.web.nearby import Neighbourhood, seen_from
 from coordinator.web.notify import Hub
 from coordinator.web.replies import answer, storage_refusal
 from protocol import limits, version
 from protocol.codec import Malformed, decode
 from protocol.messages import ENDPOINTS, NOTIFY_PATH, HaveRequest, LeaseRequest, PollRequest, Refusal, RefusalCode
+from protocol.nearby import NearbyRequest
 
 logger = logging.getLogger("coordinator.api")
 
@@ -63,8 +65,14 @@ def make_api(context: Context, hub: Hub, streams: BlockStreams) -> QuartTrio:
         await streams.settle(session, asked.workspace)
         return await offers.lease(context, session, asked)
 
+    neighbourhood = Neighbourhood(hub)
+
+    async def nearby(context: Context, session: Session, asked: NearbyRequest) -> object:
+        return await neighbourhood.tell(context, session, asked, seen_from(request.scope))
+
     signed_in: dict[str, Callable[[Context, Session, Any], Awaitable[object]]] = {
         **endpoints.SIGNED_IN,
+        "/v1/nearby": nearby,
         "/v1/poll": poll,
         "/v1/have": have,
         "/v1/lease": lease,

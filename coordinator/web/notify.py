@@ -20,6 +20,7 @@ from protocol.codec import encode
 from protocol.ids import DeviceId, LogHash, WorkspaceId
 from protocol.messages import ChainPoke, Poke, Polled, PollRequest, Refusal, Welcome
 from protocol.model import Entries, JournalRow
+from protocol.nearby import NearDevice
 
 _SWEEP_S = 15.0
 _SWEEP_STEP = 500
@@ -89,6 +90,10 @@ class Mailbox:
         self.session = session
         self.token = token
         self.closed: CloseCode | None = None
+        self.network = ""
+        """Which network the device is in,"""
+        self.where: NearDevice | None = None
+        """and where it listens there, once it has said so."""
         self._news: dict[WorkspaceId, _News] = {}
         self._chain: ChainPoke | None = None
         self._event = trio.Event()
@@ -131,6 +136,7 @@ class Hub:
     def __init__(self) -> None:
         self._mailboxes: dict[DeviceId, list[Mailbox]] = {}
         self._audiences: dict[WorkspaceId, tuple[int, frozenset[DeviceId]]] = {}
+        self._networks: dict[str, dict[Mailbox, None]] = {}
         self._stopped = False
 
     def publish(self, notice: Notice) -> None:
@@ -182,6 +188,7 @@ class Hub:
         try:
             yield mailbox
         finally:
+            self._displace(mailbox)
             own = self._mailboxes[session.device]
             own.remove(mailbox)
             if not own:
@@ -192,6 +199,24 @@ class Hub:
         for other in self._mailboxes.get(mailbox.session.device, ()):
             if other is not mailbox and other.token:
                 other.close(CloseCode.REPLACED)
+
+    def place(self, device: DeviceId, network: str, where: NearDevice) -> None:
+        """Note in which network a device listens, and where, until its socket is closed; nothing if it has none."""
+        for mailbox in self._mailboxes.get(device, ()):
+            if mailbox.token and mailbox.closed is None:
+                self._displace(mailbox)
+                mailbox.network, mailbox.where = network, where
+                self._networks.setdefault(network, {})[mailbox] = None
+
+    def _displace(self, mailbox: Mailbox) -> None:
+        there = self._networks.get(mailbox.network, {})
+        there.pop(mailbox, None)
+        if not there:
+            self._networks.pop(mailbox.network, None)
+
+    def near(self, network: str) -> list[Mailbox]:
+        """The open sockets of devices that listen in a network, the newest first."""
+        return [each for each in reversed(self._networks.get(network, {})) if each.closed is None]
 
     def stop(self) -> None:
         """Close everything; the server is going."""

@@ -145,6 +145,8 @@ class DeviceEngine:
             match await self.notifications.mailbox.get():
                 case Welcome():
                     self._wake_all()
+                    if self.machine.lan is not None:
+                        self.machine.lan.ask_soon()
                     if not await self.following.follow():
                         self.following.poke()
                 case ChainPoke():

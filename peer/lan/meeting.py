@@ -44,7 +44,8 @@ BRIEF_S: Final = 5.0
 """A link that ended within so long has come to nothing: it is made anew less and less soon."""
 _CALLED: Final = ContextVar("_CALLED", default="")
 """At which address of ours the one called that a handshake is under way with."""
-_PATIENCE: Final = Backoff(first_s=0.5, cap_s=30.0)
+_PATIENCE: Final = Backoff(first_s=0.5, cap_s=300.0)
+"""Who is heard is tried every 30 s all the same; whom the coordinator alone says to be somewhere, ever more rarely."""
 
 
 class MeetingOwner(LinkOwner, Protocol):

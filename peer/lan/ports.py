@@ -54,6 +54,10 @@ class Listener(Protocol):
 class LocalNetwork(Protocol):
     """The networks that this machine is on."""
 
+    def addresses(self) -> tuple[bytes, ...]:
+        """The addresses of its interfaces, of any kind, 4 or 16 bytes each; the likeliest to be of use first."""
+        ...
+
     def open_multicast(self) -> AbstractAsyncContextManager[Multicast]:
         """Take part in multicast on every interface, also those that come later. Raises `OSError`."""
         ...

@@ -16,9 +16,11 @@ from crypto.identity import SigningKey
 from peer.lan.answering import Stock
 from peer.lan.discovery import Discovery
 from peer.lan.exchange import Exchange
+from peer.lan.hints import Ask, Hints
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
 from peer.lan.ports import LocalNetwork
+from peer.lan.sightings import Place
 from peer.lan.traffic import Moved, Traffic
 from peer.ports import Clock, Entropy, Network
 from peer.transfer.counters import TransferCounters
@@ -59,6 +61,7 @@ class Presence:
         own: DeviceId,
         tls: SigningKey,
         counters: TransferCounters,
+        ask: Ask,
     ) -> None:
         self._lan = lan
         self._network = network
@@ -67,12 +70,14 @@ class Presence:
         self._own = own
         self._tls = tls
         self._traffic = Traffic(counters)
+        self._ask = ask
         self._members = Members(own)
         self._memberships: Sequence[Membership] = ()
         self._keys: Mapping[DeviceId, bytes] = {}
         self._exchange: Exchange | None = None
         self._meeting: Meeting | None = None
         self._discovery: Discovery | None = None
+        self._hints: Hints | None = None
 
     async def run(self, stock: Stock, head: Callable[[WorkspaceId], LanHead]) -> None:
         """Be there until cancelled. Raises nothing: a bug is logged, and it begins anew."""
@@ -84,7 +89,7 @@ class Presence:
             except* Exception:  # noqa: BLE001 - whatever it is, syncing goes on without
                 _log.exception("the LAN failed by a bug")
             finally:
-                self._exchange = self._meeting = self._discovery = None
+                self._exchange = self._meeting = self._discovery = self._hints = None
             await self._clock.sleep(AGAIN_S)
 
     async def _run(self, stock: Stock, head: Callable[[WorkspaceId], LanHead]) -> None:
@@ -93,6 +98,9 @@ class Presence:
             discovery = self._discovery = Discovery(
                 self._lan, self._clock, self._entropy, self._members, listener.port, self._found
             )
+            hints = self._hints = Hints(
+                self._lan, self._clock, self._entropy, self._members, listener.port, self._ask, self._found
+            )
             self._meeting = Meeting(
                 self._tls,
                 self._own,
@@ -100,7 +108,7 @@ class Presence:
                 self._clock,
                 self._entropy,
                 self._members,
-                discovery.places,
+                self._places,
                 head,
                 exchange,
             )
@@ -108,6 +116,13 @@ class Presence:
             nursery.start_soon(exchange.run)
             nursery.start_soon(self._meeting.run, listener)
             nursery.start_soon(discovery.run)
+            nursery.start_soon(hints.run)
+
+    def _places(self, device: DeviceId) -> Sequence[Place]:
+        """Where to try a device: where it was heard, then where it is said to be."""
+        heard = () if self._discovery is None else self._discovery.places(device)
+        told = () if self._hints is None else self._hints.places(device)
+        return tuple(dict.fromkeys((*heard, *told)))
 
     def _found(self, device: DeviceId) -> None:
         if self._meeting is not None:
@@ -126,8 +141,14 @@ class Presence:
             self._members.replace(memberships)
         if self._discovery is not None:
             self._discovery.members_changed(tags=shown != [(each.workspace, each.keys) for each in memberships])
-            for device in self._discovery.devices():
+            for device in (*self._discovery.devices(), *(() if self._hints is None else self._hints.devices())):
                 self._found(device)
+        self.ask_soon()
+
+    def ask_soon(self) -> None:
+        """Have the coordinator say who is near: it is there again, or may have another answer."""
+        if self._hints is not None:
+            self._hints.ask_soon()
 
     def unshare(self, device: DeviceId, workspace: WorkspaceId) -> None:
         """Exchange nothing more of a workspace on the link that there is with a device."""

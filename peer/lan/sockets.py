@@ -15,7 +15,7 @@ from typing import Final
 
 import trio
 
-from peer.lan.interfaces import Interface, InterfaceWatch
+from peer.lan.interfaces import Interface, InterfaceWatch, list_interfaces
 from peer.lan.ports import Accepted, Heard, Listener, Multicast
 from protocol.beacon import BEACON_BYTES, GROUP_V4, GROUP_V6, PORT
 
@@ -36,6 +36,12 @@ class SystemLan:
 
     def __init__(self, port: int = PORT) -> None:
         self._port = port
+
+    def addresses(self) -> tuple[bytes, ...]:
+        """See `LocalNetwork`."""
+        interfaces = list_interfaces()
+        v4 = [each.v4 for each in interfaces if each.v4]
+        return (*v4, *(bytes.fromhex(address) for each in interfaces for address in each.v6))
 
     @asynccontextmanager
     async def open_multicast(self) -> AsyncIterator[Multicast]:

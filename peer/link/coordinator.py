@@ -23,6 +23,7 @@ from protocol import codec, limits, messages
 from protocol.ids import BlockId, DeviceId, UserId, WorkspaceId
 from protocol.messages import Challenge, LoggedIn, Refusal, RefusalCode
 from protocol.model import SUITE
+from protocol.nearby import Nearby, NearbyRequest
 from protocol.version import CAPABILITIES, MAJOR, REVISION
 
 _PATHS: Final[dict[type, tuple[str, Any]]] = {
@@ -160,6 +161,8 @@ class CoordinatorClient:
     async def request(self, message: messages.RevokeRequest) -> messages.Ok | Refusal: ...
     @overload
     async def request(self, message: messages.ChainRequest) -> messages.ChainReply | Refusal: ...
+    @overload
+    async def request(self, message: NearbyRequest) -> Nearby | Refusal: ...
     @overload
     async def request(self, message: messages.PollRequest) -> messages.Polled | Refusal: ...
     @overload

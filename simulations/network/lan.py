@@ -4,6 +4,7 @@ A datagram takes the site's LAN, and is lost as often as a piece of a connection
 later, if it has room. Connections are the network's own.
 """
 
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -87,6 +88,10 @@ class SimLan:
         multicast = SimMulticast(self._net, self._life)
         with self._net.hearing(multicast):
             yield multicast
+
+    def addresses(self) -> tuple[bytes, ...]:
+        """See `LocalNetwork`."""
+        return (socket.inet_aton(self._net.address_of(self._life.host)),)
 
     @asynccontextmanager
     async def open_listener(self) -> AsyncIterator[Listener]:

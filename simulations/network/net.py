@@ -39,6 +39,10 @@ class Site:
     lan: Line
     is_behind_nat: bool = False
     """Whether its hosts reach others, and nobody at another site reaches them."""
+    carries_multicast: bool = True
+    """Whether its LAN brings a datagram to everybody, as many a wireless one does not."""
+    address: str = ""
+    """Where its hosts' connections come from, for whoever is elsewhere."""
 
     def cut(self, *, up: bool = True, down: bool = True) -> None:
         """The uplink is dead, in one direction or both."""
@@ -59,6 +63,8 @@ class _Station:
 
     host: Host
     site: Site
+    address: str
+    """Its own, within a site; at another one it may be somebody else's or nobody's."""
     listeners: dict[int, "SimListener"] = field(default_factory=dict)
     streams: dict[Life, list[SimStream]] = field(default_factory=dict)
     lost: list[SimStream] = field(default_factory=list)
@@ -123,7 +129,14 @@ class Net:
     # --- what there is ------------------------------------------------------------------------------------
 
     def add_site(
-        self, name: str, uplink: Quality, lan: Quality, down: Quality | None = None, *, is_behind_nat: bool = False
+        self,
+        name: str,
+        uplink: Quality,
+        lan: Quality,
+        down: Quality | None = None,
+        *,
+        is_behind_nat: bool = False,
+        carries_multicast: bool = True,
     ) -> Site:
         """A new site; `down` where its uplink is not the same in both directions."""
         site = Site(
@@ -132,6 +145,8 @@ class Net:
             Line(f"{name}:down", down or replace(uplink), self._draw),
             Line(f"{name}:lan", lan, self._draw),
             is_behind_nat,
+            carries_multicast,
+            f"9.0.0.{len(self.sites) + 1}",
         )
         self.sites[name] = site
         for line in (site.up, site.down):
@@ -140,7 +155,8 @@ class Net:
 
     def add_host(self, host: Host, site: Site) -> None:
         """A host, with its network cable in."""
-        self._stations[host.name] = _Station(host, site)
+        number = len(self._stations) + 1
+        self._stations[host.name] = _Station(host, site, f"10.0.{number >> 8}.{number & 0xFF}")
         host.told = lambda still: self._trace.happened(Stood(host.name, still))
         self._trace.happened(Placed(host.name, site.name))
 
@@ -166,6 +182,10 @@ class Net:
     def site_of(self, host: Host) -> Site:
         """Where a host is."""
         return self._stations[host.name].site
+
+    def address_of(self, host: Host) -> str:
+        """A host's own address."""
+        return self._stations[host.name].address
 
     # --- what hosts do ------------------------------------------------------------------------------------
 
@@ -201,6 +221,8 @@ class Net:
         here = self._stations[hearer.life.host.name]
         line = here.site.lan
         self._trace.note("network", f"{here.host.name} says {len(data)} bytes to all nearby", shown=False)
+        if not here.site.carries_multicast:
+            return
         for station in self._stations.values():
             if station is here or station.site is not here.site or not station.is_up or line.is_cut:
                 continue
@@ -248,7 +270,8 @@ class Net:
 
     async def connect(self, life: Life, name: str, port: int) -> Stream:
         """See the `Network` port."""
-        here, there = self._stations[life.host.name], self._stations.get(name)
+        here = self._stations[life.host.name]
+        there = self._stations.get(name) or self._at(here.site, name)
         await trio.lowlevel.checkpoint()
         if there is None:
             raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
@@ -265,6 +288,7 @@ class Net:
         forth, answer = Pipe(label, ends, out, self._trace), Pipe(f"{label} back", ends[::-1], back, self._trace)
         forth.answer, answer.answer = answer, forth
         near, far = SimStream(here.host, name, forth, answer), SimStream(there.host, here.host.name, answer, forth)
+        far.seen_from = here.address if here.site is there.site else here.site.address
         try:
             listener.offer(far)
         except (trio.WouldBlock, trio.BrokenResourceError):
@@ -274,6 +298,9 @@ class Net:
         here.streams.setdefault(life, []).append(near)
         there.streams.setdefault(listener.life, []).append(far)
         return near
+
+    def _at(self, site: Site, address: str) -> _Station | None:
+        return next((each for each in self._stations.values() if each.site is site and each.address == address), None)
 
     def _carry(self, *pipes: Pipe) -> None:
         """Have what is sent carried by the network, which stands still for nobody."""

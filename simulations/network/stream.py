@@ -207,7 +207,9 @@ class SimStream(HalfCloseableStream):
     def __init__(self, host: Host, other: str, out: Pipe, into: Pipe) -> None:
         self.host = host
         self.other = other
-        """The host at the other end."""
+        """The host at the other end,"""
+        self.seen_from = ""
+        """and the numeric address that it connected from."""
         self._out = out
         self._into = into
         self._closed = False

@@ -35,8 +35,9 @@ def in_own_network(module: str, *arguments: str) -> bool:
 class Room:
     """A switch with machines, each in a network namespace; the coordinator has one too, behind its line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, carries_multicast: bool = True) -> None:
         self._holders: list[subprocess.Popen[bytes]] = []
+        self._flood = ("mcast_flood", "on" if carries_multicast else "off")
         run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "mcast_snooping", "0")
         run("ip", "link", "set", "br0", "up")
 
@@ -51,6 +52,7 @@ class Room:
         outside, inside = f"veth{number}", ("nsenter", f"--net=/proc/{holder.pid}/ns/net", "--")
         run("ip", "link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", str(holder.pid))
         run("ip", "link", "set", outside, "master", "br0", "up")
+        run("ip", "link", "set", outside, "type", "bridge_slave", *self._flood)
         run(*inside, "ip", "link", "set", "lo", "up")
         run(*inside, "ip", "addr", "add", f"{address}/24", "dev", "eth0")
         run(*inside, "ip", "link", "set", "eth0", "up")
@@ -64,10 +66,12 @@ class Room:
 
 
 @contextmanager
-def open_room(names: Sequence[str], rate: str | None, *, user: str = "ana") -> Iterator[tuple[Peer, ...]]:
+def open_room(
+    names: Sequence[str], rate: str | None, *, user: str = "ana", carries_multicast: bool = True
+) -> Iterator[tuple[Peer, ...]]:
     """Devices of one user in step with one empty workspace, each on a machine of its own, and linked with each other;
     their coordinator's line has that rate from when they are. They have to come to be in step again in the end."""
-    room = Room()
+    room = Room(carries_multicast=carries_multicast)
     try:
         there = room.machine(_COORDINATOR)
         with open_fleet(inside=there, listen=f"{_COORDINATOR}:0", env={"SHOAL_LAN": "on"}) as fleet:

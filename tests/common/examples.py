@@ -6,6 +6,7 @@ from protocol import lan, model
 from protocol import messages as m
 from protocol.ids import ROOT, BlockId, ChangeId, ChunkId, CommitDigest, LogHash
 from protocol.model import Change, ChunkRef, Commit, CopyOf, FlatManifest, JournalRow, Kind, PurgedChange, Role, Seen
+from protocol.nearby import Nearby, NearbyRequest, NearDevice
 from protocol.offered import Mark, OfferedPage, Standing
 from tests.common.journals import (
     CHUNKER,
@@ -159,6 +160,8 @@ def message_examples(story: Story) -> list[Example]:
         m.HoldingsRequest(workspace, (other,), (version,)),
         m.LeaseRequest(workspace, (BlockId(block_id(1)), BlockId(block_id(2)), BlockId(block_id(3)))),
         m.LeaseReply(b"\x80", b"\x20"),
+        NearbyRequest(40_001, (bytes((192, 168, 1, 7)),)),
+        Nearby((NearDevice(device, 40_002, (bytes((192, 168, 1, 8)),)),)),
         poke,
         m.ChainPoke(user, 3),
         m.Welcome(TIME_MS),

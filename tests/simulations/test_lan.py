@@ -82,6 +82,45 @@ def test_at_two_places_nobody_is_found_and_one_who_comes_home_is() -> None:
     assert run_world("coming home", story).failures == []
 
 
+def test_where_multicast_does_not_pass_the_coordinator_says_where_to_try() -> None:
+    async def story(world: World) -> None:
+        home, away = (
+            world.site(name, Quality(latency_s=0.02), is_behind_nat=True, carries_multicast=False)
+            for name in ("home", "away")
+        )
+        red, blue = await pair_at(world, home, home)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == {"red"}
+        assert await linked(red) == {"blue"}
+        world.net.reset(blue.host)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == {"red"}
+        world.net.move_host(blue.host, away)
+        await trio.sleep(MINUTES)
+        assert await linked(red) == await linked(blue) == set()
+        world.net.move_host(blue.host, home)
+        await trio.sleep(MINUTES)
+        assert await linked(red) == {"blue"}
+
+    assert run_world("hints", story).failures == []
+
+
+def test_a_link_by_hints_outlives_the_coordinator_and_is_made_again_without_it() -> None:
+    async def story(world: World) -> None:
+        home = world.site("home", Quality(latency_s=0.02), carries_multicast=False)
+        red, blue = await pair_at(world, home, home)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == {"red"}
+        home.cut()
+        world.net.reset(blue.host)
+        await trio.sleep(MINUTES)
+        assert await linked(blue) == {"red"}
+        assert await linked(red) == {"blue"}
+        home.mend()
+
+    assert run_world("hints alone", story).failures == []
+
+
 def test_what_is_known_comes_by_the_lan_though_the_coordinator_is_away() -> None:
     data = noise(1_500_000)
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as shape
 
-from protocol import codec, lan, messages, model, offered
+from protocol import codec, lan, messages, model, nearby, offered
 
 _NUMBERS = {2**53: "2^53", 2**63 - 1: "2^63-1", -(2**63): "-2^63", 2**31 - 1: "2^31-1"}
 
@@ -68,5 +68,5 @@ def structs(module: ModuleType) -> list[type[msgspec.Struct]]:
 
 
 if __name__ == "__main__":
-    for module in (model, messages, offered, lan):
+    for module in (model, messages, offered, nearby, lan):
         print("\n".join(map(line, structs(module))), end="\n\n")

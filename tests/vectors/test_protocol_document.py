@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from crypto.labels import Label
-from protocol import lan, limits, messages, model, offered, version
+from protocol import lan, limits, messages, model, nearby, offered, version
 from tests.vectors.notation import line, structs
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
-STRUCTS = [*structs(model), *structs(messages), *structs(offered), *structs(lan)]
+STRUCTS = [*structs(model), *structs(messages), *structs(offered), *structs(nearby), *structs(lan)]
 REASONS = [messages.RefusalCode, messages.CommitReason, messages.ChangeReason, lan.GoneReason, lan.ByeReason]
 
 

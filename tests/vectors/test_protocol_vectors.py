@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from protocol import codec, lan, limits, messages, model, offered
+from protocol import codec, lan, limits, messages, model, nearby, offered
 from protocol.frames import FrameReader
 from protocol.lan_frames import ChunkFrame, LanFrameReader
 from tests.common.examples import Story, lan_examples, message_examples, model_examples
@@ -20,7 +20,7 @@ VECTORS: dict[str, Any] = json.loads(make_protocol.FILE.read_text(encoding="utf-
 ENCODINGS: list[dict[str, Any]] = VECTORS["encodings"]
 TYPES = {
     kind.__name__: kind
-    for module in (model, messages, offered, lan)
+    for module in (model, messages, offered, nearby, lan)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, msgspec.Struct) and kind not in (codec.Array, codec.Message)
 }
