@@ -124,9 +124,21 @@ async def test_a_place_where_nobody_is_or_somebody_silent_is_given_up(autojump_c
         a.known[b.id] = "silent"
         await trio.sleep(60)
         assert not a.meeting.links
-        a.known[b.id] = b.host
+        a.find(b)
         with trio.fail_after(60):
             await linked(a, b)
+
+
+async def test_a_place_that_nobody_is_heard_from_is_tried_ever_more_rarely(autojump_clock: MockClock) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    b.share(a)
+    async with running(a, b):
+        a.find(b, host="nowhere")
+        await trio.sleep(3600)
+        before = lan.dials
+        await trio.sleep(3600)
+        assert 3600 / 300 - 1 <= lan.dials - before <= 3600 / 150 + 1
 
 
 async def test_strangers_who_connect_and_say_nothing_keep_nobody_out(autojump_clock: MockClock) -> None:
