@@ -91,7 +91,8 @@ class Meeting:
         self._handshakes: Counter[str] = Counter()
         self._to_dial: dict[DeviceId, None] = {}
         self._sooner: dict[DeviceId, trio.Event] = {}
-        self._dialling: set[DeviceId] = set()
+        self._dialling: dict[DeviceId, bool] = {}
+        """Who is being tried, and whether it was heard again meanwhile."""
         self._more_to_dial = trio.Event()
         self._patience: dict[DeviceId, Backoff] = {}
         self._at_once = trio.CapacityLimiter(DIALS)
@@ -166,7 +167,9 @@ class Meeting:
         """A device may be reached: try to, unless there is a link or an attempt already."""
         if device in self._sooner:
             self._sooner[device].set()
-        elif device in self._keys and device not in self.links and device not in self._dialling:
+        elif device in self._dialling:
+            self._dialling[device] = True
+        elif device in self._keys and device not in self.links:
             self._to_dial[device] = None
             self._more_to_dial.set()
 
@@ -212,7 +215,7 @@ class Meeting:
             while self._to_dial:
                 device = next(iter(self._to_dial))
                 del self._to_dial[device]
-                self._dialling.add(device)
+                self._dialling[device] = False
                 nursery.start_soon(self._dial, device)
             self._more_to_dial = trio.Event()
             await self._more_to_dial.wait()
@@ -229,7 +232,7 @@ class Meeting:
                     break
                 self._failed(device)
         finally:
-            self._dialling.discard(device)
+            del self._dialling[device]
         if reached is not None:
             tls, place = reached
             await self._use(device, tls, place.host, dialled=True)
@@ -240,6 +243,9 @@ class Meeting:
         if device < self._own_device and device not in self._patience:
             delay_s += FIRST_S
         await self._clock.sleep(min(delay_s, HEARD_S))
+        if self._dialling[device]:
+            self._dialling[device] = False
+            return
         heard = self._sooner[device] = trio.Event()
         try:
             with trio.move_on_after(max(0.0, delay_s - HEARD_S)):
