@@ -171,7 +171,7 @@ def test_what_nobody_can_bring_any_more_is_given_up_and_what_was_before_counts_a
         await blue.start()
         assert await world.converged(LONG_S) == {"text": b"by green meanwhile"}
         for device in (red, blue, green):
-            assert not (await status_of(device)).not_durable
+            await until_durable(device, within_s=2 * MINUTES)
 
     assert run_world("given up", story).failures == []
 
