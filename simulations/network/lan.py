@@ -71,7 +71,7 @@ class _Listener:
     async def accept(self) -> Accepted:
         """See `Listener`."""
         stream = await self._listening.accept()
-        return Accepted(stream, stream.other, self._listening.life.host.name)
+        return Accepted(stream, stream.other, stream.called)
 
 
 class SimLan:

@@ -289,6 +289,7 @@ class Net:
         forth.answer, answer.answer = answer, forth
         near, far = SimStream(here.host, name, forth, answer), SimStream(there.host, here.host.name, answer, forth)
         far.seen_from = here.address if here.site is there.site else here.site.address
+        far.called = name
         try:
             listener.offer(far)
         except (trio.WouldBlock, trio.BrokenResourceError):

@@ -209,7 +209,9 @@ class SimStream(HalfCloseableStream):
         self.other = other
         """The host at the other end,"""
         self.seen_from = ""
-        """and the numeric address that it connected from."""
+        """and the numeric address that it connected from,"""
+        self.called = ""
+        """if it did, and the name or address that it called."""
         self._out = out
         self._into = into
         self._closed = False
