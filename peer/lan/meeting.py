@@ -288,12 +288,14 @@ class Meeting:
         finally:
             if self.links.get(device) is link:
                 del self.links[device]
-            if self._clock.monotonic_s() - begun_s < BRIEF_S or (link.dialled and not link.greeted):
+            came_to_nothing = self._clock.monotonic_s() - begun_s < BRIEF_S or (link.dialled and not link.greeted)
+            if came_to_nothing:
                 self._failed(device)
             else:
                 self._patience.pop(device, None)
             self._owner.went(link)
-            self.found(device)
+            if not (came_to_nothing and device in self._dialling):
+                self.found(device)
 
     def _failed(self, device: DeviceId) -> None:
         self._patience[device] = self._patience.get(device, _PATIENCE).failed()
