@@ -2,9 +2,10 @@
 
 Each chunk goes to the source that is expected to deliver it soonest, the rarest first. Of several takers each has its
 share of the chunks, which it alone fetches from those that have everything; the rest it gets from its fellows, as they
-get them. So a new file leaves its author about once, however many take it. Who is slow or silent is asked for less and
-then for nothing; the last chunks are asked for twice; whoever delivers something wrong is asked no more. The
-coordinator is one source among others.
+get them. So a new file leaves its author about once, however many take it. A single taker goes through it in order, so
+that it is read, written and hashed as it comes, and asks sources elsewhere for its end. Who is slow or silent is asked
+for less and then for nothing; the last chunks are asked for twice; whoever delivers something wrong is asked no more.
+The coordinator is one source among others.
 """
 
 import hashlib
@@ -41,6 +42,8 @@ SPARE_S: Final = 1.0
 NEAR_RATE_S: Final = 50e6
 FAR_RATE_S: Final = 2e6
 """Bytes a second that a source on the LAN, or elsewhere, is expected to deliver before it has delivered anything."""
+LACKING_S: Final = 1.0
+"""A source elsewhere that lacks a chunk is left alone for so long, while somebody on the LAN has everything."""
 SORT_S: Final = 0.2
 """So often at most the order of what is still to be asked for follows what came to be known of holders;"""
 MOST_SKIPPED: Final = 100
@@ -168,6 +171,8 @@ class Scheduler:
             known.paused_until_s = max(known.paused_until_s, now_s + PAUSE_S / 5)
         else:
             known.holds.discard(index)
+            if not known.near and self._is_whole_nearby():
+                known.paused_until_s = max(known.paused_until_s, now_s + LACKING_S)
 
     # --- what to do -------------------------------------------------------------------------------------
 
@@ -179,7 +184,9 @@ class Scheduler:
     @property
     def has_neighbours(self) -> bool:
         """Whether anybody on the LAN has, or takes, any of what is missing."""
-        return bool(self._fellows) or any(each.near and each.holds & self._missing for each in self._sources.values())
+        return bool(self._fellows) or any(
+            each.near and not self._missing.isdisjoint(each.holds) for each in self._sources.values()
+        )
 
     def idle_fellows(self, now_s: float) -> frozenset[SourceId]:
         """The fellow takers that bring no news, for whose shares it was waited."""
@@ -232,6 +239,8 @@ class Scheduler:
             if index not in self._open:
                 continue
             name = self._soonest(index, ready, may_ask_the_complete=self._owner(index) in late)
+            if name is not None and not ready[name].near:
+                index = self._last_instead(queue, index, ready[name])
             if name is None or not self._has_room(ready[name], self._lengths[index]):
                 skipped.append(index)
                 continue
@@ -242,14 +251,32 @@ class Scheduler:
         queue += reversed(skipped)
         return budget
 
+    def _last_instead(self, queue: list[int], index: int, source: _Source) -> int:
+        """What a source elsewhere is asked for instead of the next chunk, which is put back: the last one, where
+        somebody nearby has both sooner than it is needed."""
+        if self._fellows or not queue or not self._is_whole_nearby():
+            return index
+        last = queue.pop(0)
+        if last not in self._open or last not in source.holds or not self._has_room(source, self._lengths[last]):
+            queue.insert(0, last)
+            return index
+        queue.append(index)
+        return last
+
+    def _is_whole_nearby(self) -> bool:
+        return any(each.near and each.complete for each in self._sources.values())
+
     def _sort(self, now_s: float) -> None:
         """Put what is to be asked for in order, the first last: the rarest before the rest; and of the shares of others
-        what they have got before what they have not."""
+        what they have got before what they have not. Without others: as it is in the file."""
         is_due = not self._is_sorted and now_s - self._sorted_s >= SORT_S
         if is_due or not (self._own_queue or self._fellows_queue):
             held = self._count_holders()
             own = {one for one in self._open if self._owner(one) == self._own}
-            self._own_queue = sorted(own, key=lambda one: (-held.get(one, 0), self._order[one]))
+            if self._fellows:
+                self._own_queue = sorted(own, key=lambda one: (-held.get(one, 0), self._order[one]))
+            else:
+                self._own_queue = sorted(own, key=lambda one: (-held.get(one, 0), -one))
             self._fellows_queue = sorted(
                 self._open - own, key=lambda one: (held.get(one, 0) > 1, -held.get(one, 0), self._order[one])
             )
@@ -266,6 +293,8 @@ class Scheduler:
 
     def _late_owners(self, now_s: float) -> set[SourceId]:
         """The takers whose share may be fetched from those that have everything: we, and fellows that bring no news."""
+        if not self._fellows:
+            return {self._own}
         rate_s = max(
             (each.rate_s for each in self._sources.values() if each.complete and each.near), default=FAR_RATE_S
         )

@@ -1,8 +1,8 @@
 """Blocks and local chunks to files: the part of downloading that runs in worker threads.
 
-Owns checking (block id, seal, chunk id, whole-file digest) and writing temporary files, in the order of the files, so
-that each is hashed as its bytes pass. Nothing unchecked is ever written. Never awaits, never touches a user's file
-but to read a chunk from it.
+Owns checking (block id, seal, chunk id, whole-file digest) and writing temporary files, in the order of the files where
+that is possible, so that each is hashed as its bytes pass. Nothing unchecked is ever written. Never awaits, never
+touches a user's file but to read a chunk from it.
 """
 
 import errno
@@ -37,7 +37,6 @@ class _Current:
     index: int
     handle: Handle
     writer: TempWriter
-    passed_bytes: int
 
 
 class Assembler:
@@ -141,6 +140,7 @@ class Assembler:
             for one in items:
                 writer.write_at(one.data, one.offset)
                 self._written.setdefault(one.ref.chunk, (index, one.offset))
+                self._pass_on(self.files[index], one.offset, one.data)
         finally:
             self._fs.close(handle)
 
@@ -288,8 +288,12 @@ class Assembler:
             self._end_files(step.file)
             current = self._begin(step.file)
         state = self.files[step.file]
-        data = chunk.data if chunk is not None else self._at_hand(step, places)
-        if data is None:
+        passed_bytes = step.offset + step.ref.length
+        is_passed = chunk is None and state.hasher is not None and passed_bytes <= state.whole_bytes
+        data = chunk.data if chunk is not None else None if is_passed else self._at_hand(step, places)
+        if is_passed:
+            pass  # it came early, and in order
+        elif data is None:
             if chunk is not None and chunk.wrong:
                 found.wrong.append(step.ref.block)
             state.holes += 1
@@ -297,14 +301,17 @@ class Assembler:
         else:
             if chunk is not None or self._written.get(step.ref.chunk) != (step.file, step.offset):
                 current.writer.write_at(data, step.offset)
-            if state.hasher is not None and state.whole_bytes == step.offset:
-                state.hasher.update(data)
-                state.whole_bytes += step.ref.length
-                state.chunks += 1
+            self._pass_on(state, step.offset, data)
             self._written.setdefault(step.ref.chunk, (step.file, step.offset))
-        current.passed_bytes += step.ref.length
-        if current.passed_bytes == self._requests[step.file].size:
+        if passed_bytes == self._requests[step.file].size:
             self._end_current(current)
+
+    def _pass_on(self, state: FileState, offset: int, data: bytes | memoryview) -> None:
+        """Hash a chunk that follows on what is whole of its file."""
+        if state.hasher is not None and state.whole_bytes == offset:
+            state.hasher.update(data)
+            state.whole_bytes += len(data)
+            state.chunks += 1
 
     def _at_hand(self, step: Step, places: dict[ChunkId, Place]) -> bytes | memoryview | None:
         """The chunk from a file that this run wrote, or from the user's; None where it is not there any more."""
@@ -381,7 +388,7 @@ class Assembler:
         self._close_current()
         state = self.files[index]
         handle = self._open_temp(index)
-        self._current = _Current(index, handle, TempWriter(self._root, state.temp, handle), state.whole_bytes)
+        self._current = _Current(index, handle, TempWriter(self._root, state.temp, handle))
         return self._current
 
     def _open_temp(self, index: int) -> Handle:

@@ -4,7 +4,7 @@ import random  # noqa: TID251 - seeded
 
 import pytest
 
-from peer.lan.scheduling import MOST_WINDOW_BYTES, Ask, Scheduler
+from peer.lan.scheduling import LACKING_S, MOST_WINDOW_BYTES, Ask, Scheduler
 from tests.unit.lan.swarm import CHUNK, VERSION, Source, Taker, World
 
 MB = 1e6
@@ -111,6 +111,62 @@ def test_a_fellow_that_stands_still_does_not_keep_its_share_from_the_others() ->
     three[2].is_gone = True
     world.run()
     assert world.now_s < 2 * chunks * CHUNK / (100 * MB) + 10
+
+
+def slow_author(scheduler: Scheduler, holds: int) -> list[int]:
+    """What a single source was asked for at first, and delivered after a second."""
+    scheduler.has(b"author", range(holds), 0.0)
+    first = [ask.chunk for ask in asked(scheduler, 0.0)]
+    for chunk in first:
+        scheduler.arrived(b"author", chunk, 1.0)
+    return first
+
+
+def test_a_single_taker_goes_through_a_file_in_order_and_asks_elsewhere_for_its_end() -> None:
+    chunks = 100
+    scheduler = Scheduler(b"own", VERSION, [CHUNK] * chunks, range(chunks))
+    order: dict[bytes, list[int]] = {b"author": slow_author(scheduler, chunks), b"far": []}
+    assert order[b"author"]
+    scheduler.has(b"far", range(chunks), 1.0, near=False)
+    for tenth in range(10, 40):
+        for ask in asked(scheduler, tenth / 10):
+            order[ask.source].append(ask.chunk)
+            scheduler.arrived(ask.source, ask.chunk, tenth / 10 + 0.1)
+    assert order[b"author"] == list(range(len(order[b"author"])))
+    assert order[b"far"]
+    assert order[b"far"] == [chunks - 1 - at for at in range(len(order[b"far"]))]
+
+
+def test_of_several_takers_each_begins_elsewhere() -> None:
+    chunks = 100
+    firsts = []
+    for own, fellow in ((b"one", b"two"), (b"two", b"one")):
+        scheduler = Scheduler(own, VERSION, [CHUNK] * chunks, range(chunks))
+        scheduler.has(b"author", range(chunks), 0.0)
+        scheduler.needs(fellow, 0.0)
+        firsts.append({ask.chunk for ask in asked(scheduler, 0.0)})
+        assert firsts[-1]
+    assert firsts[0].isdisjoint(firsts[1])
+
+
+@pytest.mark.parametrize("is_all_nearby", [True, False])
+def test_a_source_elsewhere_that_lacks_a_chunk_is_left_alone_only_while_somebody_nearby_has_everything(
+    is_all_nearby: bool,
+) -> None:
+    chunks = 100
+    scheduler = Scheduler(b"own", VERSION, [CHUNK] * chunks, range(chunks))
+    slow_author(scheduler, chunks if is_all_nearby else 50)
+    scheduler.has(b"far", range(chunks), 1.0, near=False)
+    first = [ask.chunk for ask in asked(scheduler, 1.0) if ask.source == b"far"]
+    assert first
+    for chunk in first:
+        scheduler.not_coming(b"far", chunk, 1.01)
+    again = [ask.chunk for ask in asked(scheduler, 1.02) if ask.source == b"far"]
+    assert bool(again) is not is_all_nearby
+    for chunk in again:
+        scheduler.not_coming(b"far", chunk, 1.02)
+    scheduler.left(b"author")
+    assert [ask for ask in asked(scheduler, 1.01 + LACKING_S) if ask.source == b"far"]
 
 
 def test_what_nobody_holds_is_said() -> None:

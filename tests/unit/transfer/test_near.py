@@ -30,6 +30,7 @@ class Nearby:
         self.chunks: dict[ChunkId, bytes] = {}
         self.is_anybody_there = True
         self.takes_from_beyond = False
+        self.is_in_order = False
         self.verdicts: list[Sequence[bool] | None] = []
         self.calls: list[str] = []
         self.lent: list[Lending] = []
@@ -56,7 +57,7 @@ class Nearby:
     async def _deliver(
         self, pieces: Sequence[Piece], wanted: Collection[int], keep: Keep, beyond: Beyond | None
     ) -> None:
-        order = sorted(wanted, key=lambda at: pieces[at].chunk)  # any but the file's own
+        order = sorted(wanted, key=lambda at: at if self.is_in_order else pieces[at].chunk)  # any but the file's own
         mine = [at for at in order if pieces[at].chunk in self.chunks]
         for some in (mine[at : at + 7] for at in range(0, len(mine), 7)):
             self.verdicts.append(await keep([(at, memoryview(self.chunks[pieces[at].chunk])) for at in some]))
@@ -116,6 +117,28 @@ async def test_where_neighbours_and_the_coordinator_deliver_together_nothing_is_
         asked = [block for blocks in store.asked for block in blocks]
         assert len(asked) == len(set(asked)) == sum(ref.chunk not in near.chunks for ref in request.manifest.chunks)
         assert store.received_bytes > 0
+
+
+@pytest.mark.parametrize("repeated", [0, 40_000])
+async def test_what_came_in_the_order_of_the_file_is_not_read_again(tmp_path: Path, repeated: int) -> None:
+    store, near = MemoryBlocks(), Nearby()
+    near.is_in_order = True
+    data = noise(LARGE)
+    data += data[LARGE - repeated :] if repeated else b""
+    read: list[int] = []
+
+    def count(_: int, name: str, arguments: tuple[Any, ...]) -> None:
+        if name == "read_into":
+            read.append(len(arguments[1]))
+
+    with new_device(tmp_path / "a") as a, new_root(tmp_path / "b", hooked(count)) as (root, _):
+        request = await ingested(a, store, "f", data)
+        near.learn(request, data)
+        (result,) = await replace(a.fetcher, root=root, near=near).fetch([request], store)
+        assert isinstance(result, Fetched)
+        assert (tmp_path / "b" / ".shoal" / "tmp" / result.temp).read_bytes() == data
+        assert sum(read) <= 2 * repeated
+        assert len(store.asked) == 0
 
 
 async def test_a_neighbour_that_comes_while_a_version_is_fetched_is_asked_for_what_is_left(
