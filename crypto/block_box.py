@@ -92,14 +92,15 @@ def seal_block(keys: WorkspaceKeyring, epoch: int, data: Buffer) -> tuple[bytes,
     Deterministic for one zstd release; no caller may depend on making the same block twice
     with two. Safe to call from many threads; the heavy parts release the GIL.
     """
-    epoch_keys = keys.epoch(epoch)
-    if epoch_keys is None:
-        raise KeyError(f"epoch {epoch}")
-    if len(data) > MAX_CHUNK_BYTES:
-        raise ValueError("a chunk of more than 4 MiB")
-    codec, encoded = _encode(data)
-    block = _encrypt(epoch_keys, _PREFIX.pack(codec, len(data), len(encoded)), encoded)
+    with _sealed(keys, epoch, data) as sealed:
+        block = bytes(sealed)
     return block_id(block), block
+
+
+def name_block(keys: WorkspaceKeyring, epoch: int, data: Buffer) -> bytes:
+    """The block id that `seal_block` says, where the block itself is not needed: without memory for it."""
+    with _sealed(keys, epoch, data) as sealed:
+        return block_id(sealed)
 
 
 def open_block(keys: WorkspaceKeyring, block: bytes, max_length: int, expected_length: int | None = None) -> bytes:
@@ -125,6 +126,17 @@ def open_block(keys: WorkspaceKeyring, block: bytes, max_length: int, expected_l
         raise BadBlock
 
 
+def _sealed(keys: WorkspaceKeyring, epoch: int, data: Buffer) -> memoryview:
+    """The block of a chunk, in this thread's room: to be released before the next one."""
+    epoch_keys = keys.epoch(epoch)
+    if epoch_keys is None:
+        raise KeyError(f"epoch {epoch}")
+    if len(data) > MAX_CHUNK_BYTES:
+        raise ValueError("a chunk of more than 4 MiB")
+    codec, encoded = _encode(data)
+    return _encrypt(epoch_keys, _PREFIX.pack(codec, len(data), len(encoded)), encoded)
+
+
 def _encode(data: Buffer) -> tuple[int, Buffer]:
     """Codec and encoded bytes; compressed only where a smaller block comes of it."""
     length = len(data)
@@ -135,8 +147,9 @@ def _encode(data: Buffer) -> tuple[int, Buffer]:
     return CODEC_RAW, data
 
 
-def _encrypt(keys: EpochKeys, prefix: bytes, encoded: Buffer, padding: bytes | None = None) -> bytes:
-    """The block, put together and encrypted where it stands. `padding` is for tests."""
+def _encrypt(keys: EpochKeys, prefix: bytes, encoded: Buffer, padding: bytes | None = None) -> memoryview:
+    """The block, put together and encrypted where it stands, in this thread's room: to be released before the next one.
+    `padding` is for tests."""
     end = len(prefix) + len(encoded)
     if padding is None:
         padding = bytes(padded_size(end) - end)
@@ -153,7 +166,7 @@ def _encrypt(keys: EpochKeys, prefix: bytes, encoded: Buffer, padding: bytes | N
         clear[:] = bound = header + siv
         key, nonce = _content_key(keys, siv), siv[: aead.NONCE_BYTES]
         aead.encrypt_in_place(key, nonce, room, _CLEAR_BYTES, length, bound)
-        return bytes(view[:total])
+        return view[:total]
 
 
 def _decrypt(keyring: WorkspaceKeyring, block: bytes) -> memoryview:

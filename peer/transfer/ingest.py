@@ -5,15 +5,16 @@ another thread while the next batch is read, and sent while the one after that i
 `BATCH_BYTES` are held, whatever the files' sizes. Never commits, and never changes a file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 import trio
 
 from chunking.params import ChunkerParams
-from crypto.block_box import seal_block
+from crypto.block_box import name_block, seal_block
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.root import Root
 from peer.fingerprint import Fingerprint
@@ -97,6 +98,13 @@ class NotSent:
 IngestResult = Ingested | Changed | Failed | NotSent
 
 
+class _ToSeal(NamedTuple):
+    """Chunks with their bytes, and what is to be called when these are looked at no more."""
+
+    chunks: list[ReadChunk]
+    give_back: Callable[[], None]
+
+
 @dataclass(frozen=True)
 class Ingester:
     """Takes in files of one workspace. Holds nothing between two calls."""
@@ -176,7 +184,7 @@ class _Run:
 
     async def _read_and_seal(self, indexes: "Iterable[int]", session: UploadSession | None) -> None:
         # No buffer: the reader waits while all sealers are busy.
-        to_seal, batches = trio.open_memory_channel[list[ReadChunk]](0)
+        to_seal, batches = trio.open_memory_channel[_ToSeal](0)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read, indexes, to_seal, session)
             for _ in range(SEALERS):
@@ -189,7 +197,7 @@ class _Run:
     async def _read(
         self,
         indexes: "Iterable[int]",
-        to_seal: trio.MemorySendChannel[list[ReadChunk]] | None,
+        to_seal: trio.MemorySendChannel[_ToSeal] | None,
         session: UploadSession | None,
     ) -> None:
         by = self._by
@@ -202,9 +210,13 @@ class _Run:
             stack.callback(reader.close)
             while (batch := await by.offload.run(reader.next_batch)) is not None:
                 new = await self._note(batch, first_only=to_seal is not None)
+                slab = batch.slab
                 del batch
-                if to_seal is not None and new:
-                    await to_seal.send(new)
+                if to_seal is not None and slab is not None:
+                    if new:
+                        await to_seal.send(_ToSeal(new, partial(reader.give_back, slab)))
+                    else:
+                        reader.give_back(slab)
                 del new
                 if session is not None and session.failure is not None:
                     return
@@ -229,13 +241,12 @@ class _Run:
         self._refs.update(known)
         return [chunk for chunk_id, chunk in fresh.items() if chunk_id not in known]
 
-    async def _seal_all(
-        self, batches: trio.MemoryReceiveChannel[list[ReadChunk]], session: UploadSession | None
-    ) -> None:
+    async def _seal_all(self, batches: trio.MemoryReceiveChannel[_ToSeal], session: UploadSession | None) -> None:
         async with batches:
-            async for batch in batches:
-                blocks = await self._by.offload.run(_seal, self._by.keys, batch)
-                batch.clear()  # the plaintext is not needed while the blocks are sent
+            async for chunks, give_back in batches:
+                blocks = await self._by.offload.run(_name if session is None else _seal, self._by.keys, chunks)
+                chunks.clear()  # the plaintext is not needed while the blocks are sent
+                give_back()
                 self._note_blocks(blocks)
                 if session is None:
                     self._only_sealed.update(block.origin.chunk for block in blocks)
@@ -297,6 +308,11 @@ def _seal(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing]
         block_id, block = seal_block(keys, keys.newest_epoch, data)
         blocks.append(Outgoing(BlockId(block_id), block, origin))
     return blocks
+
+
+def _name(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing]:
+    """In a thread: the same without the blocks' bytes."""
+    return [Outgoing(BlockId(name_block(keys, keys.newest_epoch, data)), b"", origin) for origin, data in chunks]
 
 
 def _parts(origins: Sequence[Origin]) -> Iterable[list[Origin]]:

@@ -92,6 +92,8 @@ class ReadBatch:
 
     chunks: list[ReadChunk] = field(default_factory=list)
     ended: list[tuple[int, FileEnd]] = field(default_factory=list)
+    slab: memoryview | None = None
+    """What the chunks' bytes are in, where they are kept: for `FileReader.give_back`."""
 
 
 @dataclass(slots=True)
@@ -134,16 +136,22 @@ class FileReader:
         self._file: _OpenFile | None = None
         self._slab = memoryview(b"")
         self._slab_at = 0
+        self._idle: list[memoryview] = []
+
+    def give_back(self, slab: memoryview) -> None:
+        """The chunks of a batch are looked at no more: their memory serves another one. Any thread may say so."""
+        self._idle.append(slab)
 
     def next_batch(self) -> ReadBatch | None:
         """Read on; None when there is nothing left."""
         if self._next is None:
             return None
         batch = ReadBatch()
-        # A new buffer each time where chunks keep views of the old one; its pages come only when they are written to.
+        # Another buffer each time where chunks keep views of the old one; new memory costs as much as filling it.
         if self._keep or not self._slab:
-            self._slab = memoryview(bytearray(BATCH_BYTES))
+            self._slab = self._idle.pop() if self._idle else memoryview(bytearray(BATCH_BYTES))
         self._slab_at = 0
+        batch.slab = self._slab if self._keep else None
         while self._next is not None and self._slab_at < BATCH_BYTES and len(batch.ended) < BATCH_FILES:
             index = self._next
             try:

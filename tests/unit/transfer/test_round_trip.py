@@ -26,7 +26,7 @@ async def test_every_file_arrives_with_its_bytes_and_its_order(tmp_path: Path) -
 
 async def test_what_is_only_sealed_has_the_blocks_that_sending_it_makes(tmp_path: Path) -> None:
     store = MemoryBlocks()
-    data = noise(BATCH_BYTES + 300_000)
+    data = noise(5 * BATCH_BYTES + 300_000)  # so that memory is used again
     with new_device(tmp_path / "a") as a:
         request = a.write("film", data)
         (sealed,) = await a.ingester.ingest([request], None, seal=True)
