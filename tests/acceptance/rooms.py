@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from tests.acceptance.telling import AGAIN, NotShown, demand, is_run_again
-from tests.common.fleet import Peer, open_fleet
+from tests.common.fleet import Fleet, Peer, open_fleet
 from tests.common.namespaces import run
 
 _COORDINATOR: Final = "10.77.0.1"
@@ -71,21 +71,33 @@ def open_room(
 ) -> Iterator[tuple[Peer, ...]]:
     """Devices of one user in step with one empty workspace, each on a machine of its own, and linked with each other;
     their coordinator's line has that rate from when they are. They have to come to be in step again in the end."""
+    with open_switch(carries_multicast=carries_multicast) as (room, fleet):
+        peers = tuple(fleet.device(name) for name in names)
+        for number, peer in enumerate(peers):
+            peer.inside = room.machine(address_of(number))
+        fleet.join_all(user, peers)
+        for peer in peers:
+            peer.until_linked(len(peers) - 1)
+        if rate is not None:
+            narrow = ("root", "tbf", "rate", rate, "burst", "64k", "latency", "200ms")
+            run("tc", "qdisc", "add", "dev", "veth0", *narrow)
+            run(*fleet.host.inside, "tc", "qdisc", "add", "dev", "eth0", *narrow)
+        yield peers
+        fleet.settle()
+
+
+def address_of(number: int) -> str:
+    """The address of a room's device, the first one's number being 0."""
+    return f"10.77.0.{number + 10}"
+
+
+@contextmanager
+def open_switch(*, carries_multicast: bool = True) -> Iterator[tuple[Room, Fleet]]:
+    """A switch, and a running coordinator on a machine there."""
     room = Room(carries_multicast=carries_multicast)
     try:
         there = room.machine(_COORDINATOR)
         with open_fleet(inside=there, listen=f"{_COORDINATOR}:0", env={"SHOAL_LAN": "on"}) as fleet:
-            peers = tuple(fleet.device(name) for name in names)
-            for number, peer in enumerate(peers):
-                peer.inside = room.machine(f"10.77.0.{number + 10}")
-            fleet.join_all(user, peers)
-            for peer in peers:
-                peer.until_linked(len(peers) - 1)
-            if rate is not None:
-                narrow = ("root", "tbf", "rate", rate, "burst", "64k", "latency", "200ms")
-                run("tc", "qdisc", "add", "dev", "veth0", *narrow)
-                run(*there, "tc", "qdisc", "add", "dev", "eth0", *narrow)
-            yield peers
-            fleet.settle()
+            yield room, fleet
     finally:
         room.end()

@@ -45,6 +45,7 @@ SHOWS = (
     ),
     Show("swarm", "five devices take one new file, and its author sends at most one and a half copies", True),
     Show("capture", "what passes on a LAN, looked through frame by frame, has no name, id or content in clear", True),
+    Show("hostile-lan", "strangers, forgers, floods and bad members on one LAN: nothing gained, nothing lost", True),
     Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
     Show(
         "table", "which tests stand for which row of the merge table, code of a problem and fault; what is left", True
