@@ -86,6 +86,8 @@ class LanFrameReader:
         self._head = bytearray()
         self._body: memoryview | None = None
         self.buffers = Buffers()
+        self.message_bytes = 0
+        """How many bytes of messages came, chunks apart."""
         self._filled = 0
         self._number = 0
 
@@ -119,6 +121,7 @@ class LanFrameReader:
         kind, length = _HEAD.unpack_from(self._head)
         if kind == MESSAGE and 0 < length <= limits.LAN_CONTROL_BYTES:
             self._number, self._body = 0, memoryview(bytearray(length))
+            self.message_bytes += length
         elif kind == CHUNK and 4 < length <= 4 + limits.CHUNK_BYTES:
             if len(self._head) < CHUNK_HEAD_BYTES:
                 return

@@ -244,6 +244,11 @@ class LanSession:
             self._out.append(frame)
             self._out_bytes += len(frame)
 
+    @property
+    def message_bytes(self) -> int:
+        """How much the other side has said so far, chunks apart."""
+        return self._reader.message_bytes
+
     def give_back(self, data: memoryview) -> None:
         """The bytes of an `Arrived` are looked at no more: their memory may serve another chunk."""
         self._reader.buffers.give_back(data)

@@ -11,6 +11,7 @@ import trio
 
 from peer.link.tls import TlsStream
 from peer.ports import Clock
+from peer.transfer.limits import TokenBucket
 from protocol.ids import DeviceId
 from protocol.lan import ByeReason, GoneReason, LanBye, LanHello, LanPing, LanRequest
 from protocol.lan_session import Alive, BadPeer, Event, LanSession, WorkToDo
@@ -19,6 +20,10 @@ PING_S: Final = 10.0
 """After so long a silence the other side is asked whether it is there,"""
 DEAD_S: Final = 25.0
 """and after so long a one the link is given up."""
+SAID_BYTES_S: Final = 4 * 1024 * 1024
+"""What the other side says, its chunks apart, is taken in no faster than so many bytes a second,"""
+SAID_BYTES: Final = 8 * 1024 * 1024
+"""but for so many at once: whoever talks without an end is listened to more slowly, and the others are not."""
 GOODBYE_S: Final = 1.0
 """How long the last message may take."""
 BATCH: Final = 64
@@ -65,6 +70,7 @@ class Link:
         self._output = trio.Event()
         self._work = trio.Event()
         self._heard_s = clock.monotonic_s()
+        self._said = TokenBucket(SAID_BYTES_S, SAID_BYTES, self._heard_s)
         self._last_words: ByeReason | None = None
 
     async def run(self, owner: LinkOwner) -> None:
@@ -96,6 +102,7 @@ class Link:
             self._scope.cancel()
 
     async def _receive(self, owner: LinkOwner) -> None:
+        taken = 0
         while True:
             try:
                 data = await self._stream.receive_view()
@@ -122,6 +129,10 @@ class Link:
                         owner.take(self, event)
             if self.session.has_output:
                 self._output.set()
+            wait_s = self._said.take(self.session.message_bytes - taken, self._heard_s)
+            taken = self.session.message_bytes
+            if wait_s > 0:
+                await self._clock.sleep(wait_s)
 
     async def _send(self) -> None:
         while True:

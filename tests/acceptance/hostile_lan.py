@@ -245,7 +245,7 @@ class _Story:
         begun_s = time.monotonic()
         self.red.must("device", "revoke", "thief")
         for peer in self.honest:
-            peer.until(lambda _, peer=peer: "thief" not in peer.linked(), _WITHIN_S)
+            _wait_parted(peer, "thief")
         tell("revoked; linked with nobody any more after", f"{time.monotonic() - begun_s:.1f} s")
         asker = Asker([self.work], wanted)
         with at_work(Insider(thief, asker).run), self._during("a revoked device"):
@@ -354,6 +354,11 @@ def _knock(keys: Keys, device: DeviceId, address: str) -> str | None:
 def _wait_linked(peer: Peer, names: set[str]) -> None:
     """Until a device has links with these."""
     peer.until(lambda _: peer.linked() >= names, _WITHIN_S)
+
+
+def _wait_parted(peer: Peer, name: str) -> None:
+    """Until a device has no link with that one."""
+    peer.until(lambda _: name not in peer.linked(), _WITHIN_S)
 
 
 def _wait_there(peer: Peer, name: str) -> None:

@@ -7,10 +7,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from peer.lan.link import DEAD_S, Link
+from peer.lan.link import DEAD_S, SAID_BYTES, SAID_BYTES_S, Link
 from peer.lan.meeting import FIRST_S, HANDSHAKE_S, HANDSHAKES
-from protocol.ids import ChangeId, ChunkId, WorkspaceId
-from protocol.lan import GoneReason
+from peer.link.tls import READ_BYTES
+from protocol.ids import ChangeId, ChunkId, LogHash, WorkspaceId
+from protocol.lan import GoneReason, LanHead, LanHeads
+from protocol.lan_frames import message_frame
 from protocol.lan_session import Arrived, NotComing
 from tests.common.memory_lan import PORT, Device, MemoryLan
 
@@ -195,6 +197,37 @@ async def test_a_member_that_breaks_the_rules_again_and_again_is_called_less_and
         await trio.sleep(600)
         assert lan.dials < 120
         assert len(a.ended) < 120
+
+
+async def test_whoever_talks_without_an_end_is_listened_to_more_slowly_and_the_others_are_not(
+    autojump_clock: MockClock,
+) -> None:
+    _, a, b, c = three()
+    for one, others in ((a, (b, c)), (b, (a, c)), (c, (a, b))):
+        one.share(*others)
+    c.chunks[b"c" * 32] = bytes(1_000_000)
+    async with running(a, b, c), trio.open_nursery() as nursery:
+        a.find(b)
+        a.find(c)
+        await linked(a, b)
+        await linked(a, c)
+        talk = message_frame(LanHeads((LanHead(HERE, 1, LogHash(bytes(32))),) * 500)) * 20
+        talking, listening = b.meeting.links[a.id], a.meeting.links[b.id]
+
+        async def talk_on() -> None:
+            while True:
+                await talking._stream.send_all(talk)
+
+        nursery.start_soon(talk_on)
+        await trio.sleep(10)
+        assert listening.session.message_bytes < SAID_BYTES + 10 * SAID_BYTES_S + READ_BYTES
+        link = a.meeting.links[c.id]
+        number = link.session.request(HERE, VERSION, ChunkId(b"c" * 32), 1_000_000)
+        link.wake()
+        with trio.fail_after(1):
+            await a.wait_until(lambda: link.session.open_requests == 0)
+        assert Arrived(number, ChunkId(b"c" * 32), memoryview(bytes(1_000_000))) in a.events
+        nursery.cancel_scope.cancel()
 
 
 async def test_whoever_falls_silent_is_noticed_and_met_again(autojump_clock: MockClock) -> None:
