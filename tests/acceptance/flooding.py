@@ -2,8 +2,8 @@
 
 `beacons` sends datagrams to everybody nearby: garbage, forgeries, what is far too long, and those that it gets as lines
 of hexadecimal on standard input. `connections` connects to each target (`HOST:PORT`) without an end, and says nothing,
-half of what TLS begins with, or nonsense. SOURCES are addresses of this machine, with commas. On SIGTERM it ends, and
-prints how many it sent or made, how many bytes came back, and in how many seconds.
+half of what TLS begins with, or nonsense. SOURCES are addresses of this machine, with commas. Prints
+`begun`; on SIGTERM it ends, and prints how many it sent or made, how many bytes came back, and in how many seconds.
 """
 
 import signal
@@ -106,6 +106,7 @@ def _end(one: socket.socket) -> int:
 def main(kind: str, sources: str, *targets: str) -> None:
     """See above."""
     signal.signal(signal.SIGTERM, lambda *_: _over.set())
+    print("begun", flush=True)
     begun_s = time.monotonic()
     if kind == "beacons":
         found = _beacons(sources.split(","), [bytes.fromhex(line) for line in sys.stdin])

@@ -1,17 +1,12 @@
-"""Hostile parties on a LAN. Owns what each of them does and what it gets by it; never looks after honest devices.
+"""Devices on a LAN that really joined and then do as they like. Owns what each of them says and what it gets by it.
 
-They sit where the switch is. Those who are devices use the project's own links, with the keys of a device that really
-joined, and say on them what they like.
+They have the keys of a device out of its home, and use the project's own links; never looks after honest devices.
 """
 
-import re
-import socket
 import sqlite3
-import ssl
-import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,7 +24,6 @@ from peer.lan.sockets import SystemLan
 from peer.link.network import TrioNetwork
 from peer.machine import SystemClock, SystemEntropy
 from protocol import limits, model
-from protocol.beacon import GROUP_V4, PORT
 from protocol.codec import decode
 from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
 from protocol.lan import GoneReason, LanHave, LanHead, LanHeads, LanHello, LanNeed, LanPing, LanRequest, all_bits
@@ -38,61 +32,8 @@ from protocol.lan_session import Arrived, Event, NotComing
 from simulations.noise import noise
 from tests.common.fleet import Peer
 
-_KNOCK: Final = re.compile(rb"[0-9a-f]{32}\.[0-9a-f]{32}")
-_CALL_S: Final = 6.0
 _DRIP_S: Final = 0.3
 _ASKED_FOR: Final = 50
-
-
-@contextmanager
-def at_work(party: Callable[[], Awaitable[None]]) -> Iterator[None]:
-    """Have a party at work in a thread of its own while the context lasts. Raises what it ends with."""
-    scope, failures = trio.CancelScope(), list[BaseException]()
-    tokens: list[trio.lowlevel.TrioToken] = []
-    started = threading.Event()
-
-    async def work() -> None:
-        tokens.append(trio.lowlevel.current_trio_token())
-        started.set()
-        with scope:
-            await party()
-
-    def run() -> None:
-        try:
-            trio.run(work)
-        except BaseException as error:  # noqa: BLE001 - raised by whoever has it at work
-            failures.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    started.wait()
-    try:
-        yield
-    finally:
-        with suppress(trio.RunFinishedError):
-            trio.from_thread.run_sync(scope.cancel, trio_token=tokens[0])
-        thread.join()
-    if failures:
-        raise failures[0]
-
-
-@contextmanager
-def repeated(attack: Callable[[], None]) -> Iterator[None]:
-    """Have an attack made again and again, in a thread of its own, while the context lasts."""
-    ends = threading.Event()
-
-    async def work() -> None:
-        while not ends.is_set():
-            await trio.to_thread.run_sync(attack)
-
-    with at_work(work):
-        try:
-            yield
-        finally:
-            ends.set()
-
-
-# --- what is known ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -158,117 +99,6 @@ def port_of(peer: Peer) -> int:
         if fields[3] == "0A":
             return int(fields[1].rpartition(":")[2], 16)
     raise AssertionError(f"{peer.name} does not listen")
-
-
-# --- strangers ----------------------------------------------------------------------------------------------
-
-
-class Got(NamedTuple):
-    """What came back: as it came, and what TLS let through of it."""
-
-    raw: bytes
-    said: bytes
-
-
-def call(host: str, port: int, source: str, context: ssl.SSLContext, knock: str | None) -> Got:
-    """Call a device by TLS, and hear it out."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = context.wrap_bio(incoming, outgoing, server_hostname=knock)
-    raw = said = b""
-    is_met = False
-    with socket.create_connection((host, port), _CALL_S, (source, 0)) as line, suppress(OSError):
-        while True:
-            try:
-                if not is_met:
-                    tls.do_handshake()
-                    is_met = True
-                    tls.write(message_frame(LanHello(1, 0, (), ())))
-                said += tls.read(65_536)
-            except ssl.SSLWantReadError:
-                pass
-            line.sendall(outgoing.read())
-            came = line.recv(65_536)
-            if not came:
-                break
-            raw += came
-            incoming.write(came)
-    return Got(raw, said)
-
-
-def send_raw(host: str, port: int, source: str, data: bytes) -> bytes:
-    """Say something that is not TLS; what came back."""
-    with socket.create_connection((host, port), _CALL_S, (source, 0)) as line, suppress(OSError):
-        line.sendall(data)
-        return line.recv(65_536)
-    return b""
-
-
-class Ear:
-    """Takes down all beacons that are heard at one address, with where they are from. A context."""
-
-    def __init__(self, address: str) -> None:
-        self.heard: list[tuple[bytes, str]] = []
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((GROUP_V4, PORT))
-        group = socket.inet_aton(GROUP_V4) + socket.inet_aton(address)
-        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
-        self._socket.settimeout(0.2)
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._listen)
-
-    def __enter__(self) -> "Ear":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.set()
-        self._thread.join()
-        self._socket.close()
-
-    def _listen(self) -> None:
-        while not self._ends.is_set():
-            with suppress(TimeoutError):
-                data, (host, _) = self._socket.recvfrom(65_536)
-                self.heard.append((data, host))
-
-    def last_of(self, host: str) -> bytes:
-        """The last one from there."""
-        return next(data for data, its in reversed(self.heard) if its == host)
-
-
-class Trap:
-    """Listens where a replayed beacon says that a device is, and passes what it hears on to the true one."""
-
-    def __init__(self, address: str, port: int, true_host: str) -> None:
-        self._at = (address, port)
-        self._true = (true_host, port)
-        self.hellos: list[bytes] = []
-        self.answers: list[bytes] = []
-        """What the true device said to what was passed on."""
-
-    async def run(self) -> None:
-        listeners = await trio.open_tcp_listeners(self._at[1], host=self._at[0])
-        await trio.serve_listeners(self._take, listeners)
-
-    async def _take(self, stream: trio.SocketStream) -> None:
-        with suppress(OSError, trio.BrokenResourceError), trio.move_on_after(_CALL_S):
-            hello = bytes(await stream.receive_some(65_536))
-            self.hellos.append(hello)
-            async with await trio.open_tcp_stream(*self._true) as true:
-                await true.send_all(hello)
-                answer = bytes(await true.receive_some(65_536))
-                self.answers.append(answer)
-                await stream.send_all(answer)
-                await trio.sleep_forever()
-
-    @property
-    def knocks(self) -> list[str]:
-        """By what it was called."""
-        return [found.group().decode() for hello in self.hellos if (found := _KNOCK.search(hello))]
-
-
-# --- devices ------------------------------------------------------------------------------------------------
 
 
 class Insider:
@@ -366,12 +196,19 @@ class BadSource:
         self.asked: Counter[str] = Counter()
         self.sent: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
+        self.links: set[Link] = set()
 
     def came(self, link: Link) -> None:
-        pass
+        self.links.add(link)
 
     def went(self, link: Link) -> None:
+        self.links.discard(link)
         self.dropped[self.way] += "goodbye: malformed" in link.ending or "broke" in link.ending
+
+    @property
+    def linked(self) -> set[DeviceId]:
+        """Who has taken it in."""
+        return {link.device for link in list(self.links) if link.greeted}
 
     def take(self, link: Link, event: Event) -> None:
         if isinstance(event, LanNeed):
