@@ -5,6 +5,7 @@ Two honest devices, red and blue, write files for each other during every attack
 """
 
 import hashlib
+import signal
 import ssl
 import subprocess
 import sys
@@ -126,7 +127,7 @@ class _Story:
 
     def _replays(self, eve: Keys) -> None:
         """Beacons of true devices are sent once more, from elsewhere, at once and hours later."""
-        true, newcomer = sorted(self.honest, key=_device_of)  # who comes later in this order calls at once
+        true, newcomer = self.honest
         trap = Trap(_HERE[2], port_of(true), self.address[true.name])
         now_ms = SystemClock().wall_ns() // 1_000_000
         late = Members(_device_of(true), eve.memberships)
@@ -141,8 +142,11 @@ class _Story:
             time.sleep(0.02)
 
         with at_work(trap.run), repeated(replay), self._during("replayed beacons"):
+            true.program.signal(signal.SIGSTOP)  # as if it were slow: so the other one tries all that it heard
             newcomer.stop()
             newcomer.start()
+            _until(lambda: bool(trap.hellos))
+            true.program.signal(signal.SIGCONT)
             _until(lambda: bool(trap.answers))
             _wait_linked(newcomer, {true.name})
         at = (self.address[true.name], port_of(true), _HERE[2])
