@@ -3,7 +3,7 @@
 python -P -m benchmarks.lan_link [--mib 1024] [--chunk-kib 256] [--runs 3]
 
 The sender sends the same buffer again and again, and the receiver throws away what comes: the link's row has its
-requests, frames and both ends' bookkeeping in it, but no file and no hash.
+requests, frames and both ends' bookkeeping in it, but no file and no hash. Memory is bounded as in the daemon.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from crypto.identity import SigningKey
 from peer.lan.link import Answer, Link
 from peer.lan.trust import dial_context, listen_context
 from peer.link.tls import open_client_tls, open_server_tls
-from peer.machine import SystemClock
+from peer.machine import SystemClock, bound_memory
 from protocol import limits
 from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
 from protocol.lan import LanHead, LanHello, LanRequest
@@ -113,6 +113,7 @@ async def serve(port_to: Connection, ways: list[str], total: int, length: int) -
 
 
 def serving(port_to: Connection, ways: list[str], total: int, length: int) -> None:
+    bound_memory()
     trio.run(serve, port_to, ways, total, length)
 
 
@@ -165,6 +166,7 @@ def main() -> None:
     total, length = arguments.mib * MIB, arguments.chunk_kib * 1024
     total -= total % length
     ways = [way for _ in range(arguments.runs) for way in WAYS]
+    bound_memory()
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serving, args=(theirs, ways, total, length))
     process.start()

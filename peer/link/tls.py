@@ -16,7 +16,6 @@ READ_BYTES: Final = 256 * 1024
 """So much ciphertext is read at once, and so much plaintext handed out at most."""
 WRITE_BYTES: Final = 2 * READ_BYTES
 """So much is encrypted before it is sent."""
-RECORD_BYTES: Final = 16 * 1024
 CLOSE_S: Final = 1.0
 """How long closing may take to say goodbye."""
 _EOF_IS_AN_ERROR: Final = ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", ssl.Options(0))
@@ -205,10 +204,10 @@ class TlsStream(Stream):
 
     def _decrypt(self, limit: int) -> int:
         """Decrypt into the buffer as much as has arrived, whole records at a time; returns how many bytes."""
-        size = 0
+        size, read, plain = 0, self._tls.read, self._plain
         try:
             while size < limit:
-                got = self._tls.read(min(limit - size, RECORD_BYTES), self._plain[size:limit])
+                got = read(limit - size, plain[size:limit])  # a record at most, whatever the room
                 if not got:
                     self._ended = True
                     break
