@@ -37,7 +37,7 @@ TICK_S: Final = 0.1
 SETTLE_S: Final = 0.03
 """Before a long version is begun, fellows that learn of it at the same time have so long to say that they need it."""
 ANSWER_S: Final = 0.8
-"""So long is waited for somebody to say what it has, where there is another source;"""
+"""So long is waited for somebody to say what it has, where there is another source, beyond the LAN or on it;"""
 MUTE_S: Final = 10.0
 """and whoever has not said it by then is not waited for again for so long."""
 IDLE_S: Final = 60.0
@@ -97,7 +97,10 @@ class Exchange:
         try:
             for link in self._links.values():
                 self._begin(fetch, link)
-            await self._wait_for_answers(fetch, patience_s if beyond is None else min(patience_s, ANSWER_S))
+            await self._wait_for_answers(fetch, min(patience_s, ANSWER_S))
+            if beyond is None and not fetch.scheduler.has_neighbours:
+                await self._wait_for_answers(fetch, patience_s - ANSWER_S)
+            self._mute(fetch.awaited)
             if fetch.scheduler.has_neighbours or (beyond is None and fetch.awaited):
                 if fetch.is_long:
                     await self._clock.sleep(SETTLE_S)
@@ -157,7 +160,6 @@ class Exchange:
             while fetch.awaited:
                 await fetch.changed.wait()
                 fetch.changed = trio.Event()
-        self._mute(fetch.awaited)
 
     def _mute(self, devices: Iterable[DeviceId]) -> None:
         self._mute_until_s.update(dict.fromkeys(devices, self._clock.monotonic_s() + MUTE_S))

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from crypto.digest import chunk_id
 from crypto.identity import DeviceKeys
-from peer.lan.exchange import Exchange
+from peer.lan.exchange import ANSWER_S, Exchange
 from peer.lan.link import Answer
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
@@ -393,6 +393,16 @@ async def test_a_neighbour_that_says_nothing_holds_nothing_up_for_long_and_the_n
             times.append(trio.current_time() - start_s)
         assert times[0] < 3
         assert max(times[1:]) < 0.1
+
+
+async def test_who_says_nothing_does_not_hold_up_what_somebody_else_has(autojump_clock: MockClock) -> None:
+    lan = MemoryLan()
+    author, silent, taker = Peer(lan, 1, everything()), Peer(lan, 2, everything()), Peer(lan, 3)
+    silent.held_s = 1e6
+    async with together(author, silent, taker):
+        start_s = trio.current_time()
+        assert await taker.fetch() == frozenset()
+        assert trio.current_time() - start_s < 2 * ANSWER_S
 
 
 async def test_a_fellow_taker_that_never_brings_anything_is_waited_for_once(autojump_clock: MockClock) -> None:
