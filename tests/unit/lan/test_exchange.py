@@ -1,7 +1,7 @@
 """Devices that fetch one file from each other: real links, sessions and schedulers, over a network in memory."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -10,13 +10,14 @@ from trio.testing import MockClock
 from crypto.digest import chunk_id
 from crypto.identity import DeviceKeys
 from peer.lan.exchange import ANSWER_S, Exchange
-from peer.lan.link import Answer
+from peer.lan.link import Answer, Link
 from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
 from peer.lan.sightings import Place
 from peer.transfer.near import Beyond, Piece
 from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
 from protocol.lan import GoneReason, LanHead, LanNeed, LanRequest, bits_of
+from protocol.lan_frames import chunk_head
 from simulations.noise import noise
 from tests.common.blocks import TestKeys
 from tests.common.link_server import SeededEntropy, TrioClock
@@ -228,6 +229,51 @@ async def test_who_delivered_something_wrong_is_asked_no_more_though_it_comes_ba
             taker.chunks.clear()
             assert await taker.fetch_scattered() == frozenset()
         assert liar.uplink.sent_bytes - sent < 20_000, "messages alone"
+
+
+class Cheat(Peer):
+    """Answers its first request with bytes that are no answer."""
+
+    way = ""
+    asked = 0
+    links: list[Link]
+
+    async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
+        self.links = list(self.meeting.links.values())
+        (link,) = (link for link in self.links if link.session._answering)
+        first = wanted[0]
+        self.asked += 1
+        whole = chunk_head(first.number, first.length) + self.chunks[first.chunk]
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            if self.way == "half":
+                await link._stream.send_all(whole[: first.length // 2])
+                await link._stream.aclose()
+            elif self.way == "short":
+                await link._stream.send_all(chunk_head(first.number, first.length - 1) + whole[-first.length + 1 :])
+            while self.way == "endless":
+                await link._stream.send_all(whole)
+            for at in range(len(whole) if self.way == "never ends" else 0):
+                await link._stream.send_all(whole[at : at + 1])
+                await trio.sleep(0.3)
+        await trio.sleep_forever()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("way", ["half", "short", "endless", "never ends"])
+async def test_who_sends_a_part_of_a_chunk_or_chunks_without_an_end_changes_nothing_but_the_time(
+    way: str, autojump_clock: MockClock
+) -> None:
+    lan = MemoryLan()
+    author, taker, bad = Peer(lan, 2, everything()), Peer(lan, 3), Cheat(lan, 1, everything())
+    bad.way = way
+    async with together(bad, author, taker):
+        start_s = trio.current_time()
+        assert await taker.fetch() == frozenset()
+        assert taker.has_everything
+        assert trio.current_time() - start_s < 5
+        assert bad.asked
+        ended = [link for link in bad.links if link.ending]
+        assert bool(ended) == (way != "never ends"), "who breaks the rules is dropped"
 
 
 async def test_who_asks_what_is_here_again_and_again_does_not_keep_others_waiting(autojump_clock: MockClock) -> None:

@@ -115,6 +115,38 @@ async def test_only_the_device_that_is_meant_is_spoken_with(autojump_clock: Mock
         assert not c.events
 
 
+async def test_a_place_that_is_no_device_hears_what_tls_begins_with_and_nothing_else(
+    autojump_clock: MockClock,
+) -> None:
+    lan, a, b, _ = three()
+    a.share(b)
+    service = lan.listen("a service of somebody else's")
+    heard: list[bytes] = []
+
+    async def serve() -> None:
+        while True:
+            stream = (await service.accept()).stream
+            said = b""
+            while came := await stream.receive_some():
+                said += came
+                if len(heard) % 2:
+                    await stream.send_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    break
+            heard.append(said)
+            await stream.aclose()
+
+    async with running(a), trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        a.find(b, host="a service of somebody else's")
+        await trio.sleep(120)
+        nursery.cancel_scope.cancel()
+    public = a.keys.public
+    assert len(heard) > 2
+    assert all(each[:1] == b"\x16" and len(each) < 1_000 for each in heard), "the first message of a handshake"
+    assert not any(its in each for each in heard for its in (a.id, b.id, public.tls, public.sign, b.keys.public.tls))
+    assert not a.meeting.links
+
+
 async def test_a_place_where_nobody_is_or_somebody_silent_is_given_up(autojump_clock: MockClock) -> None:
     lan, a, b, _ = three()
     a.share(b)

@@ -136,7 +136,9 @@ def with_certificate(context: ssl.SSLContext, certificate: bytes, key: SigningKe
     return context
 
 
-def forged(subject: x509.Name, issuer: x509.Name, key: SigningKey, signer: SigningKey) -> bytes:
+def forged(
+    subject: x509.Name, issuer: x509.Name, key: SigningKey, signer: SigningKey, *, until_year: int = 2099
+) -> bytes:
     """A certificate that says what its maker likes."""
     return (
         x509.CertificateBuilder()
@@ -145,7 +147,7 @@ def forged(subject: x509.Name, issuer: x509.Name, key: SigningKey, signer: Signi
         .public_key(Ed25519PrivateKey.from_private_bytes(key.seed).public_key())
         .serial_number(x509.load_der_x509_certificate(known_certificate(ANA.public)).serial_number)
         .not_valid_before(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
-        .not_valid_after(dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+        .not_valid_after(dt.datetime(until_year, 1, 1, tzinfo=dt.UTC))
         .sign(Ed25519PrivateKey.from_private_bytes(signer.seed), None)
         .public_bytes(serialization.Encoding.DER)
     )
@@ -159,6 +161,7 @@ async def test_a_members_names_and_a_members_signature_are_worth_nothing(tmp_pat
         forged(anas.subject, anas.subject, EVE, EVE),
         forged(mine, anas.subject, EVE, ANA),
         forged(mine, anas.issuer, EVE, EVE),
+        forged(anas.subject, anas.issuer, EVE, EVE, until_year=2021),
         known_certificate(EVE.public),
     ):
         context = with_certificate(dial_context(EVE, BEN.public), certificate, EVE, tmp_path)
@@ -167,6 +170,14 @@ async def test_a_members_names_and_a_members_signature_are_worth_nothing(tmp_pat
         assert not met.heard
         listening = with_certificate(listen_context(EVE, [ANA.public], lambda knock: True), certificate, EVE, tmp_path)
         assert (await meet(dial_context(ANA, BEN.public), listening)).by_listener is None
+
+
+async def test_a_members_own_key_is_taken_with_the_one_certificate_that_follows_from_it(tmp_path: Path) -> None:
+    anas = x509.load_der_x509_certificate(known_certificate(ANA.public))
+    for until_year in (2021, 2099):
+        certificate = forged(anas.subject, anas.issuer, ANA, ANA, until_year=until_year)
+        context = with_certificate(dial_context(ANA, BEN.public), certificate, ANA, tmp_path)
+        assert (await meet(context, ben_listens(ANA))).by_dialler is None
 
 
 async def test_older_tls_is_not_spoken() -> None:

@@ -1,8 +1,10 @@
 """The rules of a LAN link's conversation, and what breaks them."""
 
+import struct
 import tracemalloc
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -216,6 +218,30 @@ def test_whoever_breaks_the_rules_is_dropped(messages: list[LanMessage], why: st
     session.need(LanNeed(WORKSPACE, VERSION, 3, all_bits(3)))
     with pytest.raises(BadPeer, match=why):
         hear(session, *messages)
+
+
+@pytest.mark.parametrize("length", [-(2**63), -1, 0, limits.CHUNK_BYTES + 1, 2**32, 2**63, 2**64 - 1, 1.5, "5", None])
+def test_a_request_of_a_length_that_no_chunk_has_is_none(length: object) -> None:
+    assert requested(WORKSPACE, VERSION, CHUNK, 5)
+    assert not requested(WORKSPACE, VERSION, CHUNK, length)
+
+
+@pytest.mark.parametrize("name", [b"", b"c" * 31, b"c" * 33, "c" * 32, "../../etc/passwd", b"/etc/passwd", 7, None])
+def test_nothing_but_a_chunks_id_can_be_asked_for(name: object) -> None:
+    assert not requested(WORKSPACE, VERSION, name, 5)
+    assert not requested(WORKSPACE, name, CHUNK, 5)
+    assert not requested(name, VERSION, CHUNK, 5)
+
+
+def requested(workspace: object, version: object, chunk: object, length: object) -> bool:
+    """Whether a session takes that for a request; if not, it drops whoever said it."""
+    body = msgspec.msgpack.encode(["request", 1, workspace, version, chunk, length])
+    session = met()
+    try:
+        session.receive(struct.pack(">BI", 1, len(body)) + body)
+    except BadPeer:
+        return False
+    return session.next_wanted() is not None
 
 
 def test_whoever_asks_and_does_not_read_is_dropped() -> None:
