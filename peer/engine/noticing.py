@@ -5,7 +5,8 @@ argument: seconds of a clock that never goes back. Never looks itself.
 
 A look and the kernel's events run beside each other: what is renamed in between is seen at neither of its names, or at
 the old one only. So what a look does not find is missing at first. It is gone once it is still not there after the
-watcher has told all that had happened until then, and no rename of it leads to a name that still waits to be looked at.
+watcher has told all that had happened until then, and no rename of it leads to a name that still waits to be looked at;
+nor, for a while, does anything else wait that it may be now: not every rename is told as one.
 """
 
 from collections import deque
@@ -22,6 +23,8 @@ RESCAN_S = 30.0
 """How often what cannot be watched, or read, is scanned again."""
 MISSING_S = 0.02
 """After so long what was not found is looked for again."""
+ELSEWHERE_S = 1.0
+"""For so long at most what was not found waits until all else that was noticed is looked at."""
 RENAMED_S = 60.0
 """For so long what is noticed under the old name of a directory is looked at under its new one."""
 _RENAMES = 256
@@ -220,12 +223,15 @@ class Notices:
             if entry not in missing and (path in looked or looked_at.covers(path)):
                 del self._missing[entry]
         origins = {origin for to, origin in self._moved.items() if self._settling.waits_for(to) or self._is_hidden(to)}
+        sought = {*missing.values(), *(path for _, path in self._missing.values())}
+        is_looking = bool(missing) and (bool(self._rescan) or self._settling.waits_besides(sought))
         gone = set()
         for entry, path in missing.items():
             since_s, _ = self._missing.setdefault(entry, (now_s, path))
             # What was renamed, itself or with a directory above it, to where nobody has looked yet is on its way.
             moves = any(path[:depth] in origins for depth in range(1, len(path) + 1))
-            if now_s - since_s >= MISSING_S and not is_behind and not moves:
+            may_be_elsewhere = is_looking and now_s - since_s < ELSEWHERE_S
+            if now_s - since_s >= MISSING_S and not (is_behind or moves or may_be_elsewhere):
                 gone.add(entry)
                 del self._missing[entry]
         return gone

@@ -11,7 +11,7 @@ busy. One that changed while it was read waits longer each time.
 """
 
 import heapq
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, assert_never
 
@@ -143,6 +143,10 @@ class Settling(Generic[Key]):
         """Return whether the file changed and was not taken yet."""
         state = self._states.get(key)
         return state is not None and state.waiting
+
+    def waits_besides(self, keys: Container[Key]) -> bool:
+        """Return whether any file but these changed and was not taken yet."""
+        return any(state.waiting and key not in keys for key, state in self._states.items())
 
     def __len__(self) -> int:
         return sum(state.waiting for state in self._states.values())

@@ -1,6 +1,6 @@
 import pytest
 
-from peer.engine.noticing import MISSING_S, Notices
+from peer.engine.noticing import ELSEWHERE_S, MISSING_S, Notices
 from peer.fingerprint import Path
 from peer.scan.findings import Changed, Renamed, Touch
 from protocol.ids import EntryId
@@ -33,6 +33,29 @@ def test_what_is_not_found_is_looked_for_again_before_it_is_believed_to_be_gone(
     assert due_s >= 1.0 + MISSING_S
     assert missed(notices, ("a",), due_s)
     assert (notices.misses, notices.is_idle) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [Changed({("b",): Touch.SAVED}), Changed({}, frozenset({("d",)}))], ids=["a file", "a directory"]
+)
+def test_what_is_not_found_may_be_where_nobody_has_looked_yet(elsewhere: Changed) -> None:
+    notices = noticed()
+    assert not missed(notices, ("a",), 1.0)
+    due_s = 1.0 + 2 * MISSING_S
+    looks = notices.take_due(due_s)
+    notices.take(elsewhere, due_s)
+    assert notices.believe({ONE: ("a",)}, looks, due_s, is_behind=False) == set()
+    assert missed(notices, ("a",), due_s + 0.5), "all else was looked at"
+
+
+def test_what_is_not_found_is_believed_to_be_gone_although_something_else_is_written_all_the_time() -> None:
+    notices = noticed()
+    assert not missed(notices, ("a",), 1.0)
+    for step in range(1, 12):
+        notices.take(Changed({("b",): Touch.WRITING}), 1.0 + step / 10)
+        assert missed(notices, ("a",), 1.0 + step / 10) == (step / 10 >= ELSEWHERE_S)
+        if step / 10 >= ELSEWHERE_S:
+            return
 
 
 def test_nothing_is_believed_to_be_gone_while_the_watcher_has_not_told_all() -> None:
