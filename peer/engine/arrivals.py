@@ -114,7 +114,7 @@ class Arrivals:
                         ready.append(Ready(operation, temp, result.request.manifest))
                     else:
                         unused.append(temp)
-                    self._obtainable.add(result.request.version)
+                        self._obtainable.add(result.request.version)
                 case NotFetched():
                     self._rests.rest(fetch_of(job.version), LINK_S)
                 case Missing(code=code):

@@ -152,6 +152,9 @@ class Offering:
                 return LINK_S
         look = await self._look()
         self.count = len(look.offered)
+        for noted in (self.told, self._since, self._rests):
+            for change in noted.keys() - look.offered:
+                del noted[change]
         await self._context.machine.disk_work.run(self._remove_held, look.offered)
         if look.offered:
             await self._tell(look)
