@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from protocol import limits
 from protocol.codec import Message
-from protocol.ids import WireChangeId, WireChunkId, WireLogHash, WireWorkspaceId
+from protocol.ids import WireChangeId, WireChunkId, WireCommitDigest, WireLogHash, WireWorkspaceId
 from protocol.model import Count, Seq
 
 Bits = Annotated[bytes, Meta(min_length=1, max_length=limits.CHANGE_BLOCKS // 8)]
@@ -22,6 +22,9 @@ Chunks = Annotated[int, Meta(ge=1, le=limits.CHANGE_BLOCKS)]
 Index = Annotated[int, Meta(ge=0, lt=limits.CHANGE_BLOCKS)]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Number = Annotated[int, Meta(ge=1, le=2**32 - 1)]
+
+
+CommitByte = Annotated[int, Meta(ge=0, le=limits.COMMIT_BYTES)]
 
 
 class LanHead(Message, frozen=True):
@@ -123,6 +126,34 @@ class LanGone(Message, frozen=True, tag="gone"):
     reason: GoneReason
 
 
+class LanKept(Message, frozen=True, tag="kept"):
+    """Commits that wait for the coordinator at the sender, in the order in which one can follow the other.
+
+    Said again, it adds to what was said before.
+    """
+
+    workspace: WireWorkspaceId
+    commits: Annotated[tuple[WireCommitDigest, ...], Meta(min_length=1, max_length=limits.LAN_KEPT)]
+
+
+class LanCommitAsk(Message, frozen=True, tag="commit_ask"):
+    """Send a kept commit from byte `at` on. Answered by one `LanCommitPart`, before which nothing else is asked so."""
+
+    workspace: WireWorkspaceId
+    commit: WireCommitDigest
+    at: CommitByte
+
+
+class LanCommitPart(Message, frozen=True, tag="commit_part"):
+    """A piece of a kept commit, from byte `at` on, of `size` bytes in all; `size` 0: it is not to be had."""
+
+    workspace: WireWorkspaceId
+    commit: WireCommitDigest
+    size: CommitByte
+    at: CommitByte
+    data: Annotated[bytes, Meta(max_length=limits.LAN_PART_BYTES)]
+
+
 class LanPing(Message, frozen=True, tag="ping"):
     """Are you there? Answered with a `LanPong` of the same number; of several unanswered ones the last counts."""
 
@@ -163,6 +194,9 @@ LanMessage = (
     | LanRequest
     | LanCancel
     | LanGone
+    | LanKept
+    | LanCommitAsk
+    | LanCommitPart
     | LanPing
     | LanPong
     | LanBye

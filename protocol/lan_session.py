@@ -10,18 +10,21 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from protocol import limits
-from protocol.ids import ChangeId, ChunkId, WorkspaceId
+from protocol.ids import ChangeId, ChunkId, CommitDigest, WorkspaceId
 from protocol.lan import (
     ByeReason,
     GoneReason,
     LanBye,
     LanCancel,
+    LanCommitAsk,
+    LanCommitPart,
     LanEnough,
     LanGone,
     LanHave,
     LanHead,
     LanHeads,
     LanHello,
+    LanKept,
     LanMessage,
     LanMore,
     LanNeed,
@@ -77,7 +80,19 @@ class WorkToDo:
     """There are requests of the other side to be answered: see `next_wanted`."""
 
 
-Said = LanHello | LanHeads | LanNeed | LanEnough | LanHave | LanMore | LanNothing | LanBye
+Said = (
+    LanHello
+    | LanHeads
+    | LanNeed
+    | LanEnough
+    | LanHave
+    | LanMore
+    | LanNothing
+    | LanKept
+    | LanCommitAsk
+    | LanCommitPart
+    | LanBye
+)
 Event = Said | Arrived | NotComing | Alive | WorkToDo
 
 
@@ -103,6 +118,8 @@ class LanSession:
         self._answering: dict[int, LanRequest] = {}
         self._their_bytes = 0
         self._their_needs: dict[Version, int] = {}
+        self._commit_asked: LanCommitAsk | None = None
+        self._commit_wanted = False
         self._out: deque[bytes] = deque()
         self._out_bytes = 0
         self._chunks: deque[tuple[bytes, bytes | bytearray | memoryview]] = deque()
@@ -112,7 +129,7 @@ class LanSession:
 
     # --- what may be said -------------------------------------------------------------------------------
 
-    def say(self, message: LanHeads | LanPing | LanHave | LanMore | LanNothing) -> None:
+    def say(self, message: LanHeads | LanPing | LanHave | LanMore | LanNothing | LanKept) -> None:
         """Send a message that opens nothing here. `LanHave` and `LanMore` only of what the other side needs now: use
         `their_needs`."""
         if isinstance(message, LanHeads):
@@ -171,6 +188,23 @@ class LanSession:
         """Say that a chunk is no longer wanted; it may still come."""
         if number in self._asked:
             self._put(LanCancel(number))
+
+    def may_ask_commit(self) -> bool:
+        """Whether a part of a commit may be asked for now: one at a time."""
+        return self._commit_asked is None and not self._over
+
+    def ask_commit(self, workspace: WorkspaceId, commit: CommitDigest, at: int) -> None:
+        """Ask for a kept commit from byte `at` on; a `LanCommitPart` of it follows."""
+        assert self.may_ask_commit()
+        self._commit_asked = LanCommitAsk(workspace, commit, at)
+        self._put(self._commit_asked)
+
+    def answer_commit(self, part: LanCommitPart) -> None:
+        """Answer a `LanCommitAsk`: with nothing where the other device is not to be told of the workspace any more."""
+        if self._commit_wanted:
+            self._commit_wanted = False
+            is_shared = part.workspace in self._shared
+            self._put(part if is_shared else LanCommitPart(part.workspace, part.commit, 0, 0, b""))
 
     @property
     def open_requests(self) -> int:
@@ -299,6 +333,12 @@ class LanSession:
                 return self._take_request(message)
             case LanGone():
                 return self._take_gone(message)
+            case LanKept():
+                return message if message.workspace in self._shared else None
+            case LanCommitAsk():
+                return self._take_commit_ask(message)
+            case LanCommitPart():
+                return self._take_commit_part(message)
             case LanPing():
                 self._pong = LanPong(message.number)
                 return None
@@ -377,3 +417,21 @@ class LanSession:
             raise BadPeer("an answer to nothing")
         self._asked_bytes -= request.length
         return NotComing(message.number, request.chunk, message.reason)
+
+    def _take_commit_ask(self, message: LanCommitAsk) -> Event | None:
+        if self._commit_wanted:
+            raise BadPeer("asks for several commits at a time")
+        self._commit_wanted = True
+        if message.workspace not in self._shared:
+            self.answer_commit(LanCommitPart(message.workspace, message.commit, 0, 0, b""))
+            return None
+        return message
+
+    def _take_commit_part(self, message: LanCommitPart) -> Event:
+        asked, self._commit_asked = self._commit_asked, None
+        if asked is None or asked != LanCommitAsk(message.workspace, message.commit, message.at):
+            raise BadPeer("a part of a commit that was not asked for")
+        end = message.at + len(message.data)
+        if message.size and (end > message.size or end == message.at):
+            raise BadPeer("a part that does not fit its commit")
+        return message

@@ -92,3 +92,9 @@ LAN_REQUESTS: Final = 256
 """Most requests of one side of a link that are not answered yet."""
 LAN_REQUESTED_BYTES: Final = 16 * MIB
 """So many bytes these may ask for together."""
+LAN_KEPT: Final = 1_000
+"""So many commits that wait for the coordinator a device tells others of, and keeps of each of them."""
+LAN_KEPT_BYTES: Final = 64 * MIB
+"""So many bytes of other devices' commits are kept for one workspace."""
+LAN_PART_BYTES: Final = 48 * KIB
+"""A commit comes in parts of at most this size."""

@@ -41,6 +41,10 @@ PAGE_COMMITS: Final = 200
 PAGE_EVENTS: Final = 500
 """So much is looked at in one go: the engines wait for the database meanwhile."""
 _UNKNOWN: Final = "(unknown)"
+_NEXT: Final = (
+    "SELECT c.row FROM commits c JOIN workspaces s ON s.w = c.w "
+    "WHERE c.w = ? AND c.seq > ? AND c.seq <= s.seq ORDER BY c.seq LIMIT 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Activity:
         """The events of the next commits, in order; None where there are no further commits."""
         events: list[Event] = []
         for count in range(PAGE_COMMITS):
-            row = self._row("SELECT row FROM commits WHERE w = ? AND seq > ? ORDER BY seq LIMIT 1", self.seq)
+            row = self._row(_NEXT, self.seq)
             if row is None:
                 return events if count else None
             self.seq = row.seq

@@ -10,6 +10,7 @@ from typing import Final
 from peer.engine import epochs
 from peer.engine.arrivals import UPLOADS, upload_of
 from peer.engine.context import Context
+from peer.engine.continuity import Continuity
 from peer.engine.feed import Feed
 from peer.engine.moving import Mover
 from peer.engine.proposing import Outcome, Proposer, Sent
@@ -31,8 +32,18 @@ Chains = Callable[[], KnownChain]
 class Committer:
     """Commits the current plan's proposals for the loop."""
 
-    def __init__(self, context: Context, feed: Feed, mover: Mover, due: Due, rests: Rests, chain: Chains) -> None:
+    def __init__(
+        self,
+        context: Context,
+        feed: Feed,
+        mover: Mover,
+        due: Due,
+        rests: Rests,
+        chain: Chains,
+        continuity: Continuity,
+    ) -> None:
         self._context = context
+        self._continuity = continuity
         self._feed = feed
         self._mover = mover
         self._due = due
@@ -50,7 +61,12 @@ class Committer:
     async def commit(self) -> None:
         """Commit what is ready, until something else wants to be looked at."""
         context = self._context
-        if not context.online or self._due.journal or self._rests.rests(COMMITS):
+        if self._rests.rests(COMMITS):
+            return
+        if not context.online:
+            await self._commit_alone()
+            return
+        if self._due.journal or self._continuity.is_open or self._continuity.is_returning:
             return
         if not self.proposals:
             if self._is_unsettled and not self._due.plan:
@@ -71,6 +87,26 @@ class Committer:
                 return
             if context.signal.is_set and context.machine.clock.monotonic_s() - begun_s > PROPOSE_S:
                 return
+
+    async def _commit_alone(self) -> None:
+        """Commit what is ready without the coordinator, for those who are near."""
+        context, alone = self._context, self._continuity
+        if not self.proposals or not alone.may_commit:
+            return
+        if context.keyring.epoch(context.journal.workspace.epoch) is None:
+            return
+        commits, to_send = await context.machine.database_work.run(self._proposer.ready, self.proposals)
+        self._mover.put_up(to_send)
+        for commit in commits:
+            sent = await context.machine.database_work.run(self._proposer.build, commit)
+            if sent is None:
+                self._due.plan = True
+                return
+            if not await alone.take_own(sent):
+                self._rests.rest(COMMITS, LINK_S)
+                self._due.plan = True
+                return
+            self._note_done(sent)
 
     async def journal_read(self) -> None:
         """The journal is at its head: see what became of what was in flight, and take part.
@@ -137,11 +173,15 @@ class Committer:
             self._rests.rest(COMMITS, LINK_S)
             return False
         self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
+        self._note_done(sent)
+        context.problems.clear("", "bad_change", "quota", "server_full")
+        return True
+
+    def _note_done(self, sent: Sent) -> None:
+        """These are committed."""
         done = {one.entry for one in sent.proposals}
         self.proposals = [one for one in self.proposals if one.entry not in done]
         if not self.proposals:
             # Something may have waited for these to be in the journal, such as a copy of what was also moved.
             self._due.plan = True
-        context.problems.clear("", "bad_change", "quota", "server_full")
-        context.changed()
-        return True
+        self._context.changed()

@@ -74,7 +74,7 @@ class Feed:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self.head = Head(context.journal.workspace.seq)
+        self.head = Head(context.journal.verified.seq)
         self.touched: set[EntryId] = set()
         """Entries changed by rows taken in, until the loop clears it."""
         self.has_offers = False

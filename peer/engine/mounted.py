@@ -224,7 +224,7 @@ class MountedWorkspace:
         ages, noted = Ages(self._machine.database, self.record.w, root), -1
         while True:
             await self._machine.clock.sleep(AGE_S)
-            seq = engine.context.journal.workspace.seq
+            seq = engine.context.journal.verified.seq
             if seq != noted:
                 await self._machine.database_work.run(ages.grow)
                 noted = seq

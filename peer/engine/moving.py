@@ -215,9 +215,9 @@ class Mover:
 
     def aim(self, size: int) -> Aim:
         """What for a new file of this size is read that is to be committed: where somebody nearby can have it, and it
-        takes a while to send, it is offered first."""
+        takes a while to send, or cannot be sent now, it is offered first."""
         machine = self._context.machine
-        is_long, lan = size > machine.offer_bytes, machine.lan
+        is_long, lan = size > machine.offer_bytes or not self._context.online, machine.lan
         is_wanted = is_long and lan is not None and lan.is_anybody_there(self._context.record.workspace)
         return Aim.SEAL if is_wanted else Aim.SEND
 

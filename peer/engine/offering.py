@@ -13,6 +13,7 @@ from typing import Final
 import trio
 
 from peer.disk.destroying import let_go
+from peer.disk.private import rescue
 from peer.engine.context import Context, Signal
 from peer.engine.moving import BATCH_BYTES, BATCH_FILES, IngestResult, Mover
 from peer.engine.rests import LINK_S, SOON_S
@@ -20,6 +21,7 @@ from peer.engine.scanning import Scanner
 from peer.fingerprint import Fingerprint, Path
 from peer.link.errors import LinkError
 from peer.store.offers import Offered, OfferStore
+from peer.store.outbox import Outbox
 from peer.transfer.coordinator_blocks import picked
 from peer.transfer.ingest import Changed, Ingested, IngestRequest
 from peer.transfer.sources import SourceCut
@@ -53,6 +55,10 @@ class _Look:
     here: tuple[_Here, ...]
     lost: tuple[ChangeId, ...]
     offered: frozenset[ChangeId]
+    done: tuple[ChangeId, ...]
+    """What was held, and is durable now, or was given up."""
+    unknown: tuple[ChangeId, ...]
+    """What was held, and is in no journal: somebody's commit was refused."""
 
 
 class Offering:
@@ -155,7 +161,7 @@ class Offering:
         for noted in (self.told, self._since, self._rests):
             for change in noted.keys() - look.offered:
                 del noted[change]
-        await self._context.machine.disk_work.run(self._remove_held, look.offered)
+        await self._context.machine.disk_work.run(self._remove_held, look)
         if look.offered:
             await self._tell(look)
             self._may_send.set()
@@ -225,7 +231,10 @@ class Offering:
                 here.append(_Here(version, (version.change.hex(),), held[version.change], is_held=True))
             elif self._is_lost(version):
                 lost.append(version.change)
-        return _Look(tuple(here), tuple(lost), frozenset(offered))
+        known = [change for change in held.keys() - offered if self.store.is_version(change)]
+        is_settled = Outbox(context.machine.database, context.record.w).size() == (0, 0)
+        unknown = held.keys() - offered - set(known) if is_settled else ()
+        return _Look(tuple(here), tuple(lost), frozenset(offered), tuple(known), tuple(unknown))
 
     def _is_lost(self, version: Offered) -> bool:
         """Whether it is known what is in the place of a version's file; of one's own also, that what came there is in
@@ -237,9 +246,14 @@ class Offering:
         is_replaced = head is None or head.head != version.change
         return version.author != self._context.identity.device or is_replaced or self._is_left(version.entry)
 
-    def _remove_held(self, offered: frozenset[ChangeId]) -> None:
-        """Let go of what was held for versions that are durable now, or given up."""
-        let_go(self._context.root, [change.hex() for change in self._held_files().keys() - offered])
+    def _remove_held(self, look: _Look) -> None:
+        """Let go of what was held for versions that are durable now, or given up; what became none is for people."""
+        root = self._context.root
+        let_go(root, [change.hex() for change in look.done])
+        for change in look.unknown:
+            rescue(root, root.held, change.hex(), change.hex()[:8])
+        if look.unknown:
+            root.fs.sync(root.rescue)
 
     # --- telling ----------------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ class Proposer:
     ) -> tuple[Commit, CommitDigest]:
         context, identity = self._context, self._context.identity
         database, w = context.machine.database, context.record.w
-        state = context.journal.workspace
+        state = context.journal.verified
         known = context.journal.device(identity.device)
         after = 0 if known is None else known.last_number
         with database.transaction():
@@ -207,7 +207,7 @@ class Proposer:
             return None
         seen = None
         if node.deleted and node.kind is Kind.DIRECTORY:
-            seen = Seen(context.journal.workspace.seq, ())
+            seen = Seen(context.journal.verified.seq, context.journal.provisional_commits())
         clear = Clear(
             entry=one.entry,
             parent=node.parent,
@@ -296,7 +296,7 @@ class Proposer:
         """Take from a refusal what the next plan has to know."""
         database = self._context.machine.database
         with database.transaction():
-            Outbox(database, self._context.record.w).refused(sent.commit.header.number)
+            Outbox(database, self._context.record.w).drop(sent.digest)
         contents = self._context.contents
         by_entry = {one.entry: one for one in sent.proposals}
         for change in refused.changes:
@@ -315,7 +315,7 @@ class Proposer:
         if known is None:
             return False
         with database.transaction():
-            return Outbox(database, w).settle(known.last_number)
+            return Outbox(database, w).settle(self._context.identity.device, known.last_number)
 
     def accepted(self, sent: Sent) -> bool:
         """Forget what was kept for it; False, and nothing is done, where the commit is not in the verified journal.

@@ -78,7 +78,7 @@ class Sharing:
             if engine is None:
                 continue
             journal = engine.context.journal
-            seq = journal.workspace.seq
+            seq = journal.verified.seq
             due = self._heads.due(workspace, seq)
             if due:
                 verdicts = await database_work.run(self._heads.compare, journal, due)
@@ -92,7 +92,7 @@ class Sharing:
         for workspace, one in self._mounted.items():
             engine = self._engine(workspace)
             if engine is not None:
-                state = engine.context.journal.workspace
+                state = engine.context.journal.verified
                 known[workspace] = (one.record.w, state.last_control, engine.context.keyring.newest_epoch)
         return dict(sorted(known.items())[: limits.LAN_WORKSPACES])
 
@@ -130,7 +130,7 @@ class Sharing:
         engine = self._engine(workspace)
         if engine is None:
             return LanHead(workspace, 0, NO_LOG)
-        state = engine.context.journal.workspace
+        state = engine.context.journal.verified
         return LanHead(workspace, state.seq, state.log_hash)
 
     def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
@@ -144,6 +144,31 @@ class Sharing:
                 if (device, workspace) not in self._heads.other and self._heads.is_news(workspace, now_s):
                     engine.somebody_came()
         self._changed()
+
+    def kept(self, workspace: WorkspaceId) -> Sequence[CommitDigest]:
+        """See `Stock`."""
+        engine = self._engine(workspace)
+        return () if engine is None else engine.continuity.kept()
+
+    def lacks(self, workspace: WorkspaceId, commit: CommitDigest) -> bool:
+        """See `Stock`."""
+        engine = self._engine(workspace)
+        return engine is not None and engine.continuity.lacks(commit)
+
+    async def commit(self, workspace: WorkspaceId, commit: CommitDigest) -> bytes | None:
+        """See `Stock`."""
+        engine = self._engine(workspace)
+        try:
+            return None if engine is None else await engine.continuity.commit(commit)
+        except (OSError, sqlite3.Error):
+            return None  # whatever is wrong with the disk, its own engine says so
+
+    async def take_commit(self, device: DeviceId, workspace: WorkspaceId, commit: CommitDigest, data: bytes) -> None:
+        """See `Stock`. From a device whose journal is another one nothing is taken."""
+        engine = self._engine(workspace)
+        if engine is not None and (device, workspace) not in self._heads.other:
+            with suppress(OSError, sqlite3.Error):  # as above
+                await engine.continuity.take(commit, data)
 
     async def held(self, workspace: WorkspaceId, version: ChangeId) -> Sequence[bool] | None:
         """See `Stock`."""

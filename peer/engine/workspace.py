@@ -15,6 +15,7 @@ from crypto.labels import Label
 from peer.engine.arrivals import FETCH, Arrivals, fetch_of
 from peer.engine.committing import Chains, Committer
 from peer.engine.context import Context
+from peer.engine.continuity import Continuity
 from peer.engine.executor import Executor
 from peer.engine.feed import REFUSED, Feed, Pulled
 from peer.engine.moving import Aim, Down, Mover, Up
@@ -86,7 +87,8 @@ class WorkspaceEngine:
         """Heads that are not durable, and were fetched all the same: what was edited here meets them now."""
         self._due = Due()
         self._arrivals = Arrivals(context, self.scanner, self.executor, self.mover, self.rests, self._obtainable)
-        self._committer = Committer(context, self.feed, self.mover, self._due, self.rests, chain)
+        self.continuity = Continuity(context, self.feed, self._due, self.rests)
+        self._committer = Committer(context, self.feed, self.mover, self._due, self.rests, chain, self.continuity)
         self._pokes: list[Poke] = []
         self._answer = Answer()
         self._stale_plans = 0
@@ -135,7 +137,8 @@ class WorkspaceEngine:
 
     def _may_send(self) -> bool:
         """Whether anything that is here may be told of and sent."""
-        return not (self.paused or self.stopped or self._returning is not None) and self._may_write()
+        alone = self.continuity.is_open or self.continuity.is_returning
+        return not (self.paused or self.stopped or alone or self._returning is not None) and self._may_write()
 
     def look_anew(self) -> None:
         """Scan everything and read the journal, whatever was noticed; `is_in_step` is about both from here on."""
@@ -225,6 +228,8 @@ class WorkspaceEngine:
         self._note_stale()
         if self._journal_is_due or self._pokes:
             await self._read_journal()
+        elif self._may_act and not self.paused and await self.continuity.go_on():
+            self._plan_soon()
         await self._scan()
         if not self._scanned:
             return
@@ -244,6 +249,8 @@ class WorkspaceEngine:
     def _may_act(self) -> bool:
         """Whether the journal can be believed, and enough is known, so that anything may be planned."""
         if self._returning is not None and self._returning.must_wait(self._due.journal):
+            return False
+        if self.continuity.is_returning:
             return False
         return not self.stopped and not self.context.problems.has("history_went_back")
 
@@ -290,12 +297,17 @@ class WorkspaceEngine:
     async def _read_journal(self) -> None:
         """Bring the journal up to date where there is news."""
         pokes, self._pokes = self._pokes, []
+        if self.continuity.is_open:
+            pokes, self._due.journal = [], True
+            if not await self.continuity.end():
+                self.rests.rest(JOURNAL, LINK_S)
+                return
         for poke in pokes:
             if not self._due.journal and not await self.feed.take_poke(poke):
                 self._due.journal = True
         if self._journal_is_due:
             self._due.journal = False
-            pulled = await self.feed.pull()
+            pulled = await self._pull()
             if pulled is Pulled.AT_HEAD:
                 await self._settle_given_up()
                 await self._committer.journal_read()
@@ -307,6 +319,18 @@ class WorkspaceEngine:
         if self.feed.touched:
             self.feed.touched.clear()
             self._plan_soon()
+
+    async def _pull(self) -> Pulled:
+        """Read the journal up to its head, with what the coordinator is told of meanwhile."""
+        pulled = await self.feed.pull()
+        if pulled is Pulled.AT_HEAD and self.continuity.has_news:
+            self._plan_soon()
+            if not await self.continuity.submit():
+                return Pulled.AGAIN
+            pulled = await self.feed.pull()
+            if pulled is Pulled.AT_HEAD:
+                await self.continuity.settle()
+        return pulled
 
     async def _settle_given_up(self) -> None:
         def settle() -> list[EntryId]:
@@ -339,7 +363,7 @@ class WorkspaceEngine:
     def _uploads(self, found: list[Assigned]) -> list[Up]:
         """New and changed files, to be read: and sent in the same pass, unless the journal seems to have them."""
         may_write = self._may_write() and not self.paused and self._returning is None
-        trees, online = self.context.trees, self.context.online
+        trees, online = self.context.trees, self.context.online or self.continuity.may_commit
         jobs = []
         for one in found:
             there = trees.remote_named(one.parent, one.name)

@@ -13,7 +13,7 @@ from peer.lan.fetching import Fetch
 from peer.lan.link import Answer, Link
 from peer.ports import Clock
 from protocol import limits
-from protocol.ids import ChangeId, DeviceId, WorkspaceId
+from protocol.ids import ChangeId, CommitDigest, DeviceId, WorkspaceId
 from protocol.lan import LanHave, LanHead, LanNeed, LanNothing, LanRequest, bits_of
 from protocol.lan_session import Version
 
@@ -37,6 +37,22 @@ class Stock(Protocol):
 
     async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
         """Chunks that are here, in order, each checked against its id; `GONE` for the others."""
+        ...
+
+    def kept(self, workspace: WorkspaceId) -> Sequence[CommitDigest]:
+        """The commits that wait here for the coordinator while it is away, each after those it follows. Never awaits."""
+        ...
+
+    def lacks(self, workspace: WorkspaceId, commit: CommitDigest) -> bool:
+        """Whether a commit that waits elsewhere is of use here. Never awaits."""
+        ...
+
+    async def commit(self, workspace: WorkspaceId, commit: CommitDigest) -> bytes | None:
+        """A commit that waits here, as it is encoded."""
+        ...
+
+    async def take_commit(self, device: DeviceId, workspace: WorkspaceId, commit: CommitDigest, data: bytes) -> None:
+        """What a device sent as that commit; nothing of it has been looked at."""
         ...
 
     def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:

@@ -11,6 +11,7 @@ import trio
 
 from peer.lan.answering import Needs, Stock
 from peer.lan.fetching import BEYOND, Fetch, Further
+from peer.lan.kept import Kept
 from peer.lan.link import Answer, Link
 from peer.lan.scheduling import FELLOW_S, TWICE_S, Ask, SourceId, Withdraw
 from peer.lan.traffic import Traffic
@@ -21,9 +22,12 @@ from protocol.ids import ChangeId, DeviceId, WorkspaceId
 from protocol.lan import (
     ByeReason,
     GoneReason,
+    LanCommitAsk,
+    LanCommitPart,
     LanHave,
     LanHeads,
     LanHello,
+    LanKept,
     LanMore,
     LanNeed,
     LanNothing,
@@ -65,10 +69,17 @@ class Exchange:
         self._running: dict[Fetch, None] = {}
         self._numbers: dict[tuple[Fetch, DeviceId, int], int] = {}
         self._needs = Needs(clock, stock, self._fetches.get)
+        self._kept = Kept(stock)
 
     async def run(self) -> None:
         """Answer what others need, until cancelled."""
-        await self._needs.run()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._needs.run)
+            nursery.start_soon(self._kept.run)
+
+    def tell_kept(self, workspace: WorkspaceId) -> None:
+        """There are other commits that wait for the coordinator: tell whoever shares their workspace."""
+        self._kept.tell_all(workspace)
 
     async def fetch(
         self,
@@ -189,11 +200,13 @@ class Exchange:
     def came(self, link: Link) -> None:
         """See `MeetingOwner`."""
         self._links[link.device] = link
+        self._kept.came(link)
         for fetch in self._fetches.values():
             self._begin(fetch, link)
 
     def went(self, link: Link) -> None:
         """See `MeetingOwner`."""
+        self._kept.went(link)
         for key in [key for key in self._asked if key[0] is link]:
             fetch, index = self._asked.pop(key)
             self._numbers.pop((fetch, link.device, index), None)
@@ -227,6 +240,9 @@ class Exchange:
                     self._answered(fetch, link)
             case LanHello() | LanHeads():
                 self._stock.met(link.device, link.session.shared, event.heads)
+                self._kept.tell(link, [WorkspaceId(head.workspace) for head in event.heads])
+            case LanKept() | LanCommitAsk() | LanCommitPart():
+                self._kept.take(link, event)
             case _:
                 pass  # nothing follows from the end of a need
 

@@ -162,6 +162,11 @@ class Presence:
         if self._meeting is not None:
             self._meeting.tell_heads()
 
+    def tell_kept(self, workspace: WorkspaceId) -> None:
+        """There are other commits that wait for the coordinator: tell whoever shares their workspace."""
+        if self._exchange is not None:
+            self._exchange.tell_kept(workspace)
+
     def peers(self) -> list[PeerSeen]:
         """Every device that there is anything to say of, by its id."""
         links = {} if self._meeting is None else self._meeting.links

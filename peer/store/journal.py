@@ -5,7 +5,7 @@ page in one transaction. Nothing here is believed because it decrypts.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from crypto import digest, sealing
@@ -82,7 +82,8 @@ class JournalState:
         row = database.one("SELECT id, seq, log_hash, epoch, last_control FROM workspaces WHERE w = ?", (w,))
         assert row is not None
         workspace, seq, log_hash, epoch, control = row
-        self._workspace = WorkspaceState(WorkspaceId(workspace), seq, LogHash(log_hash), epoch, CommitDigest(control))
+        self._verified = WorkspaceState(WorkspaceId(workspace), seq, LogHash(log_hash), epoch, CommitDigest(control))
+        self._workspace = self._provisional_end()
         self._entries: dict[EntryId, EntryState | None] = {}
         self._devices: dict[DeviceId, DeviceState | None] = {}
         self._received: int | None = None
@@ -91,14 +92,47 @@ class JournalState:
     def received(self) -> int:
         """When the coordinator received the newest commit, as it says; 0 before the first."""
         if self._received is None:
-            row = self._db.one("SELECT row FROM commits WHERE w = ? AND seq = ?", (self.w, self._workspace.seq))
+            row = self._db.one("SELECT row FROM commits WHERE w = ? AND seq = ?", (self.w, self._verified.seq))
             self._received = 0 if row is None else decode(JournalRow, row[0], limits.REPLY_BYTES).received
         return self._received
 
     @property
     def workspace(self) -> WorkspaceState:
-        """The small part."""
+        """The small part: with what is provisional, where anything is."""
         return self._workspace
+
+    @property
+    def verified(self) -> WorkspaceState:
+        """The same for the journal alone."""
+        return self._verified
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether commits that the journal does not have count as if it had them (see `provisional`)."""
+        return self._workspace.seq > self._verified.seq
+
+    def provisional_commits(self) -> tuple[CommitDigest, ...]:
+        """The commits that count beyond the journal, in order, as many as a deletion may name."""
+        rows = self._db.all(
+            "SELECT digest FROM commits WHERE w = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (self.w, self._verified.seq, limits.SEEN_COMMITS),
+        )
+        return tuple(CommitDigest(digest) for (digest,) in rows)
+
+    def forget_cache(self) -> None:
+        """Rows of provisional commits are gone, or never came to be; what was read is read again."""
+        self._workspace = self._provisional_end()
+        self._entries.clear()
+        self._devices.clear()
+
+    def _provisional_end(self) -> WorkspaceState:
+        row = self._db.one(
+            "SELECT seq, log_hash FROM commits WHERE w = ? AND seq > ? ORDER BY seq DESC LIMIT 1",
+            (self.w, self._verified.seq),
+        )
+        if row is None:
+            return self._verified
+        return replace(self._verified, seq=row[0], log_hash=LogHash(row[1]))
 
     def entry(self, entry: EntryId) -> EntryState | None:
         """The entry's head, live or not."""
@@ -168,16 +202,18 @@ class JournalState:
 
     # --- writing ---------------------------------------------------------------------------------------
 
-    def _record(self, row: JournalRow, delta: Delta) -> None:
+    def _record(self, row: JournalRow, delta: Delta, *, provisional: bool) -> None:
         """Write what a legal row changes, but for the entries."""
         state = self._workspace = delta.workspace
-        self._received = row.received
         w = self.w
         self._db.insert(schema.commits, [(w, row.seq, delta.digest, row.log_hash, encode(row))])
-        self._db.run(
-            "UPDATE workspaces SET seq = ?, log_hash = ?, epoch = ?, last_control = ? WHERE w = ?",
-            (state.seq, state.log_hash, state.epoch, state.last_control, w),
-        )
+        if not provisional:
+            self._verified = state
+            self._received = row.received
+            self._db.run(
+                "UPDATE workspaces SET seq = ?, log_hash = ?, epoch = ?, last_control = ? WHERE w = ?",
+                (state.seq, state.log_hash, state.epoch, state.last_control, w),
+            )
         for device, known in delta.devices:
             self._devices[device] = known
             values = (w, device, known.user, encode(known.keys), known.active, known.last_number)
@@ -216,29 +252,44 @@ def take_rows(
 
     `written` is called with each commit in the journal, within the transaction.
     """
+    with database.transaction():
+        return take_within(database, state, trees, keyring, chunker, rows, written)
+
+
+def take_within(
+    database: Database,
+    state: JournalState,
+    trees: TreeStore,
+    keyring: WorkspaceKeyring,
+    chunker: Chunker,
+    rows: Iterable[JournalRow],
+    written: Callable[[CommitDigest], None] = lambda _: None,
+    *,
+    provisional: bool = False,
+) -> Taken:
+    """The same within the caller's transaction. `provisional` rows are none of the journal: see `provisional`."""
     touched: list[EntryId] = []
     bad: list[BadChange] = []
     invalid: str | None = None
     lacks_key = False
-    with database.transaction():
-        for row in rows:
-            if _lacks_key(row, state.workspace.epoch, keyring):
-                lacks_key = True
-                break
-            if row.received < state.received:
-                invalid = f"commit {row.seq} was received before the one that it follows"
-                break
-            verdict = judge_row(state, row, HASHES)
-            if isinstance(verdict, Refused):
-                invalid = f"commit {row.seq} by device {row.commit.header.device.hex()[:8]}: {_why(verdict)}"
-                break
-            state._record(row, verdict)
-            body = row.commit.body
-            if isinstance(body, Entries):
-                opening = _Opening(database, state, trees, keyring, chunker)
-                bad += opening.take(row, row.commit, body, verdict)
-                touched += [entry for entry, _ in verdict.entries]
-            written(verdict.digest)
+    for row in rows:
+        if _lacks_key(row, state.workspace.epoch, keyring):
+            lacks_key = True
+            break
+        if row.received < state.received:
+            invalid = f"commit {row.seq} was received before the one that it follows"
+            break
+        verdict = judge_row(state, row, HASHES)
+        if isinstance(verdict, Refused):
+            invalid = f"commit {row.seq} by device {row.commit.header.device.hex()[:8]}: {_why(verdict)}"
+            break
+        state._record(row, verdict, provisional=provisional)
+        body = row.commit.body
+        if isinstance(body, Entries):
+            opening = _Opening(database, state, trees, keyring, chunker)
+            bad += opening.take(row, row.commit, body, verdict)
+            touched += [entry for entry, _ in verdict.entries]
+        written(verdict.digest)
     trees.forget_remote(touched)
     return Taken(state.workspace.seq, tuple(touched), tuple(bad), invalid, lacks_key)
 

@@ -127,6 +127,10 @@ class OfferStore:
         row = self._db.one("SELECT standing FROM offers WHERE w = ? AND change = ?", (self.w, change))
         return Standing.DURABLE if row is None else Standing(row[0])
 
+    def is_version(self, change: ChangeId) -> bool:
+        """Whether the journal has a version of that id."""
+        return self._db.one("SELECT 1 FROM versions WHERE w = ? AND change = ?", (self.w, change)) is not None
+
     def count(self) -> int:
         """How many versions are offered."""
         row = self._db.one(

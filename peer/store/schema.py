@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -196,9 +196,25 @@ outbox = sa.Table(
     "outbox",
     metadata,
     _w(),
+    *_key("device"),  # its author
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("commit", sa.LargeBinary, nullable=False),
+    sa.Column("place", sa.Integer, nullable=False),  # in which order they came to be here
+    sa.Column("standing", sa.Integer, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Index("outbox_digest", "w", "digest"),
+)
+
+# Rows of the remote and the synced tree as they were before commits of the outbox changed them; None: there was none.
+before = sa.Table(
+    "before",
+    metadata,
+    _w(),
+    sa.Column("tree", sa.Text, primary_key=True),
+    *_key("entry"),
+    sa.Column("row", sa.LargeBinary),
+    sqlite_with_rowid=False,
 )
 
 contents = sa.Table(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.private import Marker
+from peer.store import provisional
 from peer.store.database import Database, Row
 from protocol.codec import decode_exact, encode
 from protocol.ids import NO_LOG, CommitDigest, LogHash, WorkspaceId
@@ -146,7 +147,7 @@ def forget_history(database: Database, w: int) -> None:
     What is on the disk stays known, with its ids; it has nothing in common with a journal any more.
     """
     with database.transaction():
-        journals = ("commits", "devices", "members", "chains", "remote", "versions", "chunks", "offers")
+        journals = ("before", "commits", "devices", "members", "chains", "remote", "versions", "chunks", "offers")
         for table in ("synced", "outbox", *journals):
             database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
         database.run("UPDATE contents SET manifest = NULL WHERE w = ?", (w,))
@@ -159,6 +160,7 @@ def forget_history(database: Database, w: int) -> None:
 
 
 def _forget_trees(database: Database, w: int) -> None:
+    provisional.forget(database, w)
     for table in ("local", "synced", "outbox"):
         database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
     database.run("UPDATE chunks SET entry = NULL WHERE w = ?", (w,))
