@@ -90,11 +90,16 @@ class Arrivals:
 
     def _write_read(self, good: list[tuple[Assigned, Ingested]], stored: list[ChunkRef]) -> None:
         self._scanner.put_read(good)
-        with self._context.machine.database.transaction():
-            self._context.contents.put_stored(stored)
-            for _, result in good:
-                if result.manifest is not None:
-                    self._context.contents.put_manifest(result.digest, result.manifest, stored=result.stored)
+        context = self._context
+        with context.machine.database.transaction():
+            context.contents.put_stored(stored)
+            for job, result in good:
+                if result.manifest is None:
+                    continue
+                context.contents.put_manifest(result.digest, result.manifest, stored=result.stored)
+                row = context.trees.local(job.entry)
+                if row is not None and row.fingerprint == result.fingerprint:
+                    context.contents.put_places(job.entry, result.chunks)
 
     def _refused_blocks(self, code: str, message: str) -> None:
         if code in ("server_full", "quota"):

@@ -122,7 +122,7 @@ class Continuity:
 
     @property
     def is_returning(self) -> bool:
-        """Whether commits have counted that the coordinator is still to be asked about: nothing is planned until then."""
+        """Whether commits have counted that the coordinator is to be asked about: nothing is planned until then."""
         return not self.is_open and Standing.BACK in self._kept.values()
 
     @property

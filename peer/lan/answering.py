@@ -40,7 +40,7 @@ class Stock(Protocol):
         ...
 
     def kept(self, workspace: WorkspaceId) -> Sequence[CommitDigest]:
-        """The commits that wait here for the coordinator while it is away, each after those it follows. Never awaits."""
+        """The commits that wait here while the coordinator is away, each after those it follows. Never awaits."""
         ...
 
     def lacks(self, workspace: WorkspaceId, commit: CommitDigest) -> bool:

@@ -8,7 +8,7 @@ touches a user's file but to read a chunk from it.
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -200,6 +200,11 @@ class Assembler:
         state.holes -= 1
         if state.holes == 0 and (self._current is None or self._current.index != step.file):
             self._verify(step.file)
+
+    def lack(self, indexes: Iterable[int]) -> None:
+        """Something of these files does not come any more: they will not be whole."""
+        for index in indexes:
+            self.files[index].holes += 1
 
     def give_up(self, problems: Sequence[tuple[int, str, str]]) -> None:
         """Go no further with these files: (index, code, message)."""

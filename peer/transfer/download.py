@@ -141,6 +141,8 @@ class _Run:
         self._absent: dict[int, list[BlockId]] = {}
         self._failure: tuple[RefusalCode | None, str] | None = None
         self._may_pass = False
+        self._short: set[int] = set()
+        """Files that lack something which is not to be had now."""
         begun = {} if fetcher.unfinished is None else fetcher.unfinished.take(requests)
         self.assembler = Assembler(fetcher.root, fetcher.keys, requests, begun)
         self._early: set[tuple[int, int]] = set()
@@ -162,13 +164,12 @@ class _Run:
 
     async def _run_windows(self) -> None:
         for window in self._windows():
-            await self._ask_around()
+            if self._failure is None:
+                await self._ask_around()
             steps, places = await self._plan(window)
             holes = await self._assemble(steps, places)
             if holes and self._failure is None:
                 await self._fill(holes)
-            if self._failure is not None:
-                break
 
     # --- from neighbours, in any order ------------------------------------------------------------------
 
@@ -273,7 +274,7 @@ class _Run:
 
     async def _assemble(self, steps: Sequence[Step], places: dict[ChunkId, Place]) -> list[Hole]:
         """Carry out a window's steps; what could not be filled. Where the source gave out, less is done."""
-        fetched = [step.ref for step in steps if step.fetched]
+        fetched = [step.ref for step in steps if step.fetched] if self._failure is None else []
         holes: list[Hole] = []
         at = 0
 
@@ -299,7 +300,13 @@ class _Run:
                 nursery.start_soon(self._open, fetched, groups, to_write)
                 async for opened in chunks:
                     await advance(opened, _after(steps, at, len(opened)))
-        if self._failure is None and at < len(steps):
+        if self._failure is not None:
+            # Files that lack nothing are not held up by the others.
+            short = {step.file for step in steps[at:] if step.fetched} - self._short
+            self._short |= short
+            self.assembler.lack(short)
+            steps = [*steps[:at], *(step for step in steps[at:] if step.file not in self._short)]
+        if at < len(steps):
             await advance([], len(steps))
         return holes
 

@@ -1,7 +1,8 @@
 """A14 and A18, nothing partial and nothing wrong: what is in a file is whole, or somebody writes it this very moment.
 
 Owns two looks: at every call by which a program puts something at a place of people's, which must be a version of the
-journal or was people's before; and at rest. Bytes that were damaged on their way would be neither.
+journal, or of a commit that waits for the coordinator, or was people's before; and at rest. Bytes that were damaged on
+their way would be neither.
 """
 
 from simulations.checkers.disk_calls import WRITES, DiskCall, Name, Place
@@ -26,6 +27,8 @@ def _put(call: DiskCall, source: Name, target: Name, versions: Versions) -> str 
     if inode is None or inode.is_directory or source.is_peoples or target.place is not Place.PEOPLE:
         return None
     if versions.has_link(inode.target) if inode.target else versions.has(inode.content):
+        return None
+    if versions.is_handed_link(inode.target) if inode.target else versions.is_handed(inode.content):
         return None
     what = shown(inode.content.read(0, 200))
     return f"A14 partial content: {call.device} puts at {target.path} what is no version: {what}"

@@ -1,12 +1,14 @@
 """Which contents the journals have. Owns telling a file on a disk by the digests that its versions have.
 
-Filled from the coordinator's rows as they are committed (`journal`), so a device cannot know one before.
+Filled from the coordinator's rows as they are committed (`journal`), so a device cannot know one before; and apart from
+them with what devices handed each other while the coordinator was away, which may never be in a journal.
 """
 
 from collections.abc import Collection
 from typing import Final
 
 from crypto.digest import FixedKeys, file_digest, link_digest
+from protocol.model import Body
 from simulations.disk import Content
 
 MOST_BYTES: Final = 4 << 20
@@ -18,6 +20,7 @@ class Versions:
 
     def __init__(self) -> None:
         self._digests: dict[bytes, set[bytes]] = {}
+        self._handed: set[bytes] = set()
         self._keys: dict[bytes, FixedKeys] = {}
 
     @property
@@ -33,6 +36,22 @@ class Versions:
     def note_link(self, workspace: bytes, keys: FixedKeys, target: bytes) -> None:
         """A version is a link to there."""
         self.note(workspace, keys, link_digest(keys, target))
+
+    def note_handed(self, keys: FixedKeys, body: Body) -> None:
+        """A commit that waits for the coordinator has this version."""
+        if body.digest is not None:
+            self._handed.add(body.digest)
+        if body.target is not None:
+            self._handed.add(link_digest(keys, body.target))
+
+    def is_handed(self, content: Content) -> bool:
+        """Whether a commit that waited for the coordinator had it."""
+        return any(file_digest(keys, bytes(content)) in self._handed for keys in self._keys.values())
+
+    def is_handed_link(self, target: str) -> bool:
+        """Whether such a commit had a link to there."""
+        data = target.encode(errors="surrogateescape")
+        return any(link_digest(keys, data) in self._handed for keys in self._keys.values())
 
     def has(self, content: Content) -> bool:
         """Whether a version has it."""

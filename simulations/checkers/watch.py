@@ -13,6 +13,9 @@ import trio
 from coordinator.storage.metadata_sql import METADATA_FILE
 from crypto.digest import file_digest
 from peer.control.messages import WorkspaceStatus
+from protocol import limits
+from protocol.codec import decode
+from protocol.model import Body
 from simulations.checkers.a01_destruction import destroyed
 from simulations.checkers.a03_evidence import Evidence
 from simulations.checkers.a05_row_and_disk import watch_loss
@@ -41,6 +44,10 @@ _WORDS: Final = (b"conflicted copy", b"directory")
 """What is in people's names and nowhere in the coordinator's own."""
 _WORD_BYTES: Final = 14
 _LOOK_S: Final = 5.0
+_PROVISIONAL: Final = (
+    "SELECT s.id, v.change, v.body FROM versions v JOIN workspaces s ON s.w = v.w "
+    "WHERE v.seq > s.seq AND v.body IS NOT NULL"
+)
 REST_S: Final = 60.0
 """So long after all have the same, all say that they rest."""
 MOST_TOLD: Final = 20
@@ -102,7 +109,7 @@ class Watch:
                 self.tell(misplaced(resolved, self.versions))
                 self.tell(escaped(resolved))
 
-        cursor = _Cursor(device, Cursors(device.name, self.order))
+        cursor = _Cursor(device, Cursors(device.name, self.order), self._handed)
         self._cursors.append(cursor)
         device.disk.looking = look
         device.disk.before_loss = lambda: watch_loss(device.name, device.home.database, device.disk, self.tell)
@@ -222,6 +229,11 @@ class Watch:
                 if version.body.target is not None:
                     self.versions.note_link(committed.workspace, keyring.fixed, version.body.target)
 
+    def _handed(self, workspace: bytes, packed: bytes) -> None:
+        keyring = self._keyrings.of(workspace)
+        if keyring is not None:
+            self.versions.note_handed(keyring.fixed, decode(Body, packed, limits.SEALED_BYTES))
+
     def _author(self, device: bytes) -> str | None:
         if device in self._doubled:
             return None
@@ -248,9 +260,11 @@ class Watch:
 class _Cursor:
     """A device's cursors, looked up after each commit of its database, through a connection for each of its lives."""
 
-    def __init__(self, device: SimDevice, check: Cursors) -> None:
+    def __init__(self, device: SimDevice, check: Cursors, handed: Callable[[bytes, bytes], None]) -> None:
         self._device = device
         self._check = check
+        self._handed = handed
+        self._seen: set[bytes] = set()
         self._reader = Reader(device.home.database)
         self._lives = 0
         self._images = 0
@@ -264,7 +278,13 @@ class _Cursor:
         if self._lives != device.lives:
             self._lives = device.lives
             self._reader.end()
-        return self._check(self._reader.connection.execute("SELECT id, seq, log_hash FROM workspaces").fetchall())
+        reading = self._reader.connection
+        if reading.execute("SELECT 1 FROM before LIMIT 1").fetchone() is not None:
+            for workspace, change, packed in reading.execute(_PROVISIONAL):
+                if change not in self._seen:
+                    self._seen.add(change)
+                    self._handed(workspace, packed)
+        return self._check(reading.execute("SELECT id, seq, log_hash FROM workspaces").fetchall())
 
     def end(self) -> None:
         """Let go of the database."""
