@@ -37,6 +37,8 @@ class Line:
     virtual_s: float
     wall_s: float
     jobs: int = 1
+    alone: int = 0
+    """Histories in which devices beside each other went on while the coordinator was away."""
 
     @property
     def is_counted(self) -> bool:
@@ -55,6 +57,7 @@ class Line:
             "virtual_s": round(self.virtual_s),
             "wall_s": round(self.wall_s, 1),
             "jobs": self.jobs,
+            "alone": self.alone,
         }
 
 
@@ -73,6 +76,9 @@ class Totals:
     virtual_s: float = 0.0
     wall_s: float = 0.0
     by_commit: Counter[str] = field(default_factory=Counter)
+    alone: int = 0
+    """Of these, ones in which devices beside each other went on while the coordinator was away."""
+    alone_by_commit: Counter[str] = field(default_factory=Counter)
     not_counted: int = 0
     """Histories of changed checkouts."""
 
@@ -137,6 +143,8 @@ class Explorations:
             found.virtual_s += line.virtual_s
             found.wall_s += line.wall_s
             found.by_commit[line.commit] += line.histories
+            found.alone += line.alone
+            found.alone_by_commit[line.commit] += line.alone
         return found
 
     def _read(self) -> tuple[list[Line], dict[str, str]]:

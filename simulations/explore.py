@@ -62,6 +62,7 @@ class Account:
             self.virtual_s,
             self.wall_s,
             self.jobs,
+            self.figures["alone"],
         )
 
 

@@ -140,7 +140,13 @@ def ledger_command(file: Path, close: str | None, by: str | None, as_json: bool)
         raise click.ClickException(str(error)) from None
     if as_json:
         rates = {"per_minute": found.per_minute, "ratio": found.ratio}
-        click.echo(json.dumps(asdict(found) | {"by_commit": dict(found.by_commit)} | rates))
+        click.echo(
+            json.dumps(
+                asdict(found)
+                | {"by_commit": dict(found.by_commit), "alone_by_commit": dict(found.alone_by_commit)}
+                | rates
+            )
+        )
     else:
         _tell_totals(found)
     sys.exit(1 if found.open or found.unequal else 0)
@@ -158,5 +164,9 @@ def _tell_totals(found: Totals) -> None:
     click.echo(f"{found.per_minute:10,.0f}  runs a minute")
     for commit_name, histories in found.by_commit.items():
         click.echo(f"{histories:10,}  at {commit_name}")
+    click.echo(f"{found.alone:10,}  of all in which devices on a LAN went on without the coordinator")
+    for commit_name, histories in found.alone_by_commit.items():
+        if histories:
+            click.echo(f"{histories:10,}  of these at {commit_name}")
     if found.not_counted:
         click.echo(f"{found.not_counted:10,}  more in changed checkouts, which do not count")

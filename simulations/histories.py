@@ -54,8 +54,12 @@ TWIN_DEEDS: Final = 6
 """So many each do at a machine and at the one that has a copy of its disk."""
 _IMAGES: Final = 100
 """What the numbers of the phases begin with in which a copy is put back."""
-TOGETHER: Final = 0.4
+TOGETHER: Final = 0.6
 """The share of histories in which devices meet on a LAN."""
+ALONE: Final = 0.7
+"""The share of these in which the coordinator is away whenever people work,"""
+LONELY_S: Final = 30.0
+"""for at most so long before they begin, and after they have ended."""
 NAMES: Final = ("red", "blue", "green", "amber", "violet")
 """What devices are called."""
 
@@ -94,11 +98,14 @@ class Shape:
     """What that LAN is like."""
     offers: bool
     """Whether even short files are committed before they are sent, where somebody is near."""
+    are_alone: bool
+    """Whether they are together and the coordinator is away for all of each phase."""
 
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
         """A shape."""
         kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
+        are_together, are_alone = draw.random() < TOGETHER, draw.random() < ALONE
         deeds, images = draw.choice(DEEDS), draw.choice((0.0, 0.0, 0.5))
         return cls(
             devices=draw.choice((2, 2, 2, 2, 2, 3, 3, 4, 5)),
@@ -126,7 +133,7 @@ class Shape:
             are_behind_nat=draw.random() < 0.5,
             images=images,
             twin=0.05,
-            are_together=draw.random() < TOGETHER,
+            are_together=are_together,
             lan=Quality(
                 latency_s=draw.choice((0.0005, 0.02)),
                 rate=draw.choice((None, 1_000_000.0)),
@@ -134,6 +141,7 @@ class Shape:
                 resets=draw.choice((0.0, 0.0, 0.01)),
             ),
             offers=draw.random() < 0.5,
+            are_alone=are_together and are_alone,
         )
 
     def share(self, phase: int, person: int) -> int:
@@ -224,7 +232,13 @@ class History:
     async def _turmoil(self, phase: int) -> None:
         shape = self.shape
         self._disturb()
-        faults = Faults(self._world, shape.faults, shape.fault_s, self.figures, phase, self._dropped)
+        kinds = shape.faults
+        if shape.are_alone:
+            self.figures["alone"] = 1
+            await self._world.coordinator.kill()
+            kinds = tuple(kind for kind in kinds if not kind.startswith("coordinator"))
+            await trio.sleep(self._draw.random() * LONELY_S)
+        faults = Faults(self._world, kinds, shape.fault_s, self.figures, phase, self._dropped)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(faults.run)
             async with trio.open_nursery() as working:
@@ -232,6 +246,8 @@ class History:
                     working.start_soon(self._work, person, shape.share(phase, number))
                 for reader in self._readers:
                     working.start_soon(reader.stay, shape.board, shape.pause_s, self._dropped, self._fault_events)
+            if shape.are_alone:
+                await trio.sleep(self._draw.random() * LONELY_S)
             nursery.cancel_scope.cancel()
         await faults.put_right()
         self._fault_events += faults.events

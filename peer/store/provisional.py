@@ -244,7 +244,8 @@ class Provisional:
         """The provisional versions, in order."""
         rows = self._db.all(
             "SELECT v.change, v.entry, v.device, c.digest, v.deleted, v.parent, v.body, r.kind, r.digest "
-            "FROM versions v JOIN commits c ON c.w = v.w AND c.seq = v.seq JOIN remote r ON r.w = v.w AND r.entry = v.entry "
+            "FROM versions v JOIN commits c ON c.w = v.w AND c.seq = v.seq "
+            "JOIN remote r ON r.w = v.w AND r.entry = v.entry "
             "WHERE v.w = ? AND v.seq > ? ORDER BY v.seq",
             (self.w, self._journal.verified.seq),
         )
