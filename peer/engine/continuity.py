@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from peer.engine.context import Context
+from peer.engine.denied import put_aside
 from peer.engine.feed import BeginAnew, Feed
 from peer.engine.proposing import Sent
 from peer.engine.rests import SOON_S, Due, Rests
@@ -267,6 +268,9 @@ class Continuity:
         is_own = kept.commit.header.device == self._context.identity.device
         if is_own and refused.reason is CommitReason.SUPERSEDED:
             raise BeginAnew
+        if not is_own and refused.reason is CommitReason.DENIED and kept.standing is Standing.BACK:
+            agreed = await self._context.machine.database_work.run(self._outbox.agreed, kept.digest)
+            await put_aside(self._context, agreed)
         await self._context.machine.database_work.run(self._drop, [kept.digest])
 
     async def settle(self) -> None:

@@ -37,8 +37,10 @@ class Versions:
         """A version is a link to there."""
         self.note(workspace, keys, link_digest(keys, target))
 
-    def note_handed(self, keys: FixedKeys, body: Body) -> None:
+    def note_handed(self, workspace: bytes, keys: FixedKeys, body: Body) -> None:
         """A commit that waits for the coordinator has this version."""
+        self._keys[workspace] = keys
+        self._digests.setdefault(workspace, set())
         if body.digest is not None:
             self._handed.add(body.digest)
         if body.target is not None:

@@ -232,7 +232,7 @@ class Watch:
     def _handed(self, workspace: bytes, packed: bytes) -> None:
         keyring = self._keyrings.of(workspace)
         if keyring is not None:
-            self.versions.note_handed(keyring.fixed, decode(Body, packed, limits.SEALED_BYTES))
+            self.versions.note_handed(workspace, keyring.fixed, decode(Body, packed, limits.SEALED_BYTES))
 
     def _author(self, device: bytes) -> str | None:
         if device in self._doubled:
