@@ -161,6 +161,7 @@ class History:
         self.figures: Counter[str] = Counter()
         self._ledger = Ledger()
         world.watch.follow(self._ledger)
+        self._ledger.was_handed = world.watch.versions.is_handed_data
         self._people: list[Person] = []
         self._board = Board(self._ledger)
         self._readers: list[BoardReader] = []

@@ -8,7 +8,7 @@ back or be kept as a conflicted copy without need either.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from blake3 import blake3
@@ -56,6 +56,8 @@ class Ledger:
     """Which contents were ever replaced or deleted on which device."""
     _directories_touched: set[tuple[str, str]] = field(default_factory=set)
     _serial: int = 0
+    was_handed: Callable[[bytes], bool] = lambda data: False
+    """Whether devices had these bytes from each other while the coordinator was away."""
 
     # --- what people do -----------------------------------------------------------------------------------
 
@@ -118,6 +120,14 @@ class Ledger:
     def has_touched_directory(self, name: str, device: str) -> bool:
         """The same of a directory, by any of its names."""
         return (self._first_name(name), device) in self._directories_touched
+
+    def is_copy_of_handed(self, content: Content, paths: Iterable[str]) -> bool:
+        """Whether it is in conflicted copies alone, and devices had it from each other while the coordinator was away.
+
+        What its author has replaced or deleted since may have been refused together with it: then whoever has it keeps
+        it so, since the journal has no version of it.
+        """
+        return self.was_handed(content.data()) and all("conflicted copy" in path for path in paths)
 
     def gone_on(self, content: Content) -> str | None:
         """On which device a person replaced or deleted it; None where nobody did."""

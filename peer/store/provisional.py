@@ -168,7 +168,7 @@ class Provisional:
         forget(self._db, self.w)
         trees.forget_cache()
         self._journal.forget_cache()
-        self._agree_others(by_entry, shown)
+        self._agree_others(by_entry, shown, {entry for entry, device in ended_by.items() if device == self._own})
         for entry in kept:
             self._settle(entry, shown[entry], by_entry.get(entry, []), ended_by[entry])
         for commit in self.outbox.all():
@@ -216,23 +216,27 @@ class Provisional:
             entry = row.parent
         return None
 
-    def _agree_others(self, by_entry: dict[EntryId, list[_Version]], shown: dict[EntryId, SyncedNode | None]) -> None:
-        """Keep with the commits of others what of them is on this disk, so that the journal's having them counts."""
+    def _agree_others(
+        self,
+        by_entry: dict[EntryId, list[_Version]],
+        shown: dict[EntryId, SyncedNode | None],
+        deleted_here: set[EntryId],
+    ) -> None:
+        """Keep with the commits of others what of them is on this disk, or was before it was deleted here, so that the
+        journal's having them counts."""
         trees = self._trees
         by_commit: dict[CommitDigest, list[tuple[ProposeChange, ChangeId]]] = {}
         for entry, versions in by_entry.items():
             row = shown.get(entry)
-            if row is None:
+            if row is None and entry not in deleted_here:
                 continue
             is_new = trees.synced(entry) is None
-            reached = [at for at, one in enumerate(versions) if one.change == row.content_base]
+            reached = [at for at, one in enumerate(versions) if row is not None and one.change == row.content_base]
             for at, one in enumerate(versions):
                 node = one.node
                 if one.device == self._own or node is None or one.deleted:
                     continue
-                is_same = (node.content, node.attributes) == (row.base.content, row.base.attributes)
-                is_there = (bool(reached) and at <= reached[-1]) or (is_same and _place(node) == _place(row.base))
-                if is_there:
+                if row is None or (bool(reached) and at <= reached[-1]) or _is_alike(node, row.base):
                     location = _place(node) if is_new else None
                     agreed = Agreed(location, node.content, None, node.attributes)
                     proposal = ProposeChange(entry, None, node, None, None, None, agreed)
@@ -305,8 +309,9 @@ def _place(node: Node) -> tuple[EntryId, str]:
     return node.parent, node.name
 
 
+def _is_alike(some: Node, other: Node) -> bool:
+    return (some.content, some.attributes, _place(some)) == (other.content, other.attributes, _place(other))
+
+
 def _is_edited(local: LocalNode, synced: SyncedNode) -> bool:
-    here, base = local.node, synced.base
-    return (here.content, here.attributes, _place(here)) != (base.content, base.attributes, _place(base)) or (
-        local.intended is not None
-    )
+    return local.intended is not None or not _is_alike(local.node, synced.base)

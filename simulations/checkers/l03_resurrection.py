@@ -11,7 +11,7 @@ def resurrected(rest: Resting) -> list[str]:
     wrong: list[str] = []
     for content, paths in rest.places.items():
         device = rest.ledger.gone_on(content)
-        if device is None or rest.ledger.is_moved_out(content):
+        if device is None or rest.ledger.is_moved_out(content) or rest.ledger.is_copy_of_handed(content, paths):
             continue
         others = [path for path, one in rest.contents.items() if one is not None and one.line == content.line]
         wrong.append(

@@ -48,7 +48,11 @@ class Versions:
 
     def is_handed(self, content: Content) -> bool:
         """Whether a commit that waited for the coordinator had it."""
-        return any(file_digest(keys, bytes(content)) in self._handed for keys in self._keys.values())
+        return self.is_handed_data(bytes(content))
+
+    def is_handed_data(self, data: bytes) -> bool:
+        """The same for bytes."""
+        return any(file_digest(keys, data) in self._handed for keys in self._keys.values())
 
     def is_handed_link(self, target: str) -> bool:
         """Whether such a commit had a link to there."""
