@@ -15,7 +15,7 @@ from peer.lan.meeting import Meeting
 from peer.lan.members import Members, Membership
 from peer.lan.sightings import Place
 from peer.transfer.near import Beyond, Piece
-from protocol.ids import ChangeId, ChunkId, DeviceId, LogHash, WorkspaceId
+from protocol.ids import ChangeId, ChunkId, CommitDigest, DeviceId, LogHash, WorkspaceId
 from protocol.lan import GoneReason, LanHead, LanNeed, LanRequest, bits_of
 from protocol.lan_frames import chunk_head
 from simulations.noise import noise
@@ -44,6 +44,7 @@ class Peer:
         self.places: dict[DeviceId, str] = {}
         self.knows = True
         self.held_s = 0.0
+        self.waiting: dict[CommitDigest, bytes] = {}
         self.exchange = Exchange(self.id, TrioClock(), self)
         self.meeting = Meeting(
             self.keys.tls,
@@ -67,6 +68,20 @@ class Peer:
         return [
             self.spoil(self.chunks[each.chunk]) if each.chunk in self.chunks else GoneReason.GONE for each in wanted
         ]
+
+    def kept(self, workspace: WorkspaceId) -> Sequence[CommitDigest]:
+        return list(self.waiting)
+
+    def lacks(self, workspace: WorkspaceId, commit: CommitDigest) -> bool:
+        return commit not in self.waiting
+
+    async def commit(self, workspace: WorkspaceId, commit: CommitDigest) -> bytes | None:
+        await trio.lowlevel.checkpoint()
+        return self.waiting.get(commit)
+
+    async def take_commit(self, device: DeviceId, workspace: WorkspaceId, commit: CommitDigest, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        self.waiting[commit] = data
 
     def met(self, device: DeviceId, shared: Collection[WorkspaceId], heads: Sequence[LanHead]) -> None:
         pass
