@@ -7,6 +7,7 @@ that nobody merges what may never be ordered so.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from peer.engine.context import Context
@@ -15,14 +16,16 @@ from peer.engine.feed import BeginAnew, Feed
 from peer.engine.proposing import Sent
 from peer.engine.rests import SOON_S, Due, Rests
 from peer.link.errors import LinkError
+from peer.planner import effects
+from peer.planner.operations import ProposeChange
 from peer.store.journal import HASHES
 from peer.store.outbox import KeptCommit, Standing
 from peer.store.provisional import NotFollowing, NotReadable, Provisional
 from protocol import limits
 from protocol.codec import Malformed, decode_exact, encode
-from protocol.ids import CommitDigest
+from protocol.ids import ChangeId, CommitDigest, DeviceId, EntryId
 from protocol.messages import CommitAccepted, CommitReason, CommitRefused, CommitRequest, JournalRequest, Refusal
-from protocol.model import Commit, Entries, Role
+from protocol.model import Commit, Entries, Header, JournalRow, Role
 from protocol.rules import digest_of
 
 AWAY_S: Final = 5.0
@@ -30,10 +33,26 @@ AWAY_S: Final = 5.0
 AWAY: Final = "coordinator away"
 WAITING: Final = "commits that wait"
 """The rests of that, and of looking again at what did not simply follow."""
+TRIES: Final = 10
+"""So often that is put off for a second more each time, while nothing new comes."""
+UNTOLD_S: Final = 60.0
+"""For so long what came with a refused commit is left to its author; then whoever has it commits it."""
+UNTOLD: Final = "refused commits"
 DONE: Final = 10_000
 """So many commits whose fate is known are remembered, so that nobody sends them again."""
 
 _log = logging.getLogger("shoal.lan")
+
+
+@dataclass(frozen=True, slots=True)
+class _Untold:
+    """What is here of an entry by a commit that was refused."""
+
+    author: DeviceId
+    number: int
+    proposal: ProposeChange
+    change: ChangeId
+    until_s: float
 
 
 class Continuity:
@@ -52,6 +71,9 @@ class Continuity:
         self._done: dict[CommitDigest, None] = {}
         self._told: list[CommitDigest] = []
         """What the coordinator was told of when last it was."""
+        self._untold: dict[EntryId, _Untold] = {}
+        self._tries = 0
+        feed.on_rows = self._heard
         self._is_away = False
         self.is_open = context.journal.is_provisional
         """Whether this device goes on without the coordinator."""
@@ -84,6 +106,7 @@ class Continuity:
             self._note_done(digest)
             return
         self._kept[digest] = Standing.WAITS
+        self._tries = 0
         self._rests.end(WAITING)
         if self._context.online:
             self._due.journal = True  # it is told to the coordinator in its author's place
@@ -157,9 +180,11 @@ class Continuity:
         left = [digest for digest, standing in self._kept.items() if standing is not Standing.SHOWN]
         if not self.is_open or not left or self._rests.rests(WAITING):
             return False
-        self._rests.rest(WAITING, SOON_S)
+        self._tries = min(TRIES, self._tries + 1)
+        self._rests.rest(WAITING, SOON_S * self._tries)
         taken = await self._context.machine.database_work.run(self._follow_all)
         if taken:
+            self._tries = 0
             self._tell()
         return taken
 
@@ -268,10 +293,42 @@ class Continuity:
         is_own = kept.commit.header.device == self._context.identity.device
         if is_own and refused.reason is CommitReason.SUPERSEDED:
             raise BeginAnew
-        if not is_own and refused.reason is CommitReason.DENIED and kept.standing is Standing.BACK:
+        if not is_own and kept.standing is Standing.BACK:
             agreed = await self._context.machine.database_work.run(self._outbox.agreed, kept.digest)
-            await put_aside(self._context, agreed)
+            if refused.reason is CommitReason.DENIED:
+                await put_aside(self._context, [proposal for proposal, _ in agreed])
+            else:
+                self._leave_to_author(kept.commit.header, agreed)
         await self._context.machine.database_work.run(self._drop, [kept.digest])
+
+    def _leave_to_author(self, header: Header, agreed: Sequence[tuple[ProposeChange, ChangeId]]) -> None:
+        """Its content is an edit of whoever has it; but most likely its author commits it anew, or what came after."""
+        until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
+        for proposal, change in agreed:
+            if proposal.agreed is not None:
+                self._untold[proposal.entry] = _Untold(header.device, header.number, proposal, change, until_s)
+        if agreed:
+            self._rests.rest(UNTOLD, UNTOLD_S)
+
+    def untold(self) -> frozenset[EntryId]:
+        """Entries whose content came with a refused commit, and whose author may still say what becomes of it."""
+        now_s = self._context.machine.clock.monotonic_s()
+        self._untold = {entry: one for entry, one in self._untold.items() if one.until_s > now_s}
+        return frozenset(self._untold)
+
+    def _heard(self, rows: Sequence[JournalRow]) -> None:
+        """Rows were taken: what an author has committed of an entry came after what it had handed to others of it."""
+        if not self._untold:
+            return
+        trees = self._context.trees
+        with self._context.machine.database.transaction():
+            for row in rows:
+                header, body = row.commit.header, row.commit.body
+                for change in body.changes if isinstance(body, Entries) else ():
+                    one = self._untold.get(EntryId(change.clear.entry))
+                    if one is not None and one.author == header.device and one.number < header.number:
+                        del self._untold[one.proposal.entry]
+                        effects.accept_synced(trees, one.proposal, one.change)
 
     async def settle(self) -> None:
         """All was told, and the journal read since: what is not in it will not be."""

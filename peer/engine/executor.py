@@ -235,7 +235,7 @@ class Executor:
         known = self._acknowledged(operation.entry, expected)
         if operation.kind is Kind.SYMLINK:
             return _Task(operation, steps.RemoveLink(path, expected, known), path)
-        hold = self._hold(known)
+        hold = self._hold(operation.entry, known)
         return _Task(operation, steps.RemoveFile(path, expected, known, hold), path)
 
     def _is_here(self, operation: Operation) -> bool:
@@ -274,7 +274,7 @@ class Executor:
         known = None if expected is None else self._acknowledged(operation.entry, expected, operation.kept_as)
         if ready is not None:
             its = operation.attributes or Attributes(False, 0)
-            hold = self._hold(known)
+            hold = self._hold(operation.entry, known)
             step = steps.PutFile(path, ready.temp, expected, its.mtime_ns, its.executable, known, hold)
             return _Task(operation, step, path, ready.manifest)
         if operation.kind is not Kind.SYMLINK:
@@ -321,9 +321,15 @@ class Executor:
             return digest
         return digest if is_kept(self._context.machine.database, self._context.record.w, entry, digest) else None
 
-    def _hold(self, digest: bytes | None) -> str | None:
-        """Under which name bytes are kept that are about to be replaced: those of a version that is not durable."""
+    def _hold(self, entry: EntryId, digest: bytes | None) -> str | None:
+        """Under which name bytes are kept that are about to be replaced: those of a version that is not durable, or
+        that the journal does not have."""
         change = None if digest is None else self._offers.offered_with(digest)
+        synced = self._context.trees.synced(entry)
+        if change is None and digest is not None and synced is not None and synced.content_base is not None:
+            is_base = synced.base.content is not None and synced.base.content.digest == digest
+            if is_base and not self._offers.is_version(synced.content_base):
+                change = synced.content_base
         return None if change is None else change.hex()
 
     # --- on disk ----------------------------------------------------------------------------------------

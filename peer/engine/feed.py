@@ -2,7 +2,7 @@
 forked. Applies nothing to the disk."""
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -77,6 +77,8 @@ class Feed:
         self.head = Head(context.journal.verified.seq)
         self.touched: set[EntryId] = set()
         """Entries changed by rows taken in, until the loop clears it."""
+        self.on_rows: Callable[[Sequence[JournalRow]], None] = lambda rows: None
+        """Called with rows that are in the journal now; in the database's thread."""
         self.has_offers = False
         """Whether rows taken in offered versions, until the loop clears it."""
 
@@ -161,6 +163,7 @@ class Feed:
                 with database.transaction():
                     trees.settle_agreed(each.entries)
                 context.losses.note("remote", each.gone, each.before)
+        self.on_rows([row for row in rows if row.seq <= taken.seq])
         own = context.identity.device
         numbers = [
             row.commit.header.number

@@ -280,7 +280,7 @@ class WorkspaceEngine:
     def _note_settled(self) -> None:
         due = self._due.plan or self._due.journal or self.executor.stale
         held = self._committer.proposals or self.executor.waiting or not self.executor.holding.is_empty
-        held = held or self._held_back
+        held = held or self._held_back or bool(self.continuity.untold())
         self.settled = not (due or held or self.waits) and self.scanner.is_idle and self.mover.is_idle
         if self.settled and self._answer != Answer():
             self._answer = Answer()  # what it was given for is done
@@ -435,6 +435,7 @@ class WorkspaceEngine:
                 confirmed_deletions=answer.confirmed,
                 rejected_deletions=answer.rejected,
                 waiting=self.offering.store.waiting(context.identity.device, self._obtainable),
+                untold=self.continuity.untold(),
             ),
         )
         with context.machine.database.transaction():

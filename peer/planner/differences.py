@@ -142,7 +142,7 @@ class Differences:
                 item.b = None
             else:
                 item.l, item.absent = item.b, True
-        if trees.unknown(entry):
+        if trees.unknown(entry) or entry in self.policy.untold:
             item.frozen = True
             if item.l is None and item.b is not None:
                 item.l, item.place = item.b, (item.b.parent, item.b.name)

@@ -260,7 +260,8 @@ class Policy:
     `lately`: deletions that the brake counts besides those of the plan, so that many small plans are as one large one.
     `confirmed_deletions` lifts the brake. `rejected_deletions` takes deletions back instead: what was removed here
     comes back, what was removed elsewhere is proposed again. `waiting`: entries whose head nobody who can be reached is
-    known to have: an edit of one waits, where it is.
+    known to have: an edit of one waits, where it is. `untold`: entries of which another device is to say what
+    becomes of them: nothing is done with one, as if it could not be read.
     """
 
     may_write: bool
@@ -273,3 +274,4 @@ class Policy:
     confirmed_deletions: bool = False
     rejected_deletions: bool = False
     waiting: Set[EntryId] = frozenset()
+    untold: Set[EntryId] = frozenset()

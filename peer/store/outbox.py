@@ -147,11 +147,11 @@ class Outbox:
         kept = None if row is None else _unpacked(row[0])
         return None if kept is None else kept.commit
 
-    def agreed(self, digest: CommitDigest) -> list[ProposeChange]:
-        """What the acceptance of a commit means, by as much of each proposal as that asks for."""
+    def agreed(self, digest: CommitDigest) -> list[tuple[ProposeChange, ChangeId]]:
+        """What the acceptance of a commit means, by as much of each proposal as that asks for, and its version."""
         row = self._db.one('SELECT "commit" FROM outbox WHERE w = ? AND digest = ?', (self.w, digest))
         kept = None if row is None else _unpacked(row[0])
-        return [] if kept is None else [_proposal(one) for one in kept.agreed]
+        return [] if kept is None else [(_proposal(one), ChangeId(one.change)) for one in kept.agreed]
 
     def size(self, device: DeviceId | None = None) -> tuple[int, int]:
         """How many commits there are, and of how many bytes: of one device, or of all."""
