@@ -41,9 +41,11 @@ class Committer:
         rests: Rests,
         chain: Chains,
         continuity: Continuity,
+        is_all_said: Callable[[], bool],
     ) -> None:
         self._context = context
         self._continuity = continuity
+        self._is_all_said = is_all_said
         self._feed = feed
         self._mover = mover
         self._due = due
@@ -69,7 +71,8 @@ class Committer:
         if self._due.journal or self._continuity.is_open or self._continuity.is_returning:
             return
         if not self.proposals:
-            if self._is_unsettled and not self._due.plan:
+            is_word_due = self._is_all_said() if self._continuity.owes_word else self._is_unsettled
+            if is_word_due and not self._due.plan:
                 await self._send(await context.machine.database_work.run(self._proposer.build_control, Entries(())))
             return
         if context.keyring.epoch(context.journal.workspace.epoch) is None:
@@ -173,6 +176,8 @@ class Committer:
             self._rests.rest(COMMITS, LINK_S)
             return False
         self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
+        if not sent.proposals:
+            self._continuity.owes_word = False
         self._note_done(sent)
         context.problems.clear("", "bad_change", "quota", "server_full")
         return True

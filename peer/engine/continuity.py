@@ -7,7 +7,7 @@ that nobody merges what may never be ordered so.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from peer.engine.context import Context
@@ -73,6 +73,8 @@ class Continuity:
         """What the coordinator was told of when last it was."""
         self._untold: dict[EntryId, _Untold] = {}
         self._tries = 0
+        self.owes_word = False
+        """Whether others have commits of this device that were refused: a later one tells them so, when all is said."""
         feed.on_rows = self._heard
         self._is_away = False
         self.is_open = context.journal.is_provisional
@@ -293,6 +295,8 @@ class Continuity:
         is_own = kept.commit.header.device == self._context.identity.device
         if is_own and refused.reason is CommitReason.SUPERSEDED:
             raise BeginAnew
+        if is_own:
+            self.owes_word = True
         if not is_own and kept.standing is Standing.BACK:
             agreed = await self._context.machine.database_work.run(self._outbox.agreed, kept.digest)
             if refused.reason is CommitReason.DENIED:
@@ -317,18 +321,25 @@ class Continuity:
         return frozenset(self._untold)
 
     def _heard(self, rows: Sequence[JournalRow]) -> None:
-        """Rows were taken: what an author has committed of an entry came after what it had handed to others of it."""
-        if not self._untold:
-            return
-        trees = self._context.trees
-        with self._context.machine.database.transaction():
-            for row in rows:
-                header, body = row.commit.header, row.commit.body
-                for change in body.changes if isinstance(body, Entries) else ():
-                    one = self._untold.get(EntryId(change.clear.entry))
-                    if one is not None and one.author == header.device and one.number < header.number:
-                        del self._untold[one.proposal.entry]
-                        effects.accept_synced(trees, one.proposal, one.change)
+        """Rows were taken: what an author has committed of an entry came after what it had handed to others of it; and
+        with a commit without changes it says that it has committed all that it still has."""
+        for row in rows if self._untold else ():
+            header, body = row.commit.header, row.commit.body
+            its = [one for one in self._untold.values() if one.author == header.device and one.number < header.number]
+            if not its or not isinstance(body, Entries):
+                continue
+            changed = {EntryId(change.clear.entry) for change in body.changes}
+            told = [one for one in its if not changed or one.proposal.entry in changed]
+            with self._context.machine.database.transaction():
+                for one in told:
+                    effects.accept_synced(self._context.trees, one.proposal, one.change)
+            for one in told:
+                del self._untold[one.proposal.entry]
+            until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
+            left = {one.proposal.entry: replace(one, until_s=until_s) for one in its if one not in told}
+            self._untold |= left
+            if left:
+                self._rests.rest(UNTOLD, UNTOLD_S)
 
     async def settle(self) -> None:
         """All was told, and the journal read since: what is not in it will not be."""

@@ -88,7 +88,9 @@ class WorkspaceEngine:
         self._due = Due()
         self._arrivals = Arrivals(context, self.scanner, self.executor, self.mover, self.rests, self._obtainable)
         self.continuity = Continuity(context, self.feed, self._due, self.rests)
-        self._committer = Committer(context, self.feed, self.mover, self._due, self.rests, chain, self.continuity)
+        self._committer = Committer(
+            context, self.feed, self.mover, self._due, self.rests, chain, self.continuity, self._is_all_read
+        )
         self._pokes: list[Poke] = []
         self._answer = Answer()
         self._stale_plans = 0
@@ -134,6 +136,9 @@ class WorkspaceEngine:
         self.rests.end_kind(FETCH)
         self._plan_soon()
         self.context.signal.set()
+
+    def _is_all_read(self) -> bool:
+        return self.scanner.is_idle and self.mover.is_idle
 
     def _may_send(self) -> bool:
         """Whether anything that is here may be told of and sent."""
