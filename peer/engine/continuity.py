@@ -72,6 +72,8 @@ class Continuity:
         self._told: list[CommitDigest] = []
         """What the coordinator was told of when last it was."""
         self._untold: dict[EntryId, _Untold] = {}
+        self.given_up: set[EntryId] = set()
+        """Entries that came with refused commits, and that their authors have taken back."""
         self._tries = 0
         self.owes_word = False
         """Whether others have commits of this device that were refused: a later one tells them so, when all is said."""
@@ -254,6 +256,7 @@ class Continuity:
         return True
 
     def _roll_back(self) -> None:
+        self.given_up.clear()
         with self._context.machine.database.transaction():
             if self._context.journal.is_provisional:
                 self._provisional.roll_back()
@@ -335,6 +338,8 @@ class Continuity:
                     effects.accept_synced(self._context.trees, one.proposal, one.change)
             for one in told:
                 del self._untold[one.proposal.entry]
+                if not changed:
+                    self.given_up.add(one.proposal.entry)
             until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
             left = {one.proposal.entry: replace(one, until_s=until_s) for one in its if one not in told}
             self._untold |= left

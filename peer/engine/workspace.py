@@ -441,6 +441,7 @@ class WorkspaceEngine:
                 rejected_deletions=answer.rejected,
                 waiting=self.offering.store.waiting(context.identity.device, self._obtainable),
                 untold=self.continuity.untold(),
+                given_up=self.continuity.given_up,
             ),
         )
         with context.machine.database.transaction():

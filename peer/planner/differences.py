@@ -281,9 +281,10 @@ class Differences:
         """Whether an entry that is here lives on although the journal's has ended: edited, new, or moved elsewhere."""
         row, base, here = item.remote, item.b, item.l
         assert here is not None
-        if row is None or base is None or self.policy.rejected_deletions or here.content != base.content:
+        is_new = row is None and item.entry not in self.policy.given_up
+        if is_new or base is None or self.policy.rejected_deletions or here.content != base.content:
             return True
-        return not row.node.deleted and (here.parent, here.name) != (base.parent, base.name)
+        return row is not None and not row.node.deleted and (here.parent, here.name) != (base.parent, base.name)
 
 
 def _has_become_good(base: Node, remote: RemoteNode | None) -> bool:

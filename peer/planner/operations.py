@@ -261,7 +261,8 @@ class Policy:
     `confirmed_deletions` lifts the brake. `rejected_deletions` takes deletions back instead: what was removed here
     comes back, what was removed elsewhere is proposed again. `waiting`: entries whose head nobody who can be reached is
     known to have: an edit of one waits, where it is. `untold`: entries of which another device is to say what
-    becomes of them: nothing is done with one, as if it could not be read.
+    becomes of them: nothing is done with one, as if it could not be read. `given_up`: entries that no journal has
+    and whose author has taken them back: unless edited here they go.
     """
 
     may_write: bool
@@ -275,3 +276,4 @@ class Policy:
     rejected_deletions: bool = False
     waiting: Set[EntryId] = frozenset()
     untold: Set[EntryId] = frozenset()
+    given_up: Set[EntryId] = frozenset()
