@@ -6,7 +6,7 @@ come; then the journal tells, maybe to the next process, and by then people may 
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -176,6 +176,20 @@ class Outbox:
         assert commit is not None
         packed = encode(_InFlight(commit, tuple(_packed(one, change) for one, change in agreed)))
         self._db.run('UPDATE outbox SET "commit" = ? WHERE w = ? AND digest = ?', (packed, self.w, digest))
+
+    def disagree(self, entries: Set[EntryId]) -> None:
+        """Nothing on this disk agrees any more with what was done here to these entries."""
+        for digest, packed in self._db.all('SELECT digest, "commit" FROM outbox WHERE w = ?', (self.w,)):
+            kept = _unpacked(packed)
+            if kept is not None and any(one.entry in entries for one in kept.agreed):
+                agreed = tuple(
+                    _Agreed(one.entry, one.kind, one.deleted, one.change, False, None, None, None, None)
+                    if one.entry in entries
+                    else one
+                    for one in kept.agreed
+                )
+                again = encode(_InFlight(kept.commit, agreed))
+                self._db.run('UPDATE outbox SET "commit" = ? WHERE w = ? AND digest = ?', (again, self.w, digest))
 
     def drop(self, digest: CommitDigest) -> None:
         """Forget a commit whose fate is known."""

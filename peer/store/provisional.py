@@ -171,6 +171,8 @@ class Provisional:
         self._agree_others(by_entry, shown, {entry for entry, device in ended_by.items() if device == self._own})
         for entry in kept:
             self._settle(entry, shown[entry], by_entry.get(entry, []), ended_by[entry])
+        gone = {entry for entry in kept if shown[entry] is None and trees.local(entry) is None}
+        self.outbox.disagree({entry for entry in gone if ended_by[entry] != self._own})
         for commit in self.outbox.all():
             if commit.standing is Standing.SHOWN:
                 self.outbox.stand(commit.digest, Standing.BACK)
