@@ -53,6 +53,8 @@ class _Untold:
     proposal: ProposeChange
     change: ChangeId
     until_s: float
+    is_sole: bool
+    """Whether nobody else has changed it since."""
 
 
 class Continuity:
@@ -71,6 +73,8 @@ class Continuity:
         self._done: dict[CommitDigest, None] = {}
         self._told: list[CommitDigest] = []
         """What the coordinator was told of when last it was."""
+        self._made_by: dict[EntryId, DeviceId] = {}
+        """What one other device alone has made while the coordinator was away, when that was undone last."""
         self._untold: dict[EntryId, _Untold] = {}
         self.given_up: set[EntryId] = set()
         """Entries that came with refused commits, and that their authors have taken back."""
@@ -259,7 +263,7 @@ class Continuity:
         self.given_up.clear()
         with self._context.machine.database.transaction():
             if self._context.journal.is_provisional:
-                self._provisional.roll_back()
+                self._made_by = self._provisional.roll_back()
         self.is_open = False
         self._reload()
 
@@ -313,7 +317,9 @@ class Continuity:
         until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
         for proposal, change in agreed:
             if proposal.agreed is not None:
-                self._untold[proposal.entry] = _Untold(header.device, header.number, proposal, change, until_s)
+                is_sole = self._made_by.get(proposal.entry) == header.device
+                one = _Untold(header.device, header.number, proposal, change, until_s, is_sole)
+                self._untold[proposal.entry] = one
         if agreed:
             self._rests.rest(UNTOLD, UNTOLD_S)
 
@@ -321,7 +327,7 @@ class Continuity:
         """Entries whose content came with a refused commit, and whose author may still say what becomes of it."""
         now_s = self._context.machine.clock.monotonic_s()
         self._untold = {entry: one for entry, one in self._untold.items() if one.until_s > now_s}
-        return frozenset(self._untold)
+        return frozenset(entry for entry, one in self._untold.items() if one.is_sole)
 
     def _heard(self, rows: Sequence[JournalRow]) -> None:
         """Rows were taken: what an author has committed of an entry came after what it had handed to others of it; and
@@ -335,10 +341,11 @@ class Continuity:
             told = [one for one in its if not changed or one.proposal.entry in changed]
             with self._context.machine.database.transaction():
                 for one in told:
-                    effects.accept_synced(self._context.trees, one.proposal, one.change)
+                    if changed or one.is_sole:
+                        effects.accept_synced(self._context.trees, one.proposal, one.change)
             for one in told:
                 del self._untold[one.proposal.entry]
-                if not changed:
+                if one.is_sole and not changed:
                     self.given_up.add(one.proposal.entry)
             until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
             left = {one.proposal.entry: replace(one, until_s=until_s) for one in its if one not in told}

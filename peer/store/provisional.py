@@ -154,8 +154,11 @@ class Provisional:
 
     # --- going back -------------------------------------------------------------------------------------
 
-    def roll_back(self) -> None:
-        """The journal alone counts from now on; what counted besides is to be asked about (`Standing.BACK`)."""
+    def roll_back(self) -> dict[EntryId, DeviceId]:
+        """The journal alone counts from now on; what counted besides is to be asked about (`Standing.BACK`).
+
+        Returns the entries of which one other device alone has made all that counted, and which device that is.
+        """
         trees, versions = self._trees, self._versions()
         by_entry: dict[EntryId, list[_Version]] = {}
         for one in versions:
@@ -177,6 +180,8 @@ class Provisional:
             if commit.standing is Standing.SHOWN:
                 self.outbox.stand(commit.digest, Standing.BACK)
         trees.touch({*kept, *by_entry})
+        authors = {entry: {one.device for one in its} for entry, its in by_entry.items()}
+        return {entry: its.pop() for entry, its in authors.items() if len(its) == 1 and self._own not in its}
 
     def _settle(
         self, entry: EntryId, shown: SyncedNode | None, versions: Sequence[_Version], ended_by: DeviceId | None
