@@ -11,6 +11,7 @@ from typing import Final
 from peer.disk.root import PRIVATE_NAME
 from peer.fingerprint import DiskKind, Status
 from peer.ports import Filesystem, Handle
+from simulations.disk import SimDisk
 
 _READ_BYTES: Final = 1 << 20
 _EXECUTABLE: Final = 0o111
@@ -181,3 +182,8 @@ class Folder:
         at = 0
         while at < len(data):
             at += self._fs.write_at(handle, memoryview(data)[at:], offset + at)
+
+
+def rescue_area(disk: SimDisk) -> Folder:
+    """Where a device has put what it could not decide about."""
+    return Folder(disk.people, f"{disk.folder}/{PRIVATE_NAME}/rescue")

@@ -21,7 +21,7 @@ from simulations.devices import SimDevice
 from simulations.disk import WatchFaults
 from simulations.disk.disk import FOLDER
 from simulations.faults import KINDS, Faults
-from simulations.folder import Folder
+from simulations.folder import Folder, rescue_area
 from simulations.happenings import InStep
 from simulations.images import Images, is_unchanged
 from simulations.journals import told_lives
@@ -361,7 +361,9 @@ class History:
                 world.fail("a device that comes late has something else")
         first = next(iter(self._world.devices.values()))
         await first.stop()
-        found = kept(self._ledger, first.home.path)
+        areas = [rescue_area(device.disk) for device in world.devices.values()]
+        rescued = {data for area in areas for data in area.tree().values() if data is not None}
+        found = kept(self._ledger, first.home.path, rescued)
         for content in found.lost:
             self._world.fail(f"A2 lost update: not in the journal: {content}")
         if found.doubled_versions:

@@ -121,13 +121,14 @@ class Ledger:
         """The same of a directory, by any of its names."""
         return (self._first_name(name), device) in self._directories_touched
 
-    def is_copy_of_handed(self, content: Content, paths: Iterable[str]) -> bool:
-        """Whether it is in conflicted copies alone, and devices had it from each other while the coordinator was away.
+    def is_of_handed(self, content: Content, paths: Iterable[str]) -> bool:
+        """Whether devices had it from each other while the coordinator was away, and one of the files of its line, at
+        `paths`, is a conflicted copy.
 
-        What its author has replaced or deleted since may have been refused together with it: then whoever has it keeps
-        it so, since the journal has no version of it.
+        What somebody has made of it since may have been refused together with it: then whoever has either keeps it, as
+        something edited there, since the journal has no version of it.
         """
-        return self.was_handed(content.data()) and all("conflicted copy" in path for path in paths)
+        return self.was_handed(content.data()) and any("conflicted copy" in path for path in paths)
 
     def gone_on(self, content: Content) -> str | None:
         """On which device a person replaced or deleted it; None where nobody did."""

@@ -10,9 +10,8 @@ from typing import Final
 import trio
 
 from peer.control.messages import WorkspaceStatus
-from peer.disk.root import PRIVATE_NAME
 from simulations.devices import NotRunning, SimDevice
-from simulations.folder import Folder
+from simulations.folder import rescue_area
 from simulations.images import take_image
 from simulations.ledger import Ledger
 from simulations.network.line import Quality
@@ -64,8 +63,7 @@ def check_twins(world: World, ledger: Ledger, going: Iterable[SimDevice]) -> Non
     found: set[int] = set()
     stopped = [device for device in world.devices.values() if device not in going]
     for device in (*list(going)[:1], *stopped):
-        rescued = Folder(device.disk.people, f"{device.disk.folder}/{PRIVATE_NAME}/rescue")
-        for folder in (world.folder(device), rescued):
+        for folder in (world.folder(device), rescue_area(device.disk)):
             contents = (ledger.whole(data) for data in folder.tree().values() if data is not None)
             found.update(content.serial for content in contents if content is not None)
     for content in ledger.contents.values():

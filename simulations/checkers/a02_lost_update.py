@@ -3,6 +3,7 @@
 Owns both halves: what lives at rest, and what the journal has of all contents ever.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +43,12 @@ class Kept:
     """Contents that are in the history of more than one entry."""
 
 
-def kept(ledger: Ledger, home: Path) -> Kept:
-    """What the journal, as the stopped device of this home verified it, has of all contents."""
+def kept(ledger: Ledger, home: Path, rescued: Collection[bytes] = ()) -> Kept:
+    """What the journal, as the stopped device of this home verified it, has of all contents.
+
+    What devices had from each other while the coordinator was away, and somebody replaced or deleted elsewhere, may
+    have been refused: then it has to be among what was `rescued`.
+    """
     with open_database(Home.at(home).database) as database:
         (record,) = workspaces.records(database)
         rows = database.all("SELECT entry, parent, deleted, body FROM versions WHERE body IS NOT NULL ORDER BY seq")
@@ -62,7 +67,9 @@ def kept(ledger: Ledger, home: Path) -> Kept:
         held = entries.get(file_digest(record.keyring.fixed, content.data()))
         if held is not None:
             twice += len(held) > 1
-        elif ledger.gone_on(content) == content.device:
+        elif ledger.gone_on(content) == content.device or (
+            ledger.gone_on(content) is not None and ledger.was_handed(content.data()) and content.data() in rescued
+        ):
             unseen += 1
         else:
             missing.append(content)

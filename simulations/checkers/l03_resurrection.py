@@ -11,9 +11,11 @@ def resurrected(rest: Resting) -> list[str]:
     wrong: list[str] = []
     for content, paths in rest.places.items():
         device = rest.ledger.gone_on(content)
-        if device is None or rest.ledger.is_moved_out(content) or rest.ledger.is_copy_of_handed(content, paths):
+        if device is None or rest.ledger.is_moved_out(content):
             continue
         others = [path for path, one in rest.contents.items() if one is not None and one.line == content.line]
+        if rest.ledger.is_of_handed(content, others):
+            continue
         wrong.append(
             f"L3 resurrection: came back, or was kept needlessly: {content}; gone on {device}; at {paths}; "
             f"of that file there are {others}"
