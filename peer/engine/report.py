@@ -116,7 +116,7 @@ def _pending(engine: WorkspaceEngine) -> Pending:
     if engine.paused:
         up_bytes = sum(_new_bytes(one) for one in engine.proposals)
     return Pending(
-        up_files=max(files, len(engine.proposals)),
+        up_files=max(files, len(engine.proposals)) + engine.continuity.shown + engine.continuity.waiting,
         up_bytes=up_bytes,
         down_files=len(down),
         down_bytes=sum(one.content.size for one in down),
@@ -181,6 +181,8 @@ def make_path_status(device: DeviceEngine, target: Target) -> PathStatus:
     if entry is None:
         return answer("uploading", "it has not been committed yet", durable=False)
     remote = engine.context.trees.remote(entry)
+    if remote is not None and remote.seq > engine.context.journal.verified.seq:
+        return answer("up_to_date", "devices nearby have it, and the coordinator is still to be told", durable=False)
     if remote is not None and OfferStore(database, w).standing(remote.head) is not Standing.DURABLE:
         return answer("up_to_date", "the coordinator does not have all of it yet", durable=False)
     return answer("up_to_date", "this device and the journal agree")
