@@ -180,12 +180,19 @@ def make_path_status(device: DeviceEngine, target: Target) -> PathStatus:
         return answer("waiting", one.problems.all()[0].message, entry is not None)
     if entry is None:
         return answer("uploading", "it has not been committed yet", durable=False)
-    remote = engine.context.trees.remote(entry)
-    if remote is not None and remote.seq > engine.context.journal.verified.seq:
-        return answer("up_to_date", "devices nearby have it, and the coordinator is still to be told", durable=False)
-    if remote is not None and OfferStore(database, w).standing(remote.head) is not Standing.DURABLE:
-        return answer("up_to_date", "the coordinator does not have all of it yet", durable=False)
-    return answer("up_to_date", "this device and the journal agree")
+    lacking = _lacking(engine, entry)
+    return answer("up_to_date", lacking or "this device and the journal agree", durable=not lacking)
+
+
+def _lacking(engine: WorkspaceEngine, entry: EntryId) -> str:
+    """What the coordinator is still to have of an entry, in words; empty: nothing."""
+    context = engine.context
+    remote = context.trees.remote(entry)
+    if remote is not None and remote.seq > context.journal.verified.seq:
+        return "devices nearby have it, and the coordinator is still to be told"
+    if remote is not None and engine.offering.store.standing(remote.head) is not Standing.DURABLE:
+        return "the coordinator does not have all of it yet"
+    return ""
 
 
 def _find_local(one: MountedWorkspace | None, target: Target) -> EntryId | None:
