@@ -76,6 +76,10 @@ class Continuity:
         self._made_by: dict[EntryId, DeviceId] = {}
         """What one other device alone has made while the coordinator was away, when that was undone last."""
         self._untold: dict[EntryId, _Untold] = {}
+        self._numbers: dict[DeviceId, int] = {}
+        """Of each device, the last commit with changes that was taken into the journal, since this began to run,"""
+        self._words: dict[DeviceId, int] = {}
+        """and the last without any."""
         self.given_up: set[EntryId] = set()
         """Entries that came with refused commits, and that their authors have taken back."""
         self._tries = 0
@@ -309,49 +313,60 @@ class Continuity:
             if refused.reason is CommitReason.DENIED:
                 await put_aside(self._context, [proposal for proposal, _ in agreed])
             else:
-                self._leave_to_author(kept.commit.header, agreed)
+                await self._context.machine.database_work.run(self._leave_to_author, kept.commit.header, agreed)
         await self._context.machine.database_work.run(self._drop, [kept.digest])
 
     def _leave_to_author(self, header: Header, agreed: Sequence[tuple[ProposeChange, ChangeId]]) -> None:
         """Its content is an edit of whoever has it; but most likely its author commits it anew, or what came after."""
         until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
+        left: list[_Untold] = []
         for proposal, change in agreed:
             if proposal.agreed is not None:
                 is_sole = self._made_by.get(proposal.entry) == header.device
-                one = _Untold(header.device, header.number, proposal, change, until_s, is_sole)
-                self._untold[proposal.entry] = one
-        if agreed:
-            self._rests.rest(UNTOLD, UNTOLD_S)
+                left.append(_Untold(header.device, header.number, proposal, change, until_s, is_sole))
+        if self._words.get(header.device, 0) > header.number:
+            self._author_said(left, is_all=True)  # all of it before this was asked about
+            return
+        self._untold |= {one.proposal.entry: one for one in left}
+        heads = {one.proposal.entry: self._context.journal.entry(one.proposal.entry) for one in left}
+        own = [one for one in left if (head := heads[one.proposal.entry]) and head.device == header.device]
+        if self._numbers.get(header.device, 0) > header.number:
+            self._author_said(own, is_all=False)
 
     def untold(self) -> frozenset[EntryId]:
         """Entries whose content came with a refused commit, and whose author may still say what becomes of it."""
         now_s = self._context.machine.clock.monotonic_s()
         self._untold = {entry: one for entry, one in self._untold.items() if one.until_s > now_s}
+        if self._untold:
+            self._rests.rest(UNTOLD, min(one.until_s for one in self._untold.values()) - now_s)
         return frozenset(entry for entry, one in self._untold.items() if one.is_sole)
 
     def _heard(self, rows: Sequence[JournalRow]) -> None:
         """Rows were taken: what an author has committed of an entry came after what it had handed to others of it; and
         with a commit without changes it says that it has committed all that it still has."""
-        for row in rows if self._untold else ():
+        for row in rows:
             header, body = row.commit.header, row.commit.body
-            its = [one for one in self._untold.values() if one.author == header.device and one.number < header.number]
-            if not its or not isinstance(body, Entries):
+            if not isinstance(body, Entries):
                 continue
             changed = {EntryId(change.clear.entry) for change in body.changes}
+            (self._numbers if changed else self._words)[header.device] = header.number
+            its = [one for one in self._untold.values() if one.author == header.device and one.number < header.number]
             told = [one for one in its if not changed or one.proposal.entry in changed]
-            with self._context.machine.database.transaction():
-                for one in told:
-                    if changed or one.is_sole:
-                        effects.accept_synced(self._context.trees, one.proposal, one.change)
-            for one in told:
-                del self._untold[one.proposal.entry]
-                if one.is_sole and not changed:
-                    self.given_up.add(one.proposal.entry)
+            self._author_said(told, is_all=not changed)
             until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
-            left = {one.proposal.entry: replace(one, until_s=until_s) for one in its if one not in told}
-            self._untold |= left
-            if left:
-                self._rests.rest(UNTOLD, UNTOLD_S)
+            self._untold |= {one.proposal.entry: replace(one, until_s=until_s) for one in its if one not in told}
+
+    def _author_said(self, told: Sequence[_Untold], *, is_all: bool) -> None:
+        """An author has committed these anew, or (`is_all`) has said all: what it has not committed, it took back."""
+        counting = [one for one in told if one.is_sole or not is_all]
+        if counting:
+            with self._context.machine.database.transaction():
+                for one in counting:
+                    effects.accept_synced(self._context.trees, one.proposal, one.change)
+        for one in told:
+            self._untold.pop(one.proposal.entry, None)
+            if is_all and one.is_sole:
+                self.given_up.add(one.proposal.entry)
 
     async def settle(self) -> None:
         """All was told, and the journal read since: what is not in it will not be."""
