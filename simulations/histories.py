@@ -105,7 +105,8 @@ class Shape:
     def draw(cls, draw: Random) -> "Shape":
         """A shape."""
         kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
-        are_together, are_alone = draw.random() < TOGETHER, draw.random() < ALONE
+        are_together = draw.random() < TOGETHER
+        are_alone = draw.random() < ALONE and are_together
         deeds, images = draw.choice(DEEDS), draw.choice((0.0, 0.0, 0.5))
         return cls(
             devices=draw.choice((2, 2, 2, 2, 2, 3, 3, 4, 5)),
@@ -128,7 +129,8 @@ class Shape:
                 doubled=draw.choice((0.0, 0.0, 0.1)),
                 overflow=draw.choice((0.0, 0.0, 0.01)),
             ),
-            board=0 if images or deeds > MOST_BESIDE_BOARD else draw.choice((0, 5, 10)),
+            # The board's model has one server in it, and nobody who goes on without.
+            board=0 if images or deeds > MOST_BESIDE_BOARD or are_alone else draw.choice((0, 5, 10)),
             skew_s=draw.choice((0.0, 0.0, 5.0, 100_000.0)),
             are_behind_nat=draw.random() < 0.5,
             images=images,
@@ -141,7 +143,7 @@ class Shape:
                 resets=draw.choice((0.0, 0.0, 0.01)),
             ),
             offers=draw.random() < 0.5,
-            are_alone=are_together and are_alone,
+            are_alone=are_alone,
         )
 
     def share(self, phase: int, person: int) -> int:

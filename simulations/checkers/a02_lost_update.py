@@ -67,10 +67,15 @@ def kept(ledger: Ledger, home: Path, rescued: Collection[bytes] = ()) -> Kept:
         held = entries.get(file_digest(record.keyring.fixed, content.data()))
         if held is not None:
             twice += len(held) > 1
-        elif ledger.gone_on(content) == content.device or (
-            ledger.gone_on(content) is not None and ledger.was_handed(content.data()) and content.data() in rescued
-        ):
+        elif ledger.gone_on(content) == content.device or _was_handed_on(ledger, content, rescued):
             unseen += 1
         else:
             missing.append(content)
     return Kept(len(rows), missing, unseen, doubled, twice)
+
+
+def _was_handed_on(ledger: Ledger, content: Content, rescued: Collection[bytes]) -> bool:
+    """Whether somebody had it from its author, and both replaced it, or what was replaced is rescued."""
+    if ledger.gone_on(content) is None or not ledger.was_handed(content.data()):
+        return False
+    return ledger.has_touched(content, content.device) or content.data() in rescued
