@@ -25,10 +25,13 @@ Name = tuple[WorkspaceId, CommitDigest]
 
 @dataclass
 class _FromLink:
-    """What one link has told of. `parts` are those of the first of `due`."""
+    """What one link has told of. `parts` are those of the first of `due`. While it is busy nothing else is asked for:
+    that one was asked for, or one that came is still being looked at. The session alone does not tell: what came
+    before an answer may be heard after the session has seen that."""
 
     due: deque[Name] = field(default_factory=deque)
     parts: bytearray = field(default_factory=bytearray)
+    is_busy: bool = False
 
 
 class Kept:
@@ -47,7 +50,7 @@ class Kept:
             else:
                 name, data = work
                 await self._stock.take_commit(link.device, *name, data)
-                self._ask(link)
+                self._ask_next(link)
 
     def came(self, link: Link) -> None:
         """There is a link."""
@@ -109,8 +112,9 @@ class Kept:
             return
         its.parts += part.data
         if part.size and len(its.parts) < part.size:
-            link.session.ask_commit(*name, len(its.parts))
-            link.wake()
+            if link.session.may_ask_commit():  # otherwise it was the last that came of this link
+                link.session.ask_commit(*name, len(its.parts))
+                link.wake()
             return
         data = bytes(its.parts)
         its.parts.clear()
@@ -118,16 +122,23 @@ class Kept:
         if part.size:
             self._do(link, (name, data))
         else:
+            self._ask_next(link)
+
+    def _ask_next(self, link: Link) -> None:
+        its = self._its(link)
+        if its is not None:
+            its.is_busy = False
             self._ask(link)
 
     def _ask(self, link: Link) -> None:
         """Ask for the next that is still lacking."""
         its = self._its(link)
-        if its is None or its.parts or not link.session.may_ask_commit():
+        if its is None or its.is_busy or not link.session.may_ask_commit():
             return
         while its.due and not (its.due[0][0] in link.session.shared and self._stock.lacks(*its.due[0])):
             its.due.popleft()
         if its.due:
+            its.is_busy = True
             link.session.ask_commit(*its.due[0], 0)
             link.wake()
 
