@@ -9,16 +9,19 @@ import random  # noqa: TID251  (seeded, and only here)
 from collections.abc import Callable
 
 from protocol import limits
-from protocol.ids import ChangeId, ChunkId, LogHash, WorkspaceId
+from protocol.ids import ChangeId, ChunkId, CommitDigest, LogHash, WorkspaceId
 from protocol.lan import (
     GoneReason,
     LanBye,
     LanCancel,
+    LanCommitAsk,
+    LanCommitPart,
     LanEnough,
     LanGone,
     LanHave,
     LanHead,
     LanHello,
+    LanKept,
     LanMore,
     LanNeed,
     LanPing,
@@ -42,6 +45,7 @@ from tests.fuzz.campaign import fuzz
 
 SHARED, SECRET = WorkspaceId(b"s" * 32), WorkspaceId(b"x" * 32)
 VERSIONS = [ChangeId(bytes([number]) * 32) for number in range(1, 4)]
+COMMIT = CommitDigest(b"d" * 32)
 
 
 def hello() -> LanHello:
@@ -207,6 +211,12 @@ def corpus() -> list[bytes]:
         message_frame(LanCancel(1)),
         message_frame(LanGone(1, GoneReason.GONE)),
         message_frame(LanPing(1)),
+        message_frame(LanKept(SHARED, (COMMIT,))),
+        message_frame(LanKept(SECRET, (COMMIT,))),
+        message_frame(LanCommitAsk(SHARED, COMMIT, 0)),
+        message_frame(LanCommitAsk(SECRET, COMMIT, 0)),
+        message_frame(LanCommitPart(SHARED, COMMIT, 10, 0, b"some")),
+        message_frame(LanCommitPart(SHARED, COMMIT, 0, 0, b"")),
         chunk_head(1, len(data)) + data,
         chunk_head(2, 3) + b"abc",
     ]
@@ -218,6 +228,7 @@ def check_hostile(random_: random.Random, frames: list[bytes]) -> None:
     session.need(LanNeed(SHARED, VERSIONS[0], 20, all_bits(20)))
     chunk, data = chunk_of(5)
     session.request(SHARED, VERSIONS[0], chunk, len(data))
+    session.ask_commit(SHARED, COMMIT, 0)
     heard = bytearray(frames[0] if random_.random() < 0.9 else b"")
     for _ in range(random_.randint(1, 12)):
         frame = bytearray(random_.choice(frames))
@@ -231,6 +242,10 @@ def check_hostile(random_: random.Random, frames: list[bytes]) -> None:
             step = random_.choice((1, 3, 20, 1_000))
             for event in session.receive(bytes(heard[:step])):
                 assert not isinstance(event, LanRequest)
+                if isinstance(event, LanKept | LanCommitAsk):
+                    assert event.workspace == SHARED
+                if isinstance(event, LanCommitAsk) and random_.random() < 0.7:
+                    session.answer_commit(LanCommitPart(SHARED, event.commit, 0, 0, b""))
                 arrived += isinstance(event, Arrived | NotComing)
                 if isinstance(event, LanBye):
                     return

@@ -10,18 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import limits
-from protocol.ids import ChangeId, ChunkId, LogHash, WorkspaceId
+from protocol.ids import ChangeId, ChunkId, CommitDigest, LogHash, WorkspaceId
 from protocol.lan import (
     ByeReason,
     GoneReason,
     LanBye,
     LanCancel,
+    LanCommitAsk,
+    LanCommitPart,
     LanEnough,
     LanGone,
     LanHave,
     LanHead,
     LanHeads,
     LanHello,
+    LanKept,
     LanMessage,
     LanMore,
     LanNeed,
@@ -38,6 +41,7 @@ from protocol.lan_frames import BadLanFrame, ChunkFrame, LanFrameReader, chunk_h
 from protocol.lan_session import AHEAD_BYTES, Arrived, BadPeer, LanSession, NotComing, WorkToDo
 
 WORKSPACE, OTHER = WorkspaceId(b"w" * 32), WorkspaceId(b"o" * 32)
+COMMIT = CommitDigest(b"d" * 32)
 VERSION, CHUNK = ChangeId(b"v" * 32), ChunkId(b"c" * 32)
 HEAD = LanHead(WORKSPACE, 3, LogHash(bytes(32)))
 HELLO = LanHello(1, 0, (), (HEAD,))
@@ -328,6 +332,101 @@ def test_a_message_too_long_for_any_receiver_is_not_made() -> None:
     assert len(message_frame(LanHello(1, 0, ("word",) * 16, heads))) < limits.LAN_CONTROL_BYTES
     with pytest.raises(ValueError, match="longer"):
         message_frame(LanHeads(heads * 2))
+
+
+# --- commits that wait for the coordinator ------------------------------------------------------------------
+
+
+def part(size: int, at: int, data: bytes, commit: CommitDigest = COMMIT) -> LanCommitPart:
+    return LanCommitPart(WORKSPACE, commit, size, at, data)
+
+
+def test_a_commit_is_asked_for_piece_by_piece() -> None:
+    asker, holder = met(), met()
+    for at, data in ((0, b"comm"), (4, b"it")):
+        assert asker.may_ask_commit()
+        asker.ask_commit(WORKSPACE, COMMIT, at)
+        assert not asker.may_ask_commit()
+        assert holder.receive(b"".join(everything(asker))) == [LanCommitAsk(WORKSPACE, COMMIT, at)]
+        holder.answer_commit(part(6, at, data))
+        assert asker.receive(b"".join(everything(holder))) == [part(6, at, data)]
+
+
+def test_a_commit_that_is_not_to_be_had_is_an_answer_too() -> None:
+    session = met()
+    session.ask_commit(WORKSPACE, COMMIT, 0)
+    assert hear(session, part(0, 0, b"")) == [part(0, 0, b"")]
+    assert session.may_ask_commit()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        part(6, 0, b"com"),
+        part(6, 3, b"mit", CommitDigest(b"x" * 32)),
+        LanCommitPart(OTHER, COMMIT, 6, 3, b"mit"),
+    ],
+    ids=["from elsewhere", "another commit", "another workspace"],
+)
+def test_whoever_sends_another_part_than_was_asked_for_is_dropped(wrong: LanCommitPart) -> None:
+    session = met()
+    session.ask_commit(WORKSPACE, COMMIT, 3)
+    with pytest.raises(BadPeer, match="not asked for"):
+        hear(session, wrong)
+
+
+def test_whoever_sends_a_part_without_being_asked_or_twice_is_dropped() -> None:
+    with pytest.raises(BadPeer, match="not asked for"):
+        hear(met(), part(6, 0, b"commit"))
+    session = met()
+    session.ask_commit(WORKSPACE, COMMIT, 0)
+    with pytest.raises(BadPeer, match="not asked for"):
+        hear(session, part(6, 0, b"commit"), part(6, 0, b"commit"))
+
+
+@pytest.mark.parametrize("wrong", [part(6, 3, b"mits"), part(6, 3, b""), part(3, 3, b"")])
+def test_whoever_sends_a_part_that_does_not_fit_is_dropped(wrong: LanCommitPart) -> None:
+    session = met()
+    session.ask_commit(WORKSPACE, COMMIT, 3)
+    with pytest.raises(BadPeer, match="does not fit"):
+        hear(session, wrong)
+
+
+def test_whoever_asks_for_several_commits_at_a_time_is_dropped() -> None:
+    session, ask = met(), LanCommitAsk(WORKSPACE, COMMIT, 0)
+    assert hear(session, ask) == [ask]
+    session.answer_commit(part(6, 0, b"commit"))
+    assert hear(session, ask) == [ask]
+    with pytest.raises(BadPeer, match="several commits"):
+        hear(session, ask)
+
+
+def test_nobody_learns_of_commits_of_a_workspace_that_is_not_shared() -> None:
+    session = met()
+    ask = LanCommitAsk(OTHER, COMMIT, 0)
+    assert hear(session, LanKept(OTHER, (COMMIT,)), ask, ask) == []
+    nothing = LanCommitPart(OTHER, COMMIT, 0, 0, b"")
+    assert said(session) == [nothing, nothing]
+    kept = LanKept(WORKSPACE, (COMMIT,))
+    assert hear(session, kept) == [kept]
+
+
+def test_a_commit_of_a_workspace_that_is_shared_no_longer_is_not_sent() -> None:
+    session = met()
+    hear(session, LanCommitAsk(WORKSPACE, COMMIT, 0))
+    session.unshare(WORKSPACE)
+    session.answer_commit(part(6, 0, b"commit"))
+    session.answer_commit(part(6, 0, b"commit"))
+    assert said(session) == [part(0, 0, b"")]
+
+
+def test_as_many_commits_as_may_be_named_fit_a_message_and_so_does_the_longest_part() -> None:
+    kept = LanKept(WORKSPACE, tuple(CommitDigest(n.to_bytes(32, "big")) for n in range(limits.LAN_KEPT)))
+    assert hear(met(), kept) == [kept]
+    session, at = met(), limits.COMMIT_BYTES - limits.LAN_PART_BYTES
+    session.ask_commit(WORKSPACE, COMMIT, at)
+    longest = part(limits.COMMIT_BYTES, at, bytes(limits.LAN_PART_BYTES))
+    assert hear(session, longest) == [longest]
 
 
 @given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1)))))
