@@ -167,7 +167,7 @@ def test_what_others_committed_counts_until_it_is_rolled_back_and_leaves_nothing
     assert {alone.standing(one) for one in kept} == {Standing.SHOWN}
     alone.roll_back()
     assert alone.dump() == before
-    assert not alone.state.is_provisional
+    assert alone.state.workspace == alone.state.verified
     assert alone.state.entry(entry_id("new")) is None
     assert {alone.standing(one) for one in kept} == {Standing.BACK}
 
