@@ -44,6 +44,7 @@ SHOWS = (
         False,
     ),
     Show("swarm", "five devices take one new file, and its author sends at most one and a half copies", True),
+    Show("alone", "a working session without the coordinator is on all devices, and in order when it is back", True),
     Show("capture", "what passes on a LAN, looked through frame by frame, has no name, id or content in clear", True),
     Show("hostile-lan", "strangers, forgers, floods and bad members on one LAN: nothing gained, nothing lost", True),
     Show("hour", "an hour of people and faults on three devices: nothing lost or doubled, and nothing grows", False),
