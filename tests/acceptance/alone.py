@@ -1,4 +1,4 @@
-"""The coordinator is away for a whole working session: three devices on a LAN go on with each other, and then it is back.
+"""The coordinator is away for a whole working session: three devices on a LAN go on, and then it is back.
 
 They create, edit, rename, move and delete, each in its turn, and each waits for what the others did; one of them is
 killed and started again; they conflict. When the coordinator is there again all is ordered: nothing lost or doubled.
@@ -30,6 +30,10 @@ KB: Final = 1_000
 MB: Final = 1_000_000
 TOGETHER: Final = ("plan", "budget")
 """What two edit at once."""
+MET: Final = ("plan by red", "budget by blue")
+"""Of each two contents that met, the one that was saved first."""
+DELETED: Final = ("first", "old/page", "old/note")
+MOVED: Final = "project/part 2/page 3"
 
 
 class Session:
@@ -100,6 +104,9 @@ def run(arguments: Sequence[str]) -> None:
         tell("left to tell the coordinator, by each device's status", pending)
         begun_s = time.monotonic()
         host.start()
+        for peer in peers:
+            peer.until(lambda status: status.coordinator.state == "connected", WITHIN_S)
+        tell("all had found it again after", f"{time.monotonic() - begun_s:.1f} s")
         tree = _in_step(peers)
         tell("in step after the coordinator was started", f"{time.monotonic() - begun_s:.1f} s")
         for peer in peers:
@@ -183,8 +190,6 @@ def _plant(session: Session, peer: Peer) -> None:
 
 def _fell(session: Session, peer: Peer, path: str) -> None:
     session.note("deleted", path, peer)
-    for name in os.listdir(peer.folder / path):
-        session.note("deleted", f"{path}/{name}", peer)
     shutil.rmtree(peer.folder / path)
 
 
@@ -232,16 +237,9 @@ def _check_tree(session: Session, tree: Tree) -> None:
     demand(not twice, f"contents are there twice: {[path for path, one in files.items() if one.digest in twice]}")
     red = session.peers[0]
     present = {(red.folder / path).read_bytes() for path in files}
-    last = {"old/new", "minutes", *TOGETHER}
-    ends = {said.rpartition(" by ")[0]: said for said in session.saved.values()}
-    wanted = {said for path, said in ends.items() if path not in ("first", "old/page", "old/note")}
-    for name, (one, other) in zip(TOGETHER, (("red", "blue"), ("blue", "green")), strict=True):
-        wanted |= {f"{name} by {one}", f"{name} by {other}"}
-    wanted = {said for said in wanted if not said.startswith("project/part 1/")}
-    current: dict[str, bytes] = {said: data for data, said in session.saved.items()}
-    replaced = {"project/part 2/page 3 by green"}
-    missing = sorted(said for said in wanted - replaced if current[said] not in present)
+    missing = sorted(said for said, data in _left_alone(session).items() if data not in present)
     demand(not missing, f"not in the tree: {missing}")
+    last = {"old/new", "minutes", *TOGETHER}
     demand(last <= files.keys(), f"gone: {sorted(last - files.keys())}")
     for peer in session.peers:
         copies = peer.conflicts()
@@ -250,6 +248,15 @@ def _check_tree(session: Session, tree: Tree) -> None:
     copied = sum("conflicted copy" in path for path in files)
     demand(copied == len(TOGETHER), f"{copied} conflicted copies are in the tree")
     tell("files, equal on all three; conflicted copies, all of edits that met", f"{len(files)}, {copied}")
+
+
+def _left_alone(session: Session) -> dict[str, bytes]:
+    """The contents that nobody replaced or deleted, by what they were saved as: both of those that met."""
+    ends = {said.rpartition(" by ")[0]: said for said in session.saved.values()}
+    wanted = {said for path, said in ends.items() if path not in DELETED and not path.startswith("project/part 1/")}
+    wanted |= {said for said in session.saved.values() if said in MET}
+    wanted -= {f"{MOVED} by green"}  # it was edited where it was moved to
+    return {said: data for data, said in session.saved.items() if said in wanted}
 
 
 def _check_log(session: Session) -> None:
