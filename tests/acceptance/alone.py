@@ -266,7 +266,7 @@ def _check_log(session: Session) -> None:
         events = documents.read_lines(peer.must("log", "--json"), documents.Event)
         found.append([(each.seq, each.action, each.path, each.device, each.detail) for each in events])
     demand(found[0] == found[1] == found[2], "the devices' logs differ")
-    counted = Counter((action, path, device) for _, action, path, device, _ in found[0])
+    counted: Counter[tuple[str, str, str]] = Counter((action, path, device) for _, action, path, device, _ in found[0])
     wrong = [(each, counted[each], times) for each, times in session.events.items() if counted[each] != times]
     demand(not wrong, f"in the log so often, not so often: {wrong[:8]}")
     tell("events in the log of each, of them of the session's steps", f"{len(found[0])}, {session.events.total()}")
