@@ -12,12 +12,12 @@ FOLLOWING = (
         Points("a small file", "blue", "kill"),
         (
             Change(
-                "peer.store.journal:take_rows",
-                "state._record(row, verdict)",
-                "state._record(row, verdict)\n"
-                "            mutated()\n"
-                '            database.run("COMMIT")\n'
-                '            database.run("BEGIN IMMEDIATE")',
+                "peer.store.journal:take_within",
+                "state._record(row, verdict, provisional=provisional)",
+                "state._record(row, verdict, provisional=provisional)\n"
+                "        mutated()\n"
+                '        database.run("COMMIT")\n'
+                '        database.run("BEGIN IMMEDIATE")',
             ),
         ),
     ),
@@ -42,8 +42,8 @@ FOLLOWING = (
         (
             Change(
                 "peer.store.outbox:Outbox.settle",
-                'AND number <= ?", (self.w, last_number))',
-                'AND (number <= ? OR ?)", (self.w, last_number, mutated()))',
+                'AND number <= ?", (self.w, own, last_number))',
+                'AND (number <= ? OR ?)", (self.w, own, last_number, mutated()))',
             ),
         ),
     ),

@@ -11,9 +11,9 @@ OFFERING = (
         occasions.REPLACED_AFTER,
         (
             Change(
-                "peer.engine.offering:Offering._remove_held",
-                ".keys() - offered]",
-                ".keys() - (frozenset() if offered and mutated() else offered)]",
+                "peer.engine.offering:Offering._compare",
+                "held.keys() - offered if",
+                "held.keys() - (frozenset() if offered and mutated() else offered) if",
             ),
         ),
     ),
