@@ -362,11 +362,19 @@ class Continuity:
         if counting:
             with self._context.machine.database.transaction():
                 for one in counting:
-                    effects.accept_synced(self._context.trees, one.proposal, one.change)
+                    effects.accept_synced(self._context.trees, one.proposal, self._committed_anew(one))
         for one in told:
             self._untold.pop(one.proposal.entry, None)
             if is_all and one.is_sole:
                 self.given_up.add(one.proposal.entry)
+
+    def _committed_anew(self, one: _Untold) -> ChangeId:
+        """The journal's version with the content of one that was refused, where it has one: the base that whoever else
+        has that content has too."""
+        remote, agreed = self._context.trees.remote(one.proposal.entry), one.proposal.agreed
+        if remote is None or agreed is None or remote.node.content != agreed.content:
+            return one.change
+        return remote.head
 
     async def settle(self) -> None:
         """All was told, and the journal read since: what is not in it will not be."""

@@ -200,3 +200,42 @@ def test_a_film_goes_on_to_a_third_device_after_its_author_is_gone_while_the_coo
 
     failures = run_world("film", story).failures
     assert failures == [], failures
+
+
+def test_what_an_author_has_committed_anew_is_the_same_base_wherever_it_was_handed_to() -> None:
+    """Else the next conflict over it makes a copy on each of them."""
+
+    async def story(world: World) -> None:
+        red, blue, _ = await on_one_lan(world, "red", "blue", "green")
+        eve = world.device("eve", world.site("far", WIDE))
+        await world.pair(eve, red)
+        assert await world.converged(MINUTES) is not None
+        home = world.net.site_of(red.host)
+        home.cut(up=True, down=True)
+        world.folder(eve).overwrite("text", b"edited far away", 0, cut=True)
+        await trio.sleep(MINUTES)
+        world.folder(red).overwrite("text", b"edited at home", 0, cut=True)
+        await trio.sleep(MINUTES)
+        world.folder(red).overwrite("box/thing", b"two", 0, cut=True)
+        await trio.sleep(MINUTES)
+        assert world.folder(blue).tree()["box/thing"] == b"two"
+        home.mend()
+        assert await world.converged(LONG_S) is not None
+        assert world.folder(eve).tree()["box/thing"] == b"two"
+
+        home.cut(up=True, down=True)
+        world.folder(eve).overwrite("box/thing", b"three, far away", 0, cut=True)
+        await trio.sleep(MINUTES)
+        world.folder(blue).overwrite("box/thing", b"three, at home", 0, cut=True)
+        await trio.sleep(MINUTES)
+        assert world.folder(red).tree()["box/thing"] == b"three, at home"
+        blue.host.freeze()
+        home.mend()
+        await trio.sleep(5 * MINUTES)
+        blue.host.thaw()
+        assert await world.converged(LONG_S) is not None
+        contents = [content for name, content in world.folder(eve).tree().items() if name.startswith("box/thing")]
+        assert sorted(each or b"" for each in contents) == [b"three, at home", b"three, far away"]
+
+    failures = run_world("same base", story).failures
+    assert failures == [], failures
