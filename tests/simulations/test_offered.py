@@ -52,7 +52,7 @@ async def until_held_by(device: SimDevice, world: World) -> None:
     (one,) = device.engine.mounted.values()
     assert one.engine is not None
     with trio.fail_after(MINUTES):
-        while True not in one.engine.offering.told.values():
+        while True not in one.engine.offering.told.values():  # noqa: ASYNC110 - of simulated time
             await trio.sleep(1.0)
 
 
