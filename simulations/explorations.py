@@ -2,7 +2,8 @@
 
 A line says which seeds were run at which commit and what came of them. A seed means the same history only at the same
 commit, so no two lines of one commit may have a seed in common. What was run in a changed checkout is not counted: no
-one could run it again. A failure is open until a line says by what it was closed.
+one could run it again. Which histories are run twice is a rule: where fewer were, there is no new line. A failure is
+open until a line says by what it was closed.
 """
 
 import json
@@ -13,11 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+ALWAYS_TWICE: Final = 1_000
+"""So many seeds of an exploration are run twice; afterwards every twentieth."""
+EVERY: Final = 20
 CHANGED: Final = "+"
 """What a commit ends with where the checkout was not as committed."""
 _SHOWN: Final = 12
 _PACKAGES: Final = ("coordinator", "peer", "protocol", "chunking", "crypto", "simulations")
 _PROGRAMS: Final = (*(f":(glob){package}/**/*.py" for package in _PACKAGES), "requirements.lock")
+
+
+def is_twice(number: int) -> bool:
+    """Whether the exploration's history of this number is run twice."""
+    return number < ALWAYS_TWICE or number % EVERY == 0
 
 
 class BadLedger(Exception):
@@ -113,7 +122,10 @@ class Explorations:
                 )
 
     def add(self, line: Line) -> None:
-        """Raises `BadLedger` where its seeds were run at its commit already."""
+        """Raises `BadLedger` where its seeds were run at its commit already, or too few of them twice."""
+        due = sum(map(is_twice, range(line.histories)))
+        if line.twice < due:
+            raise BadLedger(f"{line.twice} of {line.histories} histories were run twice: {due} are to be")
         self.check(line.seeds, line.commit)
         self._append(line.packed())
 

@@ -1,7 +1,7 @@
 """Many histories, on all cores. Owns in which processes they run, and what came of an exploration.
 
-It goes in rounds, each in fresh processes. What is run twice has its second run in the next round, so always in another
-process, under another hash seed.
+It goes in rounds, each in fresh processes. What is run twice has its second run when all of its round had their first,
+in fresh processes again: always in another process, under another hash seed.
 """
 
 import gc
@@ -9,18 +9,15 @@ import multiprocessing
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from simulations.explorations import Line
+from simulations.explorations import Line, is_twice
 from simulations.histories import run_history
 from simulations.scratch import sweep_scratch
 from simulations.world import Outcome
 
-ALWAYS_TWICE: Final = 1_000
-"""So many seeds of an exploration are run twice; afterwards every twentieth."""
-EVERY: Final = 20
 LIVES: Final = 100
 """So many histories of a round, for each process."""
 
@@ -66,11 +63,6 @@ class Account:
         )
 
 
-def is_twice(number: int) -> bool:
-    """Whether the exploration's history of this number is run twice."""
-    return number < ALWAYS_TWICE or number % EVERY == 0
-
-
 class Exploration:
     """The histories of these seeds; `told` is called after each run.
 
@@ -83,7 +75,6 @@ class Exploration:
         jobs: int,
         told: Callable[[Account, Outcome], None],
         *,
-        twice: bool = True,
         most_failures: int = 0,
         within_s: float = float("inf"),
     ) -> None:
@@ -91,7 +82,6 @@ class Exploration:
         self.settled = Account(seeds, jobs)
         """The account as of the end of the last round: all that counts where the exploration is cut short."""
         self._told = told
-        self._twice = twice
         self._most_failures = most_failures
         self._within_s = within_s
         self._digests: dict[int, str] = {}
@@ -101,13 +91,12 @@ class Exploration:
         """Do it."""
         sweep_scratch()
         self._began_s = time.monotonic()
-        again: list[int] = []
         for seeds in self._rounds():
-            self._run_round([*again, *seeds])
-            again = [seed for seed in seeds if seed in self._digests]
+            self._run_all(seeds)
+            self._run_all([seed for seed in seeds if seed in self._digests])
+            self._settle()
             if self._is_over():
                 break
-        self._run_round(again)
         return self.settled
 
     def _rounds(self) -> Iterator[range]:
@@ -119,13 +108,15 @@ class Exploration:
         failures = len(self.account.failed)
         return self.account.wall_s >= self._within_s or bool(self._most_failures and failures >= self._most_failures)
 
-    def _run_round(self, seeds: list[int]) -> None:
+    def _run_all(self, seeds: Sequence[int]) -> None:
         if not seeds:
             return
         jobs = min(self.account.jobs, len(seeds))
         with multiprocessing.get_context("spawn").Pool(jobs, _begin) as pool:
             for outcome in pool.imap_unordered(_run, seeds):
                 self._take(outcome)
+
+    def _settle(self) -> None:
         account = self.account
         self.settled = replace(
             account, failed=[*account.failed], unequal=[*account.unequal], figures=Counter(account.figures)
@@ -143,7 +134,7 @@ class Exploration:
         else:
             account.histories += 1
             account.figures.update(outcome.figures)
-            if self._twice and is_twice(seed - account.seeds.start):
+            if is_twice(seed - account.seeds.start):
                 self._digests[seed] = outcome.digest
         if outcome.failures and seed not in account.failed:
             account.failed.append(seed)

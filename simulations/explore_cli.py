@@ -33,7 +33,6 @@ def _seeds(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--seeds", callback=_seeds, default="0-99", show_default=True, help="Which histories, first to last.")
 @click.option("--fresh", type=click.IntRange(1), help="So many that nobody has seen, instead; the seeds are printed.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=None, help="Processes at a time; one a core if not given.")
-@click.option("--once", is_flag=True, help="Run no history twice to compare.")
 @click.option("--minutes", type=click.FloatRange(0), default=None, help="Begin nothing more after so long.")
 @click.option("--stop-after", type=click.IntRange(0), default=0, help="Stop after so many failures.")
 @click.option("--ledger", type=click.Path(path_type=Path, dir_okay=False), help="Add a line to this file.")
@@ -42,7 +41,6 @@ def explore_command(
     seeds: range,
     fresh: int | None,
     jobs: int | None,
-    once: bool,
     minutes: float | None,
     stop_after: int,
     ledger: Path | None,
@@ -58,7 +56,6 @@ def explore_command(
         seeds,
         jobs or jobs_here(),
         lambda account, outcome: None if as_json else _tell_run(account, outcome),
-        twice=not once,
         most_failures=stop_after,
         within_s=float("inf") if minutes is None else minutes * 60,
     )

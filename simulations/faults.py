@@ -41,6 +41,8 @@ CALLS: Final = 400
 """The most calls after which a device that is to be killed at a call is."""
 BLOCK_CALLS: Final = 60
 """The same for the coordinator, of calls to the disk of its blocks."""
+SOON_S: Final = 0.5
+"""The first fault of all comes within so long: a history is short where people do everything at once."""
 
 Undo = Callable[[], Awaitable[None]]
 
@@ -60,6 +62,8 @@ class Faults:
         self._world = world
         self.events: list[str] = []
         """What went wrong, by names that stay the same while earlier ones are dropped."""
+        self.begun = trio.Event()
+        """Set when a first one was due, or where there is none to come."""
         self._phase = phase
         self._dropped = dropped
         self._number = 0
@@ -72,14 +76,17 @@ class Faults:
     async def run(self) -> None:
         """One fault after another."""
         if not self._kinds:
+            self.begun.set()
             return
         while True:
-            due_s = trio.current_time() + self._draw.random() * self._pause_s
+            pause_s = self._pause_s if self._number or self._phase else min(SOON_S, self._pause_s)
+            due_s = trio.current_time() + self._draw.random() * pause_s
             ends_s = min((one[0] for one in self._undo.values()), default=due_s)
             await trio.sleep_until(min(due_s, ends_s))
             await self._put_right_due()
             if trio.current_time() >= due_s:
                 await self._begin(self._draw.choice(self._kinds))
+                self.begun.set()
 
     async def put_right(self) -> None:
         """All is well again: every program runs, every line is whole."""

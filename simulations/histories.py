@@ -35,10 +35,13 @@ from simulations.world import Outcome, World, run_world
 
 READERS: Final = 3
 """At so many devices at most there is somebody at the board: what was seen is to be explained in a moment."""
-DEEDS: Final = (30, 30, 30, 30, 30, 30, 30, 40, 60, 120)
+DEEDS: Final = (30, 200)
+"""The fewest and the most things that people do in a history. Most are short, so that there can be many."""
+_LONG: Final = 10
+"""The higher, the fewer are long: of 100 histories some 10 have more than 90 deeds."""
 MOST_BESIDE_BOARD: Final = 50
-"""With more deeds than that there is nobody at the board: a history is about 200 things that people do, at most. Nor is
-there where disks are put back: who reads an old copy sees what was."""
+"""With more deeds than that there is nobody at the board, who has deeds of his own to do. Nor is there where
+disks are put back: who reads an old copy sees what was."""
 CALM_S: Final = 900.0
 """In so much virtual time all must have come to rest."""
 UNASKED_S: Final = 300.0
@@ -71,12 +74,13 @@ class Shape:
     devices: int
     phases: int
     deeds: int
-    """Of all people together, in all phases; up to half as many more in between."""
+    """Of all people together, in all phases; up to half as many more in between, and never more than `DEEDS` in all."""
     pause_s: float
     """The longest between two deeds of a person, on an average over those that follow at once."""
     bursts: float
     """How likely a deed follows the one before at once."""
     faults: tuple[str, ...]
+    """What kinds there may be; one at least there is."""
     fault_s: float
     """The longest between two faults."""
     disturbed: float
@@ -104,17 +108,17 @@ class Shape:
     @classmethod
     def draw(cls, draw: Random) -> "Shape":
         """A shape."""
-        kinds = tuple(kind for kind in KINDS if draw.random() < 0.6)
+        kinds = tuple(kind for kind in KINDS if draw.random() < 0.6) or KINDS
         are_together = draw.random() < TOGETHER
         are_alone = draw.random() < ALONE and are_together
-        deeds, images = draw.choice(DEEDS), draw.choice((0.0, 0.0, 0.5))
+        deeds, images = _draw_deeds(draw), draw.choice((0.0, 0.0, 0.5))
         return cls(
             devices=draw.choice((2, 2, 2, 2, 2, 3, 3, 4, 5)),
             phases=draw.choice((1, 2, 3)),
             deeds=deeds,
             pause_s=draw.choice((0.5, 2.0, 6.0)),
             bursts=draw.choice((0.2, 0.6, 0.8)),
-            faults=kinds if draw.random() < 0.9 else (),
+            faults=kinds,
             fault_s=draw.choice((1.0, 3.0, 8.0)),
             disturbed=draw.choice((0.0, 0.0, 0.002, 0.01)),
             line=Quality(
@@ -150,6 +154,16 @@ class Shape:
         """How many of the deeds one of the people does in a phase."""
         places, at = self.phases * self.devices, phase * self.devices + person
         return self.deeds // places + (at < self.deeds % places)
+
+    @property
+    def most_in_between(self) -> int:
+        """So many deeds there may be between two calls of an engine to its disk."""
+        return min(self.deeds // 2, DEEDS[1] - self.deeds)
+
+
+def _draw_deeds(draw: Random) -> int:
+    fewest, most = DEEDS
+    return fewest + int((most - fewest + 1) * draw.random() ** _LONG)
 
 
 class History:
@@ -245,6 +259,8 @@ class History:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(faults.run)
             async with trio.open_nursery() as working:
+                if phase == 0:
+                    working.start_soon(faults.begun.wait)
                 for number, person in enumerate(self._people):
                     working.start_soon(self._work, person, shape.share(phase, number))
                 for reader in self._readers:
@@ -272,7 +288,7 @@ class History:
             draw = self._world.draw(f"{person.name} in between")
 
             def perhaps(person: Person = person, draw: Random = draw) -> None:
-                if draw.random() < share and self.figures["in between"] < self.shape.deeds // 2:
+                if draw.random() < share and self.figures["in between"] < self.shape.most_in_between:
                     self.figures["in between"] += 1
                     person.act_now()
 

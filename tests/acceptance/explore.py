@@ -13,12 +13,12 @@ from tests.acceptance.telling import demand, tell
 def run(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--fixed", type=int, default=30, help="so many fixed seeds, each run twice")
-    parser.add_argument("--fresh", type=int, default=3, help="so many fresh ones, run once")
+    parser.add_argument("--fresh", type=int, default=3, help="so many fresh ones, each run twice")
     options = parser.parse_args(arguments)
     fixed = _explore("--seeds", f"0-{options.fixed - 1}")
     demand(fixed["twice"] == options.fixed, f"only {fixed['twice']} fixed seeds were run twice")
     tell("run twice, in another process with another hash seed", f"{fixed['twice']}, all equal")
-    _explore("--fresh", str(options.fresh), "--once")
+    _explore("--fresh", str(options.fresh))
 
 
 def _explore(*words: str) -> dict[str, Any]:

@@ -4,18 +4,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from simulations.explorations import BadLedger, Explorations, Line
-from simulations.explore import Account, is_twice
+from simulations.explorations import BadLedger, Explorations, Line, is_twice
+from simulations.explore import Account
 from simulations.scratch import open_scratch, sweep_scratch
 
 
 def line(first: int, last: int, commit: str = "abc", failed: tuple[int, ...] = ()) -> Line:
     seeds = range(first, last + 1)
-    return Line(seeds, commit, len(seeds), 10, failed, (), virtual_s=7_200.0, wall_s=60.0)
+    return Line(seeds, commit, len(seeds), len(seeds), failed, (), virtual_s=7_200.0, wall_s=60.0)
 
 
 def test_lines_add_up(tmp_path: Path) -> None:
@@ -23,11 +24,11 @@ def test_lines_add_up(tmp_path: Path) -> None:
     for one in (line(0, 99), line(100, 299), line(0, 99, "def", failed=(7,))):
         ledger.add(one)
     found = ledger.totals()
-    assert (found.explorations, found.histories, found.twice, found.failed) == (3, 400, 30, 1)
+    assert (found.explorations, found.histories, found.twice, found.failed) == (3, 400, 400, 1)
     assert found.open == ["7@def"]
     assert found.by_commit == {"abc": 300, "def": 100}
     assert found.ratio == 120
-    assert found.per_minute == pytest.approx(430 / 3)
+    assert found.per_minute == pytest.approx(800 / 3)
 
 
 def test_a_seed_is_counted_once_at_a_commit(tmp_path: Path) -> None:
@@ -74,6 +75,22 @@ def test_what_is_no_line_is_named(tmp_path: Path) -> None:
 
 def test_the_first_thousand_and_every_twentieth_afterwards_are_run_twice() -> None:
     assert [number for number in range(960, 1_050) if is_twice(number)] == [*range(960, 1_000), 1_000, 1_020, 1_040]
+
+
+def test_what_was_run_twice_too_seldom_is_no_new_line(tmp_path: Path) -> None:
+    ledger = Explorations(tmp_path / "explored.jsonl")
+    for histories, twice in ((10, 0), (10, 9), (2_000, 1_049)):
+        with pytest.raises(BadLedger, match=f"{twice} of {histories} histories were run twice"):
+            ledger.add(replace(line(0, histories - 1), twice=twice))
+    assert not ledger.lines()
+    ledger.add(replace(line(0, 1_999), twice=1_050))
+
+
+def test_an_old_line_of_histories_that_were_run_once_is_added_up_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "explored.jsonl"
+    path.write_text(json.dumps(replace(line(0, 9), twice=0).packed()) + "\n")
+    found = Explorations(path).totals()
+    assert (found.histories, found.twice) == (10, 0)
 
 
 def test_an_exploration_that_was_cut_short_accounts_for_what_it_did() -> None:
