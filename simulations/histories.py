@@ -63,6 +63,8 @@ ALONE: Final = 0.7
 """The share of these in which the coordinator is away whenever people work,"""
 LONELY_S: Final = 30.0
 """for at most so long before they begin, and after they have ended."""
+ALONE_SEEDS: Final = range(5_000_000, 6_000_000)
+"""The histories of these seeds are all such ones: for a campaign about them."""
 NAMES: Final = ("red", "blue", "green", "amber", "violet")
 """What devices are called."""
 
@@ -106,11 +108,11 @@ class Shape:
     """Whether they are together and the coordinator is away for all of each phase."""
 
     @classmethod
-    def draw(cls, draw: Random) -> "Shape":
-        """A shape."""
+    def draw(cls, draw: Random, *, alone: bool = False) -> "Shape":
+        """A shape; of a history in which devices go on without the coordinator where that is asked for."""
         kinds = tuple(kind for kind in KINDS if draw.random() < 0.6) or KINDS
-        are_together = draw.random() < TOGETHER
-        are_alone = draw.random() < ALONE and are_together
+        are_together = draw.random() < TOGETHER or alone
+        are_alone = (draw.random() < ALONE or alone) and are_together
         deeds, images = _draw_deeds(draw), draw.choice((0.0, 0.0, 0.5))
         return cls(
             devices=draw.choice((2, 2, 2, 2, 2, 3, 3, 4, 5)),
@@ -409,13 +411,18 @@ class History:
             check_twins(world, self._ledger, going)
 
 
+def is_alone(seed: int | str) -> bool:
+    """Whether the history of a seed is one without the coordinator, whatever is drawn."""
+    return str(seed).isdecimal() and int(seed) in ALONE_SEEDS
+
+
 def run_history(seed: int | str, *, trace: Trace | None = None, dropped: frozenset[str] = frozenset()) -> Outcome:
     """The history of a seed, whole, or without some of its events."""
     figures: Counter[str] = Counter()
     events: list[str] = []
 
     async def story(world: World) -> None:
-        history = History(world, Shape.draw(world.draw("shape")), dropped)
+        history = History(world, Shape.draw(world.draw("shape"), alone=is_alone(seed)), dropped)
         try:
             await history.run()
         finally:

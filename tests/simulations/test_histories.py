@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from simulations.faults import KINDS
-from simulations.histories import History, Shape
+from simulations.histories import ALONE_SEEDS, History, Shape, is_alone, run_history
 from simulations.images import PARTS
 from simulations.machine import Host
 from simulations.network.line import Quality
@@ -138,3 +138,10 @@ def test_names_resolve_to_hosts_and_to_nothing_else() -> None:
             await world.net.connect(world.coordinator.life, "lonely", 1)
 
     assert not run_world("names", story).failures
+
+
+def test_seeds_of_one_range_are_all_of_histories_without_the_coordinator() -> None:
+    numbers = [ALONE_SEEDS.start, ALONE_SEEDS.stop - 1]
+    assert all(Shape.draw(Random(seed), alone=is_alone(seed)).are_alone for seed in numbers * 20)
+    assert not any(is_alone(seed) for seed in (0, ALONE_SEEDS.start - 1, ALONE_SEEDS.stop, "shape"))
+    assert run_history(ALONE_SEEDS.start + 3).figures["alone"] == 1
