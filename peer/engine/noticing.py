@@ -25,6 +25,8 @@ MISSING_S = 0.02
 """After so long what was not found is looked for again."""
 ELSEWHERE_S = 1.0
 """For so long at most what was not found waits until all else that was noticed is looked at."""
+RESCANNED_S = 30.0
+"""and for so long while directories wait to be scanned: where events were lost, nothing else finds what was renamed."""
 RENAMED_S = 60.0
 """For so long what is noticed under the old name of a directory is looked at under its new one."""
 _RENAMES = 256
@@ -225,13 +227,13 @@ class Notices:
         origins = {origin for to, origin in self._moved.items() if self._settling.waits_for(to) or self._is_hidden(to)}
         sought = {*missing.values(), *(path for _, path in self._missing.values())}
         is_looking = bool(missing) and (bool(self._rescan) or self._settling.waits_besides(sought))
+        patience_s = (RESCANNED_S if self._rescan else ELSEWHERE_S) if is_looking else MISSING_S
         gone = set()
         for entry, path in missing.items():
             since_s, _ = self._missing.setdefault(entry, (now_s, path))
             # What was renamed, itself or with a directory above it, to where nobody has looked yet is on its way.
             moves = any(path[:depth] in origins for depth in range(1, len(path) + 1))
-            may_be_elsewhere = is_looking and now_s - since_s < ELSEWHERE_S
-            if now_s - since_s >= MISSING_S and not (is_behind or moves or may_be_elsewhere):
+            if now_s - since_s >= patience_s and not (is_behind or moves):
                 gone.add(entry)
                 del self._missing[entry]
         return gone

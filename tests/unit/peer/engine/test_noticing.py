@@ -1,8 +1,8 @@
 import pytest
 
-from peer.engine.noticing import ELSEWHERE_S, MISSING_S, Notices
+from peer.engine.noticing import ELSEWHERE_S, MISSING_S, RESCANNED_S, Notices
 from peer.fingerprint import Path
-from peer.scan.findings import Changed, Renamed, Touch
+from peer.scan.findings import Changed, Overflow, Renamed, Touch, WatchEvent
 from protocol.ids import EntryId
 
 ONE = EntryId(bytes(15) + b"\x01")
@@ -63,6 +63,29 @@ def test_nothing_is_believed_to_be_gone_while_the_watcher_has_not_told_all() -> 
     assert not missed(notices, ("a",), 1.0)
     assert not missed(notices, ("a",), 2.0, is_behind=True)
     assert missed(notices, ("a",), 3.0)
+
+
+@pytest.mark.parametrize("lost", [Overflow(), Changed({}, rescan=frozenset({("d",)}))])
+def test_nothing_is_believed_to_be_gone_before_a_scan_that_was_asked_for_meanwhile(lost: WatchEvent) -> None:
+    notices = noticed()
+    assert not missed(notices, ("a",), 1.0)
+    looks = notices.take_due(3.0)
+    notices.take(lost, 3.0)  # while that look goes on: the watcher has told all, but nobody has looked there
+    assert notices.believe({ONE: ("a",)}, looks, 3.0, is_behind=False) == set()
+    notices.seek(ONE, ("a",), 3.0)
+    assert missed(notices, ("a",), 5.0), "not found by that scan either"
+
+
+def test_what_is_gone_is_believed_to_be_gone_also_where_every_scan_brings_the_next() -> None:
+    notices, now_s = noticed(), 1.0
+    gone: set[EntryId] = set()
+    while not gone and now_s < 1.0 + 2 * RESCANNED_S:
+        looks = notices.take_due(now_s)
+        notices.take(Changed({}, rescan=frozenset({("d",)})), now_s)
+        gone = notices.believe({ONE: ("a",)}, looks, now_s, is_behind=False)
+        assert bool(gone) == (now_s >= 1.0 + RESCANNED_S)
+        now_s += 1.0
+    assert gone == {ONE}
 
 
 def test_what_was_renamed_to_where_nobody_has_looked_yet_is_not_gone() -> None:
