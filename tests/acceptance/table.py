@@ -1,13 +1,13 @@
 """The table of what is shown by which tests: rows of the merge table, codes of problems, faults; and what is left.
 
-Collects the tests, so that none is named that is not there. It runs none of them: `make test` does.
+Looks for the tests, so that none is named that is not there. It runs none of them: `make test` does.
 """
 
 from collections.abc import Sequence
 
 from tests.acceptance.telling import demand, tell
 from tests.table import Row, codes, faults, merge
-from tests.table.collected import collect, missing
+from tests.table.collected import missing
 
 PARTS = (
     ("The merge table, with real devices: offline, online and racing, whoever is first", merge.ROWS),
@@ -17,7 +17,6 @@ PARTS = (
 
 
 def run(_arguments: Sequence[str]) -> None:
-    there = collect()
     for title, rows in PARTS:
         print(f"\n{title}")
         for row in rows:
@@ -28,7 +27,7 @@ def run(_arguments: Sequence[str]) -> None:
         parts = sum(bool(row.tests) and not row.is_real for row in rows)
         tell(f"{title.partition(',')[0]}: rows", len(rows))
         tell("  with real programs, with parts of them, neither", f"{real}, {parts}, {len(rows) - real - parts}")
-    absent = missing(there)
+    absent = missing()
     demand(not absent, "\n".join(absent))
 
 

@@ -10,7 +10,7 @@ from simulations.checkers.a01_destruction import destroyed
 from simulations.checkers.a14_partial import misplaced
 from simulations.checkers.a15_containment import escaped
 from simulations.checkers.a20_bounds import left_over, too_many_handles
-from simulations.checkers.disk_calls import CHANGES, DiskCalls
+from simulations.checkers.disk_calls import CHANGES, DiskCalls, Place
 from simulations.checkers.versions import Versions
 from simulations.disk import SimFilesystem
 from tests.common.simulated_disks import sim_disk
@@ -126,6 +126,27 @@ def test_what_was_put_back_is_peoples_again_and_not_destroyed_a_second_time() ->
     _take_and_put_back(looked)
     looked.fs.unlink(looked.folder, "unknown")
     assert [wrong[:2] for wrong in looked.found] == ["A1"]
+
+
+def test_the_private_directory_itself_is_nobodys_place() -> None:
+    disk, calls = sim_disk(directories=("/folder",)), DiskCalls("red")
+    places: list[Place] = []
+
+    def look(view: SimFilesystem, call: str, arguments: tuple[object, ...]) -> None:
+        resolved = calls.resolve(view, call, arguments) if call in CHANGES else None
+        places.extend(() if resolved is None else [name.place for name in resolved.names])
+
+    disk.looking = look
+    fs = disk.filesystem()
+    folder = fs.open_root("/folder")
+    fs.make_dir(folder, ".shoal", 0o700)
+    fs.make_dir(fs.open_root("/folder/.shoal"), "tmp", 0o700)
+    fs.remove_dir(fs.open_root("/folder/.shoal"), "tmp")
+    fs.remove_dir(folder, ".shoal")
+    assert places == [Place.OWN] * 4
+    fs.make_dir(folder, "d", 0o755)
+    fs.make_dir(fs.open_root("/folder/d"), ".shoal", 0o755)
+    assert places[4:] == [Place.PEOPLE] * 2
 
 
 def test_open_files_and_tasks_have_bounds() -> None:

@@ -129,8 +129,9 @@ async def test_what_is_being_read_elsewhere_is_waited_for(context: Context, tmp_
     assert not executor.stale
 
 
+@pytest.mark.parametrize("is_looked_for", [False, True])
 async def test_a_copy_that_the_disk_refused_is_found_where_its_file_still_is(
-    context: Context, tmp_path: Path, refused: set[str]
+    context: Context, tmp_path: Path, refused: set[str], is_looked_for: bool
 ) -> None:
     executor, scanner = at_work(context)
     (tmp_path / "plan").write_bytes(b"mine")
@@ -144,6 +145,8 @@ async def test_a_copy_that_the_disk_refused_is_found_where_its_file_still_is(
     refused.add("plan (mine)")
     copy = entry_id("copy")
     await executor.run_wave([ForkEntry(ENTRY, copy, ROOT, "plan (mine)", (ENTRY, None), found, None)])
+    if is_looked_for:  # where it was to be, and nothing is: that is not its deletion
+        scanner.look_again(("plan (mine)",))
     await look(context, scanner)
     row = context.trees.local(copy)
     assert row is not None
