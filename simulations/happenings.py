@@ -3,7 +3,8 @@
 Whoever listens is told within the step in which it happens, and changes nothing by it: a run is the same without.
 """
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -102,3 +103,17 @@ class Listener(Protocol):
 
     def ended(self, at_s: float, lines: dict[str, int], homes: Sequence[Home]) -> None:
         """The story is over: bytes by line, and the devices' homes, which are gone afterwards."""
+
+
+class StoreListener(Protocol):
+    """Hears of each commit of a device's database. None of it may wait, draw from the world's chance or write."""
+
+    def follow(self, contents: Callable[[], Iterable[tuple[str, bytes]]]) -> None:
+        """What people have written, whenever it is asked: what to call it, its bytes."""
+
+    def stored(self, at_s: float, name: str, connection: sqlite3.Connection) -> None:
+        """This device's database is as this connection reads it, and may be as it was; it is another connection after
+        each start of the device's program."""
+
+    def failed(self, at_s: float) -> None:
+        """A promise was found broken."""

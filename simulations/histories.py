@@ -178,7 +178,7 @@ class History:
         self.shape = shape
         self.figures: Counter[str] = Counter()
         self._ledger = Ledger()
-        world.watch.follow(self._ledger)
+        world.follow(self._ledger)
         self._ledger.was_handed = world.watch.versions.is_handed_data
         self._people: list[Person] = []
         self._board = Board(self._ledger)

@@ -49,25 +49,3 @@ def _first_names(database: Database) -> dict[bytes, str]:
     for entry, packed in database.all("SELECT entry, body FROM versions WHERE body IS NOT NULL ORDER BY seq"):
         found.setdefault(entry, decode_exact(Body, bytes(packed), SEALED_BYTES).name)
     return found
-
-
-def told_trees(home: Home) -> list[str]:
-    """The rows of a device's three trees for every entry in which any two differ, a line each."""
-    with open_database(home.database) as database:
-        names = _first_names(database)
-        columns = {
-            "remote": "SELECT place, name, digest FROM remote WHERE entry = ? AND NOT deleted",
-            "synced": "SELECT parent, name, digest FROM synced WHERE entry = ? AND NOT deleted",
-            "local": "SELECT parent, name, digest FROM local WHERE entry = ?",
-        }
-        told: list[str] = []
-        for (entry,) in database.all("SELECT entry FROM differing ORDER BY entry"):
-            told.append(f"entry {entry.hex()[:6]}:")
-            for tree, sql in columns.items():
-                row = database.one(sql, (entry,))
-                what = "not there"
-                if row is not None:
-                    digest = "" if row[2] is None else f" {row[2].hex()[:6]}"
-                    what = f"{names.get(row[0], row[0].hex()[:6])}/{row[1]}{digest}"
-                told.append(f"  {tree:7} {what}")
-    return told

@@ -8,7 +8,7 @@ back or be kept as a conflicted copy without need either.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from blake3 import blake3
@@ -129,6 +129,10 @@ class Ledger:
         something edited there, since the journal has no version of it.
         """
         return self.was_handed(content.data()) and any("conflicted copy" in path for path in paths)
+
+    def called(self) -> Iterator[tuple[str, bytes]]:
+        """What each content is called in tables, and its bytes."""
+        return ((f"#{content.serial}", content.data()) for content in self.contents.values())
 
     def gone_on(self, content: Content) -> str | None:
         """On which device a person replaced or deleted it; None where nobody did."""

@@ -3,13 +3,15 @@
 Only what a seed determines may be noted: no bytes that come out of encryption, no addresses, no real time.
 """
 
+import sqlite3
 from collections import deque
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import trio
 
-from simulations.happenings import Checked, Deed, Fault, Happening, Listener
+from simulations.happenings import Checked, Deed, Fault, Happening, Listener, StoreListener
 
 KEPT: Final = 4_000
 """So many of the last notes are kept to be shown."""
@@ -32,6 +34,8 @@ class Trace:
     def __init__(self, *, keep_all: bool = False, show_all: bool = False, listener: Listener | None = None) -> None:
         self.listener = listener
         """Hears of what happens as data; the hash knows nothing of it."""
+        self.stores: StoreListener | None = None
+        """Hears of what devices' databases have; nor of that."""
         self._show_all = show_all
         self._hash = blake2b(digest_size=16)
         self.count = 0
@@ -71,6 +75,18 @@ class Trace:
         """A promise was broken."""
         self.note("checker", what)
         self.happened(Checked(what, holds=False))
+        if self.stores is not None:
+            self.stores.failed(trio.current_time())
+
+    def follow(self, contents: Callable[[], Iterable[tuple[str, bytes]]]) -> None:
+        """What people write is told by this, whenever somebody asks."""
+        if self.stores is not None:
+            self.stores.follow(contents)
+
+    def stored(self, name: str, connection: sqlite3.Connection) -> None:
+        """A device's database was committed, and is read by this connection."""
+        if self.stores is not None and not self.is_over:
+            self.stores.stored(trio.current_time(), name, connection)
 
     def digest(self) -> str:
         """A hash of all notes so far."""

@@ -16,19 +16,22 @@ import trio
 
 from peer.control.messages import Add, Mount, PairReply
 from peer.control.messages import Pair as PairRequest
+from simulations.checkers.reading import read_only
 from simulations.checkers.watch import Watch
 from simulations.coordinating import SimCoordinator
 from simulations.devices import NotRunning, SimDevice
 from simulations.disk import Kind, SimDisk
 from simulations.folder import Folder
 from simulations.guard import Guard, told_tasks
-from simulations.journals import told_trees
+from simulations.ledger import Ledger
 from simulations.machine import Host, SimClock
 from simulations.network.line import Quality
 from simulations.network.net import Net, Site
 from simulations.scheduling import deterministic, make_clock
 from simulations.scratch import open_scratch
 from simulations.trace import Trace
+from simulations.tree_tables import told
+from simulations.trees import read_trees
 
 _LOOK_S: Final = 0.5
 _LONGEST_LOOK_S: Final = 5.0
@@ -71,7 +74,7 @@ class World:
             host, self.net, trace, nursery, place / "coordinator", self.draw("coordinator"), f"{seed}/coordinator keys"
         )
 
-        self.watch = Watch(self.coordinator, self.net.carried_bytes, self.fail)
+        self.watch = Watch(self.coordinator, self.net.carried_bytes, self.fail, trace.stored)
 
     def draw(self, purpose: str) -> Random:
         """Chance for one purpose."""
@@ -107,6 +110,11 @@ class World:
         )
         self.watch.look_at(device)
         return device
+
+    def follow(self, ledger: Ledger) -> None:
+        """From now on people's deeds are in this ledger."""
+        self.watch.follow(ledger)
+        self.trace.follow(ledger.called)
 
     def tell_end(self) -> None:
         """The story is over."""
@@ -193,8 +201,10 @@ class World:
             except NotRunning:
                 self.failures.append(f"{name} does not run")
         for name, device in self.devices.items():
-            if rows := told_trees(device.home):
-                self.failures.append(f"{name}'s trees differ:\n" + "\n".join(rows))
+            with read_only(device.home.database) as connection:
+                rows = [row for row in read_trees(connection).values() if not row.is_same]
+            if rows:
+                self.failures.append("\n".join([f"{name}'s trees differ:", *told(trio.current_time(), name, rows)]))
         with suppress(NotRunning):
             await self.watch.look_for_causes()
         root = trio.lowlevel.current_root_task()

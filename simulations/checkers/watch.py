@@ -4,6 +4,7 @@ Steps are: each call by which a program changes its disk, each commit of a devic
 each loss of power. Nothing that is done here takes time, draws, or is in the trace.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
@@ -55,12 +56,18 @@ MOST_TOLD: Final = 20
 
 
 class Watch:
-    """Looks at one world. `fail` is told of each broken promise, at most `MOST_TOLD` times."""
+    """Looks at one world. `fail` is told of each broken promise, at most `MOST_TOLD` times; `stored` of each commit of
+    a device's database, with the connection that it is read by here."""
 
     def __init__(
-        self, coordinator: SimCoordinator, carried: Callable[[], dict[str, int]], fail: Callable[[str], None]
+        self,
+        coordinator: SimCoordinator,
+        carried: Callable[[], dict[str, int]],
+        fail: Callable[[str], None],
+        stored: Callable[[str, sqlite3.Connection], None],
     ) -> None:
         self._fail = fail
+        self._stored = stored
         self._carried = carried
         self._told: set[str] = set()
         self._coordinator = coordinator
@@ -113,7 +120,12 @@ class Watch:
         self._cursors.append(cursor)
         device.disk.looking = look
         device.disk.before_loss = lambda: watch_loss(device.name, device.home.database, device.disk, self.tell)
-        device.committed = lambda: self.tell(cursor.look())
+
+        def committed() -> None:
+            self.tell(cursor.look())
+            self._stored(device.name, cursor.reading)
+
+        device.committed = committed
 
     def note_twin(self, device: SimDevice) -> None:
         """Another machine is this device as well: whose person did something cannot be told from now on."""
@@ -285,6 +297,11 @@ class _Cursor:
                     self._seen.add(change)
                     self._handed(workspace, packed)
         return self._check(reading.execute("SELECT id, seq, log_hash FROM workspaces").fetchall())
+
+    @property
+    def reading(self) -> sqlite3.Connection:
+        """What it looks through."""
+        return self._reader.connection
 
     def end(self) -> None:
         """Let go of the database."""
