@@ -1,12 +1,15 @@
 """`shoal-sim` as it is typed."""
 
 import json
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from simulations.cli import main
+from simulations.tree_tables import LEGEND, TableDocument
 from tests.common.processes import give, run_program
 
 
@@ -105,6 +108,53 @@ def test_replay_tells_what_happened_in_a_history_and_makes_a_page_of_it(workplac
     assert "red's person makes" in out
     assert "trace " in out
     assert "history 2" in page.read_text()
+
+
+@pytest.mark.command("shoal-sim replay")
+def test_replay_shows_three_trees_step_by_step() -> None:
+    status, out, err = run_program(["shoal-sim", "replay", "2", "--device", "red", "--until", "9"])
+    assert status == 0, err
+    lines = out.splitlines()
+    assert LEGEND[0] in lines
+    headings = [line.split() for line in lines if line.endswith("synced")]
+    assert headings
+    assert all(words[-3:] == ["remote", "local", "synced"] and words[1:3] == ["red's", "trees,"] for words in headings)
+    assert any(re.match(r"  [0-9a-f]{6} red/file\S+ +- +\* #\d+ \S+ k?B +-$", line) for line in lines)
+    assert any("red's trees in the end" in line for line in lines)
+    assert not any("blue's trees" in line for line in lines)
+    status, out, _ = run_program(["shoal-sim", "replay", "2", "--no-trees"])
+    assert status == 0
+    assert "synced" not in out
+
+
+@pytest.mark.command("shoal-sim replay")
+def test_replay_gives_the_trees_as_data_too() -> None:
+    status, out, err = run_program(["shoal-sim", "replay", "2", "--json"])
+    assert status == 0, err
+    found = json.loads(out)
+    tables = msgspec.convert(found["trees"], list[TableDocument])
+    assert found["trees"] == msgspec.to_builtins(tables)  # nothing that the type does not have
+    devices = {one.device for one in tables}
+    assert devices >= {"red", "blue"}
+    steps, ends = tables[: -len(devices)], tables[-len(devices) :]
+    assert {one.why for one in steps} == {"step"}
+    assert all(one.rows and all(row.changed for row in one.rows) for one in steps)
+    assert {one.device for one in ends} == devices
+    assert all((one.why, one.rows, one.differing) == ("end", [], 0) for one in ends)
+    orders = [one.after for one in tables]
+    assert orders == sorted(orders)
+    assert orders[-1] == len(found["happened"])
+
+
+@pytest.mark.command("shoal-sim replay")
+def test_replay_says_what_it_cannot_show(workplace: Path) -> None:
+    status, out, err = run_program(["shoal-sim", "replay", "2", "--device", "nobody"])
+    assert (status, out) == (2, "")
+    assert "no device 'nobody' in history 2, which has: red, blue" in err
+    status, out, err = run_program(["shoal-sim", "replay", str(workplace / "none.json")])
+    assert (status, out) == (1, "")
+    assert "no file that `shoal-sim shrink` made" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.command("shoal-sim checkers")
