@@ -30,9 +30,10 @@ def followed(story: Callable[[World], Awaitable[None]]) -> tuple[Outcome, Steps]
     return run_world("1", story, trace=trace), steps
 
 
-async def pair_at_home(world: World) -> tuple[SimDevice, SimDevice]:
+async def pair_at_home(world: World, *, together: bool = True) -> tuple[SimDevice, SimDevice]:
     home = world.site("home", NEAR, NEAR)
-    red, blue = world.device("red", home), world.device("blue", home)
+    red = world.device("red", home)
+    blue = world.device("blue", home if together else world.site("elsewhere", NEAR, NEAR))
     await world.found(red, "ana")
     await world.pair(blue, red)
     world.folder(red).create("text", b"first")
@@ -234,3 +235,15 @@ def test_as_data_a_table_says_the_same() -> None:
     assert rows[0]["changed"] == ["remote"]
     assert (rows[0]["remote"]["content"], rows[0]["remote"]["digest"]) == ("#7", DIGEST.hex())
     assert (rows[0]["local"], rows[0]["synced"], rows[0]["same"]) == (None, None, False)
+
+
+def test_a_world_that_does_not_come_to_rest_shows_the_trees_that_differ() -> None:
+    async def story(world: World) -> None:
+        red, _ = await pair_at_home(world, together=False)
+        await world.coordinator.kill()
+        world.folder(red).create("late", b"late")
+        assert await world.converged(2 * MINUTES) is None
+
+    outcome = run_world("1", story)
+    (shown,) = (one for one in outcome.failures if one.startswith("red's trees differ:"))
+    assert "late" in shown
