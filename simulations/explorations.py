@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ALWAYS_TWICE: Final = 1_000
 """So many seeds of an exploration are run twice; afterwards every twentieth."""
@@ -70,14 +70,33 @@ class Line:
         }
 
 
+@dataclass(frozen=True)
+class Again:
+    """Histories of one exploration that were run two more times later, in other processes, under other hash seeds."""
+
+    seeds: range
+    commit: str
+    unequal: tuple[int, ...]
+
+    def is_of(self, line: Line) -> bool:
+        """Whether they are of that exploration."""
+        return (
+            line.commit == self.commit and line.seeds.start <= self.seeds.start and self.seeds.stop <= line.seeds.stop
+        )
+
+
 @dataclass
 class Totals:
     """What a file adds up to."""
 
     explorations: int = 0
+    compared: int = 0
+    """Of these, ones of which some histories were run twice, then or later."""
     histories: int = 0
     twice: int = 0
     """Of these, run a second time in another process, under another hash seed."""
+    again: int = 0
+    """Of the others, run two more times later."""
     unequal: int = 0
     failed: int = 0
     open: list[str] = field(default_factory=list)
@@ -102,6 +121,14 @@ class Totals:
         return self.virtual_s / self.wall_s if self.wall_s else 0.0
 
 
+class _Read(NamedTuple):
+    """What is in a file: explorations, by what failures were closed, and what was run again later."""
+
+    lines: list[Line]
+    closed: dict[str, str]
+    again: list[Again]
+
+
 class Explorations:
     """The file at `path`, which need not be there yet."""
 
@@ -110,7 +137,7 @@ class Explorations:
 
     def lines(self) -> list[Line]:
         """All explorations. Raises `BadLedger`."""
-        return self._read()[0]
+        return self._read().lines
 
     def check(self, seeds: range, at: str) -> None:
         """Raises `BadLedger` where one of these seeds was run at this commit already."""
@@ -137,7 +164,8 @@ class Explorations:
 
     def totals(self) -> Totals:
         """What it adds up to. Raises `BadLedger`."""
-        lines, closed = self._read()
+        read = self._read()
+        lines, closed = read.lines, read.closed
         found = Totals()
         for at, line in enumerate(lines):
             if not line.is_counted:
@@ -147,6 +175,10 @@ class Explorations:
                 if other.commit == line.commit and _meet(other.seeds, line.seeds):
                     raise BadLedger(f"{self._path} has seeds of {line.commit} twice: from {line.seeds.start} on")
             found.explorations += 1
+            later = [again for again in read.again if again.is_of(line)]
+            found.compared += bool(line.twice or later)
+            found.again += sum(len(again.seeds) for again in later)
+            found.unequal += sum(len(again.unequal) for again in later)
             found.histories += line.histories
             found.twice += line.twice
             found.unequal += len(line.unequal)
@@ -159,10 +191,10 @@ class Explorations:
             found.alone_by_commit[line.commit] += line.alone
         return found
 
-    def _read(self) -> tuple[list[Line], dict[str, str]]:
-        """The explorations, and by what failures were closed."""
+    def _read(self) -> "_Read":
         lines: list[Line] = []
         closed: dict[str, str] = {}
+        again: list[Again] = []
         texts = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
         for number, text in enumerate(texts, 1):
             try:
@@ -170,12 +202,16 @@ class Explorations:
                 if "closed" in packed:
                     closed[packed["closed"]] = packed["by"]
                     continue
+                if "again" in packed:
+                    first, last = packed["again"]
+                    again.append(Again(range(first, last + 1), packed["commit"], tuple(packed["unequal"])))
+                    continue
                 first, last = packed.pop("seeds")
                 packed["failed"], packed["unequal"] = tuple(packed["failed"]), tuple(packed["unequal"])
                 lines.append(Line(range(first, last + 1), **packed))
             except (ValueError, TypeError, KeyError):
                 raise BadLedger(f"line {number} of {self._path} is no line of a ledger") from None
-        return lines, closed
+        return _Read(lines, closed, again)
 
     def _append(self, packed: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:

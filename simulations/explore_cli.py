@@ -154,6 +154,9 @@ def _tell_totals(found: Totals) -> None:
     click.echo(
         f"{found.twice:10,}  of them run twice, in another process with another hash seed; {found.unequal} unequal"
     )
+    if found.again:
+        click.echo(f"{found.again:10,}  of the others run two more times later")
+    click.echo(f"{found.compared:10,}  of the explorations had some of their histories run twice")
     click.echo(f"{found.failed:10,}  failed; open: {' '.join(found.open) or 'none'}")
     click.echo(
         f"{found.virtual_s / 3600:10,.0f}  virtual hours in {found.wall_s / 3600:.1f} real ones, {found.ratio:.0f} to 1"

@@ -93,6 +93,19 @@ def test_an_old_line_of_histories_that_were_run_once_is_added_up_as_such(tmp_pat
     assert (found.histories, found.twice) == (10, 0)
 
 
+def test_what_was_run_again_later_stands_for_the_exploration_that_it_is_of(tmp_path: Path) -> None:
+    path = tmp_path / "explored.jsonl"
+    once = [replace(line(first, first + 9), twice=0).packed() for first in (0, 100, 200)]
+    later = [
+        {"again": [102, 104], "commit": "abc", "unequal": [103]},
+        {"again": [0, 4], "commit": "another", "unequal": []},
+        {"again": [208, 211], "commit": "abc", "unequal": []},
+    ]
+    path.write_text("".join(json.dumps(packed) + "\n" for packed in once + later))
+    found = Explorations(path).totals()
+    assert (found.explorations, found.compared, found.again, found.unequal) == (3, 1, 3, 1)
+
+
 def test_an_exploration_that_was_cut_short_accounts_for_what_it_did() -> None:
     account = Account(range(100, 1_100), histories=200, twice=200, failed=[120])
     assert account.line("abc").seeds == range(100, 300)
