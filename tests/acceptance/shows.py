@@ -58,7 +58,5 @@ SHOWS = (
     ),
     Show("explore", "simulated worlds: fixed histories the same in two runs, fresh ones, and none fails", True),
     Show("kept-seeds", "the seeds of all failures that explorations have found, run again: none fails", True),
-    Show(
-        "explored", "20,000 explored histories in the account, 2,000 of them on this commit, no failure open", False
-    ),
+    Show("explored", "20,000 explored histories in the account, 2,000 of them on this commit, no failure open", False),
 )
