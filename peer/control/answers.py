@@ -45,7 +45,7 @@ from peer.control.messages import (
 )
 from peer.control.tending import Tending
 from peer.control.upkeep import UpkeepRequest
-from peer.engine import browse, report
+from peer.engine import browse, report, version_bytes
 from peer.engine.device import DeviceEngine, Unreachable
 from peer.engine.folders import CannotDo
 from peer.engine.mounted import HINDRANCES, MountedWorkspace
@@ -232,7 +232,7 @@ class Answers:
 
     async def _cat(self, request: Cat) -> AsyncGenerator[Reply, None]:
         target = await self._device.machine.database_work.run(self._target, request.path)
-        async with aclosing(browse.read_version(self._device, target, request.version)) as pieces:
+        async with aclosing(version_bytes.read_version(self._device, target, request.version)) as pieces:
             async for piece in pieces:
                 yield CatData(data=piece)
         yield Done()

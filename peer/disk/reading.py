@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from peer.disk.root import Directories
+from peer.disk.root import Directories, Root
 from peer.fingerprint import DiskKind, Fingerprint, Path
 from peer.ports import Filesystem, Handle
 
@@ -54,6 +54,12 @@ class StableReading:
     def is_being_written(self) -> bool:
         """Say whether somebody has the file open for writing, and may be in the middle of something."""
         return self._fs.is_being_written(self.handle)
+
+
+def open_file(root: Root, directories: Directories, path: Path, *, is_held: bool) -> Handle:
+    """Open what is at `path`, or among the files that are held under its last name, for reading. Raises OSError."""
+    parent, name = (root.held, path[-1]) if is_held else directories.parent(path)
+    return root.fs.open_read(parent, name)
 
 
 @contextmanager

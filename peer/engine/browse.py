@@ -1,25 +1,18 @@
-"""Looking at workspaces: paths to entries and back, listings, a version's bytes. Owns reading; changes nothing."""
+"""Looking at workspaces: paths to entries and back, listings. Owns reading; changes nothing."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crypto.block_box import BadBlock, open_block
-from crypto.digest import chunk_id
-from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
 from peer.store import workspaces
 from peer.store.database import Database, Row
-from peer.store.versions import version_body, version_with
+from peer.store.versions import version_body
 from peer.store.workspaces import Record
-from peer.transfer.coordinator_blocks import CoordinatorBlocks
-from peer.transfer.sources import SourceCut
 from protocol import limits
 from protocol.codec import decode
-from protocol.frames import FrameKind
-from protocol.ids import ROOT, BlockId, ChangeId, EntryId
-from protocol.messages import Refusal
-from protocol.model import ChunkRef, DeviceKeys, Kind
+from protocol.ids import ROOT, ChangeId, EntryId
+from protocol.model import DeviceKeys, Kind
 from protocol.names import CONFLICT_MARK, conflicted_from, nfc
 
 
@@ -162,69 +155,6 @@ def _listed(database: Database, w: int, path: str, row: Row) -> Listed:
         device,
         received or 0,
     )
-
-
-async def read_version(device: DeviceEngine, target: Target, version: str | None) -> AsyncGenerator[bytes, None]:
-    """The bytes of a file's version (the newest where none is named), in pieces. Raises `CannotDo`."""
-    machine = device.machine
-    refs = await machine.database_work.run(_chunks, machine.database, target, version)
-    record = target.record
-    source = CoordinatorBlocks(machine.client, record.workspace, machine.counters)
-    for at in range(0, len(refs), 64):
-        part = refs[at : at + 64]
-        blocks = list(dict.fromkeys(BlockId(ref.block) for ref in part))
-        held: dict[bytes, bytes] = {}
-        try:
-            async with source.fetch(blocks) as batches:
-                if isinstance(batches, Refusal):
-                    raise CannotDo(f"the coordinator refused: {batches.message}")
-                async for frames in batches:
-                    await machine.limiting.down.take(sum(len(frame.data) for frame in frames))
-                    for frame in frames:
-                        if frame.kind is FrameKind.BLOCK:
-                            source.count(len(frame.data))
-                            held[frame.block] = frame.data
-        except SourceCut as error:
-            raise CannotDo(f"the coordinator cannot be reached ({error}): try again when it can be") from None
-        for ref in part:
-            yield await machine.compute.run(_open, record, ref, held.get(ref.block))
-
-
-def _open(record: Record, ref: ChunkRef, block: bytes | None) -> bytes:
-    if block is None:
-        raise CannotDo("the coordinator does not have all of its blocks: try again later")
-    try:
-        data = open_block(record.keyring, block, ref.length, ref.length)
-    except BadBlock:
-        raise CannotDo("a block of it is damaged on the coordinator: read it on a device that has the file") from None
-    if chunk_id(record.keyring.fixed, data) != ref.chunk:
-        raise CannotDo("a block of it is not what its name says: nothing can be trusted of it")
-    return data
-
-
-def _chunks(database: Database, target: Target, version: str | None) -> tuple[ChunkRef, ...]:
-    where = f"{target.record.name}:{'/'.join(target.names)}"
-    entry = find_entry(database, target)
-    if entry is None or entry == ROOT:
-        raise CannotDo(f"{where} is not a file in the journal: see `shoal ls`")
-    row = database.one("SELECT head, kind, digest FROM remote WHERE w = ? AND entry = ?", (target.record.w, entry))
-    assert row is not None
-    if row[1] != Kind.FILE:
-        raise CannotDo(f"{where} is not a file")
-    change = ChangeId(row[0])
-    if version is not None:
-        found = database.all("SELECT change FROM versions WHERE w = ? AND entry = ?", (target.record.w, entry))
-        matching = [one[0] for one in found if one[0].hex().startswith(version.lower())]
-        if len(matching) != 1:
-            raise CannotDo(f"{where} has no version {version}")
-        change = ChangeId(matching[0])
-    shown = None  # what counts is another one, where the head was given up
-    if version is None and row[2] is not None:
-        shown = version_with(database, target.record.w, change, row[2])
-    body = version_body(database, target.record.w, change) if shown is None else shown[1]
-    if body is None or body.manifest is None:
-        raise CannotDo(f"this version of {where} has no content")
-    return body.manifest.chunks
 
 
 def all_records(database: Database) -> list[Record]:

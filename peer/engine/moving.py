@@ -13,6 +13,7 @@ from typing import Final, Generic, TypeVar
 import trio
 
 from peer.engine.context import Context
+from peer.engine.held import HeldChunks
 from peer.engine.shelf import Shelf
 from peer.lan.presence import LanNeighbours
 from peer.planner.trees import Content
@@ -21,7 +22,7 @@ from peer.store.versions import version_body
 from peer.transfer.coordinator_blocks import CoordinatorBlocks
 from peer.transfer.download import Bad, Fetcher, FetchRequest, FetchResult
 from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
-from peer.transfer.sources import Place
+from peer.transfer.sources import LocalChunks, Place
 from peer.transfer.unfinished import Unfinished
 from protocol.ids import ChangeId, ChunkId, EntryId
 from protocol.model import ChunkRef, FlatManifest
@@ -122,8 +123,8 @@ class Mover:
             limiter=machine.limiting.up,
         )
         self._unfinished = Unfinished(context.root)
-        places, lan = _Places(context), machine.lan
-        self.shelf = Shelf(context, places, machine.turns)
+        places, held, lan = _Places(context), HeldChunks(context), machine.lan
+        self.shelf = Shelf(context, places, held, machine.turns)
         """What is served to others nearby."""
         self._fetcher = Fetcher(
             root=context.root,
@@ -131,7 +132,7 @@ class Mover:
             clock=machine.clock,
             entropy=machine.entropy,
             keys=context.keyring,
-            local=places,
+            local=_Here(places, held),
             limiter=machine.limiting.down,
             unfinished=self._unfinished,
             near=None if lan is None else LanNeighbours(lan, context.record.workspace, self.shelf.lend),
@@ -313,3 +314,15 @@ class _Places:
         """Where on this disk these chunks should be."""
         context = self._context
         return dict(await context.machine.database_work.run(context.contents.locate, context.trees, chunks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """`LocalChunks` over both: what is held is surely what it is said to be."""
+
+    places: LocalChunks
+    held: LocalChunks
+
+    async def locate(self, chunks: Sequence[ChunkId]) -> "dict[ChunkId, Place]":
+        """Where on this disk these chunks should be."""
+        return {**await self.places.locate(chunks), **await self.held.locate(chunks)}

@@ -6,7 +6,6 @@ no rows but the copy of the set and what follows from a version being given up.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +14,7 @@ import trio
 from peer.disk.destroying import let_go
 from peer.disk.private import rescue
 from peer.engine.context import Context, Signal
+from peer.engine.held import held_files
 from peer.engine.moving import BATCH_BYTES, BATCH_FILES, IngestResult, Mover
 from peer.engine.rests import LINK_S, SOON_S
 from peer.engine.scanning import Scanner
@@ -203,17 +203,8 @@ class Offering:
 
     async def _look(self) -> _Look:
         context = self._context
-        held = await context.machine.disk_work.run(self._held_files)
+        held = await context.machine.disk_work.run(held_files, context.root)
         return await context.machine.database_work.run(self._compare, held)
-
-    def _held_files(self) -> dict[ChangeId, Fingerprint]:
-        root = self._context.root
-        found: dict[ChangeId, Fingerprint] = {}
-        for name, status in root.fs.list_dir(root.held):
-            with suppress(ValueError):  # nobody else's names are looked at
-                if not isinstance(status, OSError):
-                    found[ChangeId(bytes.fromhex(name))] = status.fingerprint
-        return found
 
     def _compare(self, held: dict[ChangeId, Fingerprint]) -> _Look:
         context = self._context

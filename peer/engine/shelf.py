@@ -1,7 +1,7 @@
 """What one workspace's folder holds for other devices on the LAN. Owns the answers to what they need and ask for.
 
-Chunks come out of the users' own files, and out of files that are still being fetched; each is compared with its id
-after it was read. Who may ask is not decided here. Never writes anything.
+Chunks come out of the users' own files, out of those that are held until they are durable, and out of files that are
+still being fetched; each is compared with its id after it was read. Who may ask is not decided here. Never writes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,12 +33,14 @@ class _Lent:
 class Shelf:
     """One workspace's chunks, for as long as its folder is open; then `close` it."""
 
-    def __init__(self, context: Context, local: LocalChunks, turns: Turns) -> None:
+    def __init__(self, context: Context, local: LocalChunks, held: LocalChunks, turns: Turns) -> None:
         self._context = context
         self._turns = turns
-        self._files = ChunkServer(context.root, context.machine.compute, local, context.keyring.fixed, turns)
+        self._held_chunks = held
+        compute, keys = context.machine.compute, context.keyring.fixed
+        self._servers = [ChunkServer(context.root, compute, chunks, keys, turns) for chunks in (local, held)]
         self._lent: list[_Lent] = []
-        self._reading = 0
+        self._at_work = 0
         self._done = trio.Event()
         self._closed = False
 
@@ -46,27 +48,38 @@ class Shelf:
         """Which of a version's distinct chunks are here; None for one that is unknown, or has none."""
         if self._closed:
             return None
-        return await self._context.machine.database_work.run(self._held, version)
+        with self._working():
+            here = await self._context.machine.database_work.run(self._look_up, version)
+            lacking = [chunk for chunk, is_here in here.items() if not is_here]
+            if lacking:
+                here |= dict.fromkeys(await self._held_chunks.locate(lacking), True)
+        return list(here.values()) or None
 
-    def _held(self, version: ChangeId) -> list[bool] | None:
+    def _look_up(self, version: ChangeId) -> dict[ChunkId, bool]:
+        """A version's distinct chunks in order, and whether they are in place or being fetched."""
         context = self._context
         body = version_body(context.machine.database, context.record.w, version)
         if body is None or body.manifest is None:
-            return None
+            return {}
         chunks = list(dict.fromkeys(ref.chunk for ref in body.manifest.chunks))
         here = context.contents.on_disk(chunks)
-        return [chunk in here or any(one.lending.has(chunk) for one in self._lent) for chunk in chunks] or None
+        return {chunk: chunk in here or any(one.lending.has(chunk) for one in self._lent) for chunk in chunks}
 
     async def read(self, wanted: Sequence[LanRequest]) -> Sequence[Answer]:
         """Chunks in the order asked for, or why they do not come."""
         if self._closed:
             return [GoneReason.GONE] * len(wanted)
-        self._reading += 1
-        try:
+        with self._working():
             return await self._read(wanted)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        self._at_work += 1
+        try:
+            yield
         finally:
-            self._reading -= 1
-            if not self._reading:
+            self._at_work -= 1
+            if not self._at_work:
                 self._done.set()
                 self._done = trio.Event()
 
@@ -77,11 +90,12 @@ class Shelf:
         if lent:
             async with self._turns:
                 answers = await self._context.machine.compute.run(self._read_back, wanted, lent)
-        rest = [each for each in wanted if each.number not in answers]
-        if rest:
-            for each, answer in zip(rest, await self._files.read(rest), strict=True):
-                is_moving = answer is GoneReason.GONE and each.chunk in lent
-                answers[each.number] = GoneReason.BUSY if is_moving else answer
+        for server in self._servers:
+            rest = [each for each in wanted if isinstance(answers.get(each.number, GoneReason.GONE), GoneReason)]
+            if rest:
+                for each, answer in zip(rest, await server.read(rest), strict=True):
+                    is_moving = answer is GoneReason.GONE and each.chunk in lent
+                    answers[each.number] = GoneReason.BUSY if is_moving else answer
         return [answers[each.number] for each in wanted]
 
     def _read_back(self, wanted: Sequence[LanRequest], lent: dict[ChunkId, Lending]) -> dict[int, Answer]:
@@ -114,5 +128,5 @@ class Shelf:
     async def close(self) -> None:
         """Serve nothing more; returns once nothing is read in the folder."""
         self._closed = True
-        while self._reading:
+        while self._at_work:
             await self._done.wait()

@@ -1,4 +1,5 @@
-"""Chunks out of the users' own files, for others on the LAN. Owns the look at the file and the check of what was read.
+"""Chunks out of the users' own files, and those that are held, for others on the LAN. Owns the look at the file and the
+check of what was read.
 
 A request names a chunk, never a path. What is read is compared with the chunk id before it leaves: a file that was
 edited, moved or removed meanwhile is simply no longer here. Never keeps a copy, and never writes.
@@ -10,7 +11,7 @@ from typing import Final
 import trio
 
 from crypto.digest import FixedKeys, chunk_id
-from peer.disk.reading import StableReading
+from peer.disk.reading import StableReading, open_file
 from peer.disk.root import Directories, Root
 from peer.fingerprint import DiskKind, Path
 from peer.lan.link import Answer
@@ -58,28 +59,26 @@ class ChunkServer:
 
     def _read(self, wanted: Sequence[LanRequest], places: Mapping[ChunkId, Place]) -> list[Answer]:
         answers: list[Answer] = [GoneReason.GONE] * len(wanted)
-        by_path: dict[Path, list[int]] = {}
+        by_file: dict[tuple[bool, Path], list[int]] = {}
         for at, request in enumerate(wanted):
             place = places.get(request.chunk)
             if place is not None and place.length == request.length:
-                by_path.setdefault(place.path, []).append(at)
+                by_file.setdefault((place.is_held, place.path), []).append(at)
         with self._root.open_directories() as directories:
-            for path, numbers in by_path.items():
-                for at, data in self._read_file(
-                    directories, path, {at: places[wanted[at].chunk] for at in numbers}, wanted
-                ):
+            for numbers in by_file.values():
+                for at, data in self._read_file(directories, {at: places[wanted[at].chunk] for at in numbers}, wanted):
                     answers[at] = data
         return answers
 
     def _read_file(
-        self, directories: Directories, path: Path, asked: Mapping[int, Place], wanted: Sequence[LanRequest]
+        self, directories: Directories, asked: Mapping[int, Place], wanted: Sequence[LanRequest]
     ) -> list[tuple[int, memoryview]]:
         """What is still there of the chunks that should be in one file."""
         found: list[tuple[int, memoryview]] = []
+        at_first = next(iter(asked.values()))
         fs = self._root.fs
         try:
-            parent, name = directories.parent(path)
-            handle = fs.open_read(parent, name)
+            handle = open_file(self._root, directories, at_first.path, is_held=at_first.is_held)
             try:
                 status = fs.stat_handle(handle)
                 if status.kind is not DiskKind.FILE:

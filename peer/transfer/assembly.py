@@ -15,6 +15,7 @@ from typing import Final
 from crypto.digest import chunk_id, file_hasher
 from crypto.keyring import WorkspaceKeyring
 from peer.disk.failures import failure
+from peer.disk.reading import open_file
 from peer.disk.root import Directories, Root
 from peer.disk.temporary import TempWriter, discard_temp
 from peer.fingerprint import Path
@@ -350,11 +351,11 @@ class Assembler:
         return self._source(("/", name), lambda: self._fs.open_read(self._root.tmp, name))
 
     def _user_source(self, place: Place) -> Handle | None:
-        return self._source(place.path, lambda: self._open_user(place))
+        key = ("//", *place.path) if place.is_held else place.path
+        return self._source(key, lambda: self._open_user(place))
 
     def _open_user(self, place: Place) -> Handle | None:
-        parent, name = self._directories.parent(place.path)
-        handle = self._fs.open_read(parent, name)
+        handle = open_file(self._root, self._directories, place.path, is_held=place.is_held)
         if self._fs.stat_handle(handle).fingerprint != place.fingerprint:
             self._fs.close(handle)
             return None

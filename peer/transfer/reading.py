@@ -15,10 +15,9 @@ from chunking.cutter import Cutter, cut
 from chunking.params import ChunkerParams
 from crypto.digest import FixedKeys, chunk_id, file_digest, file_hasher
 from peer.disk.failures import failure
-from peer.disk.reading import StableReading
+from peer.disk.reading import StableReading, open_file
 from peer.disk.root import Directories, Root
 from peer.fingerprint import DiskKind, Fingerprint, Path
-from peer.ports import Handle
 from protocol import limits
 from protocol.ids import ChunkId
 
@@ -180,7 +179,7 @@ class FileReader:
         room = BATCH_BYTES - self._slab_at
         if expected.size > room and self._slab_at and (expected.size <= BATCH_BYTES or room < _STREAM_FROM_BYTES):
             return _LATER
-        handle = _open(self._root, self._directories, request)
+        handle = open_file(self._root, self._directories, request.path, is_held=request.is_held)
         keep_open = False
         try:
             status = self._fs.stat_handle(handle)
@@ -263,7 +262,7 @@ def read_again(
         for origin in origins:
             request = requests[origin.file]
             try:
-                handle = _open(root, directories, request)
+                handle = open_file(root, directories, request.path, is_held=request.is_held)
                 try:
                     reading = StableReading(root.fs, handle, request.expected)
                     data = memoryview(bytearray(origin.length))
@@ -275,11 +274,6 @@ def read_again(
             held = whole and chunk_id(keys, data) == origin.chunk
             chunks.append(ReadChunk(origin, data) if held else None)
     return chunks
-
-
-def _open(root: Root, directories: Directories, request: IngestRequest) -> Handle:
-    parent, name = (root.held, request.path[-1]) if request.is_held else directories.parent(request.path)
-    return root.fs.open_read(parent, name)
 
 
 def _failed(error: OSError) -> FileFailed:

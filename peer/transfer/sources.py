@@ -68,12 +68,16 @@ class ChunkIndex(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a chunk's bytes should be on this disk. A hint: what is read there is checked by chunk id."""
+    """Where a chunk's bytes should be on this disk. A hint: what is read there is checked by chunk id.
+
+    `is_held`: `path` is the name of a file among those held for versions that are not durable.
+    """
 
     path: Path
     offset: int
     length: int
     fingerprint: Fingerprint
+    is_held: bool = False
 
 
 class LocalChunks(Protocol):

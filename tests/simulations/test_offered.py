@@ -5,7 +5,9 @@ import trio
 
 from peer.control.messages import WorkspaceStatus
 from peer.disk.root import PRIVATE_NAME
-from peer.engine.browse import Target, read_version
+from peer.engine.browse import Target
+from peer.engine.version_bytes import read_version
+from protocol.ids import ChangeId
 from protocol.offered import Standing
 from simulations.devices import SimDevice
 from simulations.folder import Folder
@@ -127,6 +129,25 @@ def test_what_its_author_overwrote_before_anybody_had_it_is_given_up_and_all_hav
     assert run_world("overwritten", story).failures == []
 
 
+async def read(device: SimDevice, name: str, version: ChangeId | None = None) -> bytes:
+    """What a device says to be in a file, or to have been in it, by the journal."""
+    assert device.engine is not None
+    (one,) = device.engine.mounted.values()
+    version_id = None if version is None else version.hex()
+    return b"".join([piece async for piece in read_version(device.engine, Target(one.record, (name,)), version_id)])
+
+
+def versions_of(device: SimDevice, name: str) -> list[ChangeId]:
+    """The versions of a file that a device knows, the oldest first."""
+    assert device.engine is not None
+    rows = device.engine.machine.database.all(
+        "SELECT v.change FROM remote r JOIN versions v ON v.w = r.w AND v.entry = r.entry WHERE r.name = ? "
+        "ORDER BY v.seq",
+        (name,),
+    )
+    return [ChangeId(change) for (change,) in rows]
+
+
 def standings(device: SimDevice) -> list[Standing]:
     """How the versions stand that ever were offered, as a device knows it."""
     assert device.engine is not None
@@ -153,6 +174,35 @@ def test_what_its_author_overwrote_after_a_neighbour_had_it_is_sent_by_that_one_
         assert not Folder(blue.disk.people, f"{blue.disk.folder}/{PRIVATE_NAME}/held").tree()
 
     assert run_world("held", story).failures == []
+
+
+def test_what_its_author_has_no_more_is_had_nearby_from_a_device_that_holds_it_though_the_line_is_cut() -> None:
+    second = noise(2_000_000, b"second")
+
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("film", FILM)
+        await until_has(world, blue, "film", FILM)
+        world.folder(red).overwrite("film", second, 0, cut=True)
+        await until_has(world, blue, "film", second)
+        with trio.fail_after(MINUTES):
+            while len(versions := versions_of(green, "film")) < 2:
+                await change_of(green)
+        home = world.net.site_of(blue.host)
+        home.cut()
+        await red.kill(power=True)
+        world.net.move_host(green.host, home)
+        await until_has(world, green, "film", second)
+        assert await read(green, "film", versions[0]) == FILM
+        assert await read(blue, "film", versions[0]) == FILM, "its own"
+        home.mend()
+        await red.start()
+        assert await world.converged(LONG_S) == {"film": second}
+        for device in (red, blue, green):
+            await until_durable(device, within_s=30 * MINUTES)
+        assert standings(green) == [Standing.DURABLE, Standing.DURABLE]
+
+    assert run_world("held and served", story).failures == []
 
 
 def test_what_nobody_can_bring_any_more_is_given_up_and_what_was_before_counts_again() -> None:
@@ -198,13 +248,6 @@ def test_an_edit_of_what_cannot_be_had_waits_and_ends_as_a_conflicted_copy() -> 
     assert run_world("edit waits", story).failures == []
 
 
-async def newest(device: SimDevice, name: str) -> bytes:
-    """What a device says to be in a file, by the journal."""
-    assert device.engine is not None
-    (one,) = device.engine.mounted.values()
-    return b"".join([piece async for piece in read_version(device.engine, Target(one.record, (name,)), None)])
-
-
 def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() -> None:
     async def story(world: World) -> None:
         red, blue, green = await at_home_and_away(world)
@@ -223,7 +266,7 @@ def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() 
         await world.pair(gold, green)
         assert await world.converged(LONG_S) == {"text": b"before"}
         assert standings(gold) == [Standing.NOT_KEPT]
-        assert await newest(gold, "text") == b"before"
+        assert await read(gold, "text") == b"before"
         world.folder(gold).move("text", "renamed")
         assert await world.converged(LONG_S) == {"renamed": b"before"}
         for device in world.devices.values():
