@@ -21,6 +21,9 @@ POOL_BYTES: Final = 4 * limits.MIB
 _SMALLEST_BUFFER: Final = 64 * limits.KIB
 CHUNK_HEAD_BYTES: Final = _CHUNK_HEAD.size
 
+Take = Callable[[memoryview], int]
+"""Fills the beginning of what it is given, as far as there is something, and says how far; 0: there is no more now."""
+
 
 class BadLanFrame(ValueError):
     """The stream is not a sequence of frames, breaks a bound, or brings what was not asked for. Safe to show."""
@@ -83,47 +86,49 @@ class LanFrameReader:
 
     def __init__(self, expected: Callable[[int], int | None]) -> None:
         self._expected = expected
-        self._head = bytearray()
+        self._head = memoryview(bytearray(CHUNK_HEAD_BYTES))
+        self._room = self._head[:HEAD_BYTES]
+        """What the next bytes fill: the rest of a head, or of a body."""
         self._body: memoryview | None = None
+        self._number = 0
+        self._number_is_to_come = True
         self.buffers = Buffers()
         self.message_bytes = 0
         """How many bytes of messages came, chunks apart."""
-        self._filled = 0
-        self._number = 0
-
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes a frame not yet complete takes up."""
-        return len(self._head) + len(self._body or b"")
 
     def receive(self, data: bytes | bytearray | memoryview) -> Iterator[LanMessage | ChunkFrame]:
         """Feed bytes; yields what they complete, and is to be iterated to its end. Raises `BadLanFrame`."""
-        view = memoryview(data)
-        at = 0
-        while at < len(view):
-            if self._body is None:
-                wanted = (CHUNK_HEAD_BYTES if self._head[:1] == b"\2" else HEAD_BYTES) - len(self._head)
-                self._head += view[at : at + wanted]
-                at += wanted
-                self._begin()
+        rest = memoryview(data)
+
+        def take(room: memoryview) -> int:
+            nonlocal rest
+            size = min(len(rest), len(room))
+            room[:size], rest = rest[:size], rest[size:]
+            return size
+
+        return self.receive_from(take)
+
+    def receive_from(self, take: Take) -> Iterator[LanMessage | ChunkFrame]:
+        """As `receive`, with bytes that `take` puts where they belong, until it has no more."""
+        while got := take(self._room):
+            self._room = self._room[got:]
+            if len(self._room):
+                continue
+            if self._body is not None:
+                yield self._complete(self._body)
             else:
-                piece = view[at : at + len(self._body) - self._filled]
-                self._body[self._filled : self._filled + len(piece)] = piece
-                self._filled += len(piece)
-                at += len(piece)
-                if self._filled == len(self._body):
-                    yield self._complete(self._body)
+                self._begin()
 
     def _begin(self) -> None:
-        """Begin a body if the head is whole."""
-        if len(self._head) < HEAD_BYTES:
-            return
+        """Begin a body, if the head is whole."""
         kind, length = _HEAD.unpack_from(self._head)
         if kind == MESSAGE and 0 < length <= limits.LAN_CONTROL_BYTES:
             self._number, self._body = 0, memoryview(bytearray(length))
             self.message_bytes += length
         elif kind == CHUNK and 4 < length <= 4 + limits.CHUNK_BYTES:
-            if len(self._head) < CHUNK_HEAD_BYTES:
+            if self._number_is_to_come:
+                self._number_is_to_come = False
+                self._room = self._head[HEAD_BYTES:]
                 return
             _, _, self._number = _CHUNK_HEAD.unpack(self._head)
             if self._expected(self._number) != length - 4:
@@ -131,11 +136,11 @@ class LanFrameReader:
             self._body = self.buffers.take(length - 4)
         else:
             raise BadLanFrame("not a frame")
-        self._head.clear()
-        self._filled = 0
+        self._room = self._body
 
     def _complete(self, body: memoryview) -> LanMessage | ChunkFrame:
-        self._body = None
+        self._body, self._room = None, self._head[:HEAD_BYTES]
+        self._number_is_to_come = True
         if self._number:
             return ChunkFrame(self._number, body)
         try:

@@ -6,6 +6,7 @@ session serves one authenticated device; what is not in `share` does not exist f
 """
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -34,7 +35,7 @@ from protocol.lan import (
     LanRequest,
     bits_fit,
 )
-from protocol.lan_frames import BadLanFrame, ChunkFrame, LanFrameReader, chunk_head, message_frame
+from protocol.lan_frames import BadLanFrame, ChunkFrame, LanFrameReader, Take, chunk_head, message_frame
 from protocol.version import MAJOR
 
 AHEAD_BYTES: Final = 2 * limits.MIB
@@ -291,9 +292,19 @@ class LanSession:
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Event]:
         """What the other side's bytes mean. Raises `BadPeer`; what came before the breach is lost with it."""
+        return self._heard(self._reader.receive(data))
+
+    def receive_from(self, take: Take) -> list[Event]:
+        """As `receive`, with bytes that `take` puts where they belong, until it has no more: chunks are not copied.
+
+        What it raises comes through, and what came before is lost with it.
+        """
+        return self._heard(self._reader.receive_from(take))
+
+    def _heard(self, items: Iterator[LanMessage | ChunkFrame]) -> list[Event]:
         events: list[Event] = []
         try:
-            for item in self._reader.receive(data):
+            for item in items:
                 event = self._take_chunk(item) if isinstance(item, ChunkFrame) else self._take(item)
                 if event is not None:
                     events.append(event)

@@ -60,8 +60,6 @@ class Link:
         self.session = LanSession(hello)
         self.greeted = False
         """Whether the other side has taken us in: only then has it looked at our certificate."""
-        self.received_bytes = 0
-        self.sent_bytes = 0
         self.ending: str = ""
         """Why the link ended, for people; empty while it runs."""
         self._stream = stream
@@ -103,17 +101,12 @@ class Link:
 
     async def _receive(self, owner: LinkOwner) -> None:
         taken = 0
-        while True:
+        is_open = True
+        while is_open:
             try:
-                data = await self._stream.receive_view()
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                events = self.session.receive_from(self._stream.take)
+            except trio.BrokenResourceError:
                 return self._lost("the connection broke")
-            if not data:
-                return self._lost("the other side went away")
-            self._heard_s = self._clock.monotonic_s()
-            self.received_bytes += len(data)
-            try:
-                events = self.session.receive(data)
             except BadPeer as error:
                 return self.end(f"the other side broke the rules: {error}", ByeReason.MALFORMED)
             for event in events:
@@ -133,6 +126,12 @@ class Link:
             taken = self.session.message_bytes
             if wait_s > 0:
                 await self._clock.sleep(wait_s)
+            try:
+                is_open = await self._stream.receive_more()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return self._lost("the connection broke")
+            self._heard_s = self._clock.monotonic_s()
+        self._lost("the other side went away")
 
     async def _send(self) -> None:
         while True:
@@ -143,10 +142,7 @@ class Link:
                 continue
             self._work.set()  # there is room for more answers
             try:
-                # One large piece: copying it costs less than encrypting and sending a small one by itself.
-                data = b"".join(pieces)
-                await self._stream.send_all(data)
-                self.sent_bytes += len(data)
+                await self._stream.send_pieces(pieces)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return self._lost("the connection broke")
 

@@ -6,7 +6,7 @@
 
 import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import trio
@@ -16,10 +16,13 @@ READ_BYTES: Final = 256 * 1024
 """So much ciphertext is read at once, and so much plaintext handed out at most."""
 WRITE_BYTES: Final = 2 * READ_BYTES
 """So much is encrypted before it is sent."""
+RECORD_BYTES: Final = 16 * 1024
+"""What TLS encrypts at once. What is shorter is joined with what follows: a record by itself costs more than a copy."""
 CLOSE_S: Final = 1.0
 """How long closing may take to say goodbye."""
 _EOF_IS_AN_ERROR: Final = ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", ssl.Options(0))
 """Python as some systems build it takes an end without a goodbye, which anybody on the line can make, for an end."""
+_Bytes = bytes | bytearray | memoryview
 _BROKEN: Final = "the TLS connection is broken"
 
 
@@ -100,7 +103,7 @@ class TlsStream(Stream):
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name
         )
-        self._plain = memoryview(bytearray(READ_BYTES))
+        self._plain: memoryview | None = None
         self._sending = trio.Lock()
         self._receiving = trio.Lock()
         self._broken = False
@@ -128,16 +131,33 @@ class TlsStream(Stream):
                 await self._flush()
                 return
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+    async def send_all(self, data: _Bytes) -> None:
         """Encrypt and send all of `data`; returns when the transport has taken it."""
+        await self.send_pieces((data,))
+
+    async def send_pieces(self, pieces: Iterable[_Bytes]) -> None:
+        """Like `send_all` with one piece after the other, together in few calls to the transport. Copies small ones."""
         self._check_open()
-        async with self._sending:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
+        try:
             if self._broken:
                 raise trio.BrokenResourceError(_BROKEN)
-            view = memoryview(data)
-            for at in range(0, len(view), WRITE_BYTES):
-                self._encrypt(view[at : at + WRITE_BYTES])
+            for piece in _joined(pieces):
+                view = memoryview(piece)
+                while len(view):
+                    view = view[self._encrypt(view[: WRITE_BYTES - self._outgoing.pending]) :]
+                    if self._outgoing.pending >= WRITE_BYTES:
+                        await self._drain()
+            if self._outgoing.pending:
                 await self._drain()
+            else:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+        finally:
+            self._sending.release()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the transport can take more."""
@@ -147,33 +167,51 @@ class TlsStream(Stream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Return what has arrived, up to 256 KiB at once, waiting for at least one byte; `b""` at the end."""
-        return bytes(await self.receive_view(max_bytes))
-
-    async def receive_view(self, max_bytes: int | None = None) -> memoryview:
-        """Like `receive_some`, without a copy: what is returned changes with the next call."""
         self._check_open()
         if max_bytes is not None and max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
         limit = READ_BYTES if max_bytes is None else min(max_bytes, READ_BYTES)
-        try:
-            self._receiving.acquire_nowait()
-        except trio.WouldBlock:
-            raise trio.BusyResourceError("another task is receiving") from None
-        try:
+        if self._plain is None:
+            self._plain = memoryview(bytearray(READ_BYTES))
+        with self._receiving_alone():
             await trio.lowlevel.checkpoint_if_cancelled()
-            while not self._ended:
-                size = self._decrypt(limit)
-                if size:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                    return self._plain[:size]
-                if self._outgoing.pending:
-                    await self._flush()
-                if not self._ended:
-                    await self._feed()
+            while not (size := self.take(self._plain[:limit])) and not self._ended:
+                await self._wait_for_more()
             await trio.lowlevel.cancel_shielded_checkpoint()
-            return self._plain[:0]
-        finally:
-            self._receiving.release()
+            return bytes(self._plain[:size])
+
+    async def receive_more(self) -> bool:
+        """Wait until more than was there has arrived, to be had by `take`; False at the end of the stream."""
+        self._check_open()
+        with self._receiving_alone():
+            if self._ended:
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._wait_for_more()
+            return not self._ended
+
+    def take(self, room: memoryview) -> int:
+        """Decrypt what has arrived straight to the beginning of `room`; how many bytes that is, 0 where there is no more.
+
+        Raises `trio.BrokenResourceError`. Nothing is to be taken while another task is in `receive_some`.
+        """
+        size, most, read = 0, len(room), self._tls.read
+        try:
+            while size < most:
+                got = read(most - size, room[size:])  # a record at most, whatever the room
+                if not got:
+                    self._ended = True
+                    break
+                size += int(got)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self._ended = True
+        except ssl.SSLError as error:
+            if not size:
+                self._broken = True
+                raise trio.BrokenResourceError(_BROKEN) from error
+        return size
 
     async def aclose(self) -> None:
         """Say goodbye if that is possible at once, and close the transport."""
@@ -194,33 +232,28 @@ class TlsStream(Stream):
         if self._closed:
             raise trio.ClosedResourceError("the TLS connection was closed here")
 
-    def _encrypt(self, data: memoryview) -> None:
+    @contextlib.contextmanager
+    def _receiving_alone(self) -> Iterator[None]:
         try:
-            written = self._tls.write(data)
+            self._receiving.acquire_nowait()
+        except trio.WouldBlock:
+            raise trio.BusyResourceError("another task is receiving") from None
+        try:
+            yield
+        finally:
+            self._receiving.release()
+
+    def _encrypt(self, data: memoryview) -> int:
+        try:
+            return self._tls.write(data)
         except ssl.SSLError as error:
             self._broken = True
             raise trio.BrokenResourceError(_BROKEN) from error
-        assert written == len(data)
 
-    def _decrypt(self, limit: int) -> int:
-        """Decrypt into the buffer as much as has arrived, whole records at a time; returns how many bytes."""
-        size, read, plain = 0, self._tls.read, self._plain
-        try:
-            while size < limit:
-                got = read(limit - size, plain[size:limit])  # a record at most, whatever the room
-                if not got:
-                    self._ended = True
-                    break
-                size += int(got)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self._ended = True
-        except ssl.SSLError as error:
-            if not size:
-                self._broken = True
-                raise trio.BrokenResourceError(_BROKEN) from error
-        return size
+    async def _wait_for_more(self) -> None:
+        if self._outgoing.pending:
+            await self._flush()
+        await self._feed()
 
     async def _feed(self) -> None:
         """Move what has arrived from the transport to the decrypting side."""
@@ -261,3 +294,18 @@ class TlsStream(Stream):
             with trio.move_on_after(CLOSE_S):
                 with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
                     await self.transport.send_all(pending)
+
+
+def _joined(pieces: Iterable[_Bytes]) -> Iterator[_Bytes]:
+    """The same bytes in the same order: every run of pieces shorter than a record as one."""
+    short: list[_Bytes] = []
+    for piece in pieces:
+        if len(piece) < RECORD_BYTES:
+            short.append(piece)
+            continue
+        if short:
+            yield b"".join(short)
+            short.clear()
+        yield piece
+    if short:
+        yield b"".join(short)
