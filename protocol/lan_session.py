@@ -125,6 +125,7 @@ class LanSession:
         self._out_bytes = 0
         self._chunks: deque[tuple[bytes, bytes | bytearray | memoryview]] = deque()
         self._chunk_bytes = 0
+        self._is_ahead = False
         self._pong: LanPong | None = None
         self._put(hello)
 
@@ -225,8 +226,12 @@ class LanSession:
     # --- answering --------------------------------------------------------------------------------------
 
     def next_wanted(self) -> LanRequest | None:
-        """The next request to answer, oldest first; None where there is none, or enough waits to be sent already."""
-        if self._chunk_bytes >= AHEAD_BYTES or not self._wanted:
+        """The next request to answer, oldest first; None where there is none, or enough waits to be sent already.
+
+        Once enough waits, none is handed out before half of it has left, so that they are answered several at a time.
+        """
+        self._is_ahead = self._chunk_bytes >= (AHEAD_BYTES // 2 + 1 if self._is_ahead else AHEAD_BYTES)
+        if self._is_ahead or not self._wanted:
             return None
         return self._wanted.pop(next(iter(self._wanted)))
 
