@@ -191,9 +191,10 @@ class TlsStream(Stream):
             return not self._ended
 
     def take(self, room: memoryview) -> int:
-        """Decrypt what has arrived straight to the beginning of `room`; how many bytes that is, 0 where there is no more.
+        """Decrypt what has arrived straight into `room`, as far as it goes; how many bytes, 0 where there is no more.
 
-        Raises `trio.BrokenResourceError`. Nothing is to be taken while another task is in `receive_some`.
+        Raises `trio.BrokenResourceError`. Not to be called while another task is in `receive_some`. Before the first
+        `receive_more` something may be there already: it came along with the handshake.
         """
         size, most, read = 0, len(room), self._tls.read
         try:

@@ -155,3 +155,46 @@ async def test_old_tls_is_refused_where_the_key_is_pinned(tmp_path: Path) -> Non
         nursery.start_soon(serve)
         with pytest.raises(trio.BrokenResourceError):
             await open_client_tls(near, pinned_context(), None, anybody)
+
+
+async def test_pieces_of_all_sizes_arrive_in_order_with_few_calls_to_the_transport(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    pieces = [bytes([number]) * size for number, size in enumerate((1, 0, 5, 300_000, 16_384, 9, 700_000, 3))]
+    calls = 0
+
+    async def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    client.transport.send_stream.send_all_hook = count  # type: ignore[attr-defined]  # a memory stream
+    await client.send_pieces(pieces)
+    assert calls == 2
+    await client.aclose()
+    assert await taken(server) == b"".join(pieces)
+    await server.aclose()
+
+
+async def test_what_is_taken_fills_the_room_that_there_is_and_the_rest_waits(tmp_path: Path) -> None:
+    client, server = await make_pair(tmp_path)
+    await client.send_all(bytes(range(100)))
+    room = memoryview(bytearray(64))
+    assert server.take(room) == 0
+    assert await server.receive_more()
+    assert (server.take(room), bytes(room)) == (64, bytes(range(64)))
+    assert (server.take(room), bytes(room[:36])) == (36, bytes(range(64, 100)))
+    assert server.take(room) == 0
+    await trio.aclose_forcefully(client)
+    assert await server.receive_more(), "it is for `take` to find that this was no goodbye"
+    with pytest.raises(trio.BrokenResourceError):
+        server.take(room)
+    await trio.aclose_forcefully(server)
+
+
+async def taken(stream: TlsStream) -> bytes:
+    """Everything until the other side's goodbye."""
+    got, room = bytearray(), memoryview(bytearray(50_000))
+    while True:
+        while size := stream.take(room):
+            got += room[:size]
+        if not await stream.receive_more():
+            return bytes(got)

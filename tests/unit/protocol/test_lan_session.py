@@ -182,6 +182,21 @@ def test_no_more_is_handed_out_than_can_be_sent_soon() -> None:
     assert session.next_wanted() is not None
 
 
+def test_once_enough_waits_to_be_sent_nothing_is_handed_out_before_half_of_it_has_left() -> None:
+    session = met()
+    length = AHEAD_BYTES // 8
+    hear(session, *(request(number, length) for number in range(1, 17)))
+    handed: list[int] = []
+    while session.has_output or not handed:
+        before = len(handed)
+        while (wanted := session.next_wanted()) is not None:
+            session.answer(wanted.number, bytes(length))
+            handed.append(wanted.number)
+        assert len(handed) - before in (0, 4, 8), "several at a time"
+        session.take_output()
+    assert handed == list(range(1, 17))
+
+
 def test_our_own_requests_stay_within_the_bounds() -> None:
     session = met()
     while session.may_request(limits.CHUNK_BYTES):
