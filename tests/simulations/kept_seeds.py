@@ -147,6 +147,13 @@ KEPT: Final = (
         "a renamed file was taken for a deleted and a new one",
         f"{_NOTICING}::test_what_is_not_found_may_be_where_nobody_has_looked_yet",
     ),
+    KeptSeed(
+        770124,
+        "342dfb6a4450",
+        "what was committed anew after it had been handed to others had another base with each of them",
+        "tests/simulations/test_continuity.py"
+        "::test_what_an_author_has_committed_anew_is_the_same_base_wherever_it_was_handed_to",
+    ),
 )
 
 
@@ -158,6 +165,6 @@ def failures_and_closings() -> tuple[list[str], Mapping[str, str]]:
         line = json.loads(text)
         if "closed" in line:
             closings[line["closed"]] = line["by"]
-        else:
+        elif "failed" in line:
             failures += [f"{seed}@{line['commit']}" for seed in line["failed"]]
     return failures, closings
