@@ -5,7 +5,7 @@ small one. Results wait here until the loop takes them; nothing is decided or wr
 """
 
 import enum
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
@@ -24,7 +24,7 @@ from peer.transfer.download import Bad, Fetcher, FetchRequest, FetchResult
 from peer.transfer.ingest import Changed, Failed, Ingested, Ingester, IngestRequest, NotSent
 from peer.transfer.sources import LocalChunks, Place
 from peer.transfer.unfinished import Unfinished
-from protocol.ids import ChangeId, ChunkId, EntryId
+from protocol.ids import BlockId, ChangeId, ChunkId, EntryId
 from protocol.model import ChunkRef, FlatManifest
 
 SMALL_BYTES: Final = 8 * 1024 * 1024
@@ -54,6 +54,14 @@ class Up:
     file: Assigned
     aim: Aim
     even_if_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A file of which a version lists these blocks."""
+
+    request: IngestRequest
+    manifest: FlatManifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +230,21 @@ class Mover:
         is_wanted = is_long and lan is not None and lan.is_anybody_there(self._context.record.workspace)
         return Aim.SEAL if is_wanted else Aim.SEND
 
-    async def store(self, requests: Sequence[IngestRequest]) -> list[IngestResult]:
-        """Send what the coordinator lacks of files that were committed before."""
-        return await self._current_ingester().ingest(requests, self._server, resuming=True, progress=self._context.up)
+    async def store(self, files: Sequence[Committed], stored: Collection[BlockId]) -> list[IngestResult]:
+        """Send what the coordinator lacks of files that were committed before: as the blocks that their versions list,
+        where this device can make those. `stored` are blocks that it does not lack."""
+        results: list[IngestResult] = []
+        for part in agreeing(files):
+            listed = {ref.chunk: ref for file in part for ref in file.manifest.chunks}
+            index = _Listed({chunk: ref for chunk, ref in listed.items() if ref.block in stored})
+            results += await replace(self._current_ingester(), index=index).ingest(
+                [file.request for file in part],
+                self._server,
+                resuming=True,
+                epochs={chunk: ref.epoch for chunk, ref in listed.items()},
+                progress=self._context.up,
+            )
+        return results
 
     # --- the lanes -------------------------------------------------------------------------------------
 
@@ -290,6 +310,32 @@ class Mover:
             bad = body is None or body.manifest is None
             found.append(Bad(request, "bad_change", "this version cannot be read") if bad else request)
         return found
+
+
+def agreeing(files: Sequence[Committed]) -> Iterator[list[Committed]]:
+    """The files in order, in parts in which no two list different blocks of one chunk."""
+    part: list[Committed] = []
+    listed: dict[ChunkId, BlockId] = {}
+    for file in files:
+        its = {ref.chunk: ref.block for ref in file.manifest.chunks}
+        if any(listed.get(chunk, block) != block for chunk, block in its.items()):
+            yield part
+            part, listed = [], {}
+        part.append(file)
+        listed |= its
+    if part:
+        yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """`ChunkIndex` of the blocks that some versions list, and no others."""
+
+    stored: Mapping[ChunkId, ChunkRef]
+
+    async def known(self, chunks: Sequence[ChunkId]) -> "dict[ChunkId, ChunkRef]":
+        """The chunks among these whose block is stored."""
+        return {chunk: self.stored[chunk] for chunk in chunks if chunk in self.stored}
 
 
 class _Index:

@@ -5,7 +5,7 @@ Its own tasks, beside the loop: an upload takes as long as the uplink does. They
 no rows but the copy of the set and what follows from a version being given up.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,8 @@ from peer.disk.destroying import let_go
 from peer.disk.private import rescue
 from peer.engine.context import Context, Signal
 from peer.engine.held import held_files
-from peer.engine.moving import BATCH_BYTES, BATCH_FILES, IngestResult, Mover
+from peer.engine.moving import BATCH_BYTES, BATCH_FILES, Committed, IngestResult, Mover
+from peer.engine.renewing import Renewing
 from peer.engine.rests import LINK_S, SOON_S
 from peer.engine.scanning import Scanner
 from peer.fingerprint import Fingerprint, Path
@@ -32,6 +33,8 @@ from protocol.offered import OfferedPage, Standing
 
 HOLDER_S: Final = 60.0
 """So long after a device that is not a version's author heard of it, it begins to help sending it."""
+IN_VAIN_S: Final = 3600.0
+"""A version that lists other blocks than come of its content here is left alone for so long."""
 OTHERS_S: Final = 20.0
 """For so long what others are sending is left to them."""
 PAUSE_S: Final = 1.0
@@ -87,6 +90,7 @@ class Offering:
         self._rests: dict[ChangeId, float] = {}
         self._wants_page = False
         self.store = OfferStore(context.machine.database, context.record.w)
+        self.renewing = Renewing(context, self.store)
         self.number = 0
         """Up to which change the set is known here."""
         self.count = 0
@@ -215,13 +219,16 @@ class Offering:
             offered.add(version.change)
             row, path = context.trees.local(version.entry), context.trees.path(version.entry)
             content = None if row is None else row.node.content
-            if row is not None and path is not None and content is not None and content.digest == version.digest:
+            if self.renewing.is_elsewhere(version):
+                lost.append(version.change)
+            elif row is not None and path is not None and content is not None and content.digest == version.digest:
                 if row.fingerprint is not None:
                     here.append(_Here(version, path, row.fingerprint))
             elif version.change in held:
                 here.append(_Here(version, (version.change.hex(),), held[version.change], is_held=True))
             elif self._is_lost(version):
                 lost.append(version.change)
+        self.renewing.forget(offered)
         known = [change for change in held.keys() - offered if self.store.is_version(change)]
         is_settled = Outbox(context.machine.database, context.record.w).size() == (0, 0)
         unknown = held.keys() - offered - set(known) if is_settled else ()
@@ -275,8 +282,10 @@ class Offering:
         due, later_s = self._due(look.here)
         if not due:
             return later_s
-        mine = await self._lease(due)
-        results = dict(zip(mine, await self._mover.store([_request(one) for one in mine]), strict=True))
+        mine, stored = await self._lease(due)
+        files = [Committed(_request(one), one.version.manifest) for one in mine]
+        results = dict(zip(mine, await self._mover.store(files, stored), strict=True))
+        await self._renew(results)
         now_s = self._context.machine.clock.monotonic_s()
         for one in due:
             self._rests[one.version.change] = now_s + self._rest_after(one, results.get(one))
@@ -300,10 +309,20 @@ class Offering:
                 size += one.version.size
         return due, min(later, default=None)
 
+    async def _renew(self, results: Mapping[_Here, IngestResult]) -> None:
+        """Where other blocks came of a content than its version lists, see to it that a version lists those."""
+        for one, result in results.items():
+            if isinstance(result, Ingested) and result.stored and result.digest == one.version.digest:
+                manifest = result.manifest
+                if manifest is not None and manifest != one.version.manifest:
+                    await self._context.machine.database_work.run(self.renewing.note, one.version, manifest)
+                    self._changed(False)
+
     def _rest_after(self, one: _Here, result: IngestResult | None) -> float:
         match result:
             case Ingested() if result.digest == one.version.digest:
-                return OTHERS_S  # until the coordinator says that it is durable
+                # until the coordinator says that it is durable, which it will never be by other blocks
+                return OTHERS_S if result.manifest == one.version.manifest else IN_VAIN_S
             case Ingested() | Changed() if not one.is_held:
                 self._scanner.look_again(one.path)
                 return SOON_S
@@ -312,8 +331,9 @@ class Offering:
             case _:
                 return LINK_S
 
-    async def _lease(self, due: Sequence[_Here]) -> list[_Here]:
-        """Those of which something is lacking that this device is to send, and nothing that another one is sending."""
+    async def _lease(self, due: Sequence[_Here]) -> tuple[list[_Here], set[BlockId]]:
+        """Those of which something is lacking that this device is to send, and nothing that another one is sending; and
+        which of their blocks are not lacking."""
         workspace, client = self._context.record.workspace, self._context.machine.client
         blocks = list(dict.fromkeys(block for one in due for block in _blocks(one)))
         stored: set[BlockId] = set()
@@ -322,10 +342,11 @@ class Offering:
             part = blocks[at : at + limits.HAVE_BLOCKS]
             reply = await client.request(LeaseRequest(workspace, tuple(part)))
             if not isinstance(reply, LeaseReply):
-                return []
+                return [], stored
             stored |= picked(part, reply.stored)
             mine |= picked(part, reply.granted)
-        return [one for one in due if not mine.isdisjoint(_blocks(one)) and (stored | mine).issuperset(_blocks(one))]
+        leased = [one for one in due if not mine.isdisjoint(_blocks(one)) and (stored | mine).issuperset(_blocks(one))]
+        return leased, stored
 
 
 def _blocks(one: _Here) -> list[BlockId]:

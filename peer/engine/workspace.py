@@ -423,7 +423,8 @@ class WorkspaceEngine:
 
     def _proposals_of(self, made: Plan) -> list[ProposeChange]:
         proposals = [one for wave in made.waves for one in wave if isinstance(one, ProposeChange)]
-        return [one for one in proposals if not self.executor.holding.holds(one)]
+        renewed = self.offering.renewing.proposals({one.entry for one in proposals})
+        return [one for one in proposals if not self.executor.holding.holds(one)] + renewed
 
     def _make_plan(self) -> Plan:
         context = self.context

@@ -170,6 +170,15 @@ class OfferStore:
             if body is not None and body.manifest is not None and body.digest is not None:
                 yield Offered(change, entry, device, body.digest, body.size, body.manifest)
 
+    def is_stored(self, entry: EntryId, digest: bytes) -> bool:
+        """Whether a version of the entry that has this content is durable."""
+        rows = self._db.all(
+            "SELECT v.body FROM versions v LEFT JOIN offers o ON o.w = v.w AND o.change = v.change "
+            "WHERE v.w = ? AND v.entry = ? AND v.body IS NOT NULL AND (o.standing IS NULL OR o.standing = ?)",
+            (self.w, entry, Standing.DURABLE.value),
+        )
+        return any(decode(Body, body, limits.SEALED_BYTES).digest == digest for (body,) in rows)
+
     def offered_with(self, digest: bytes) -> ChangeId | None:
         """An offered version that has this content, if one has: its bytes may be nowhere else."""
         row = self._db.one(

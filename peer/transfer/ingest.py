@@ -5,7 +5,7 @@ another thread while the next batch is read, and sent while the one after that i
 `BATCH_BYTES` are held, whatever the files' sizes. Never commits, and never changes a file.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -126,6 +126,7 @@ class Ingester:
         *,
         seal: bool = False,
         resuming: bool = False,
+        epochs: Mapping[ChunkId, int] | None = None,
         progress: Progress | None = None,
     ) -> list[IngestResult]:
         """Read all files once, and make their blocks durable in `sink` if one is given; results in order.
@@ -134,9 +135,10 @@ class Ingester:
 
         A chunk that has a durable block, or occurs again, is not sealed again. When this returns `Ingested` with a
         manifest from a sink, every block in it has been confirmed. Failures of single files and of the connection
-        are results. With `resuming`, the sink is asked which blocks it has before they are sent.
+        are results. With `resuming`, the sink is asked which blocks it has before they are sent. `epochs` are those in
+        which chunks are to be sealed, where that is not the newest one, and their keys are held.
         """
-        run = _Run(self, requests, progress or Progress())
+        run = _Run(self, requests, epochs or {}, progress or Progress())
         await (run.read(seal=seal) if sink is None else run.send(sink, resuming))
         return run.results()
 
@@ -144,9 +146,16 @@ class Ingester:
 class _Run:
     """One call of `ingest`."""
 
-    def __init__(self, ingester: Ingester, requests: Sequence[IngestRequest], progress: Progress) -> None:
+    def __init__(
+        self,
+        ingester: Ingester,
+        requests: Sequence[IngestRequest],
+        epochs: Mapping[ChunkId, int],
+        progress: Progress,
+    ) -> None:
         self._by = ingester
         self._requests = requests
+        self._epochs = {chunk: epoch for chunk, epoch in epochs.items() if ingester.keys.epoch(epoch) is not None}
         self._progress = progress
         self._chunks: list[list[tuple[ChunkId, int]]] = [[] for _ in requests]
         self._ends: list[FileEnd | None] = [None] * len(requests)
@@ -244,7 +253,8 @@ class _Run:
     async def _seal_all(self, batches: trio.MemoryReceiveChannel[_ToSeal], session: UploadSession | None) -> None:
         async with batches:
             async for chunks, give_back in batches:
-                blocks = await self._by.offload.run(_name if session is None else _seal, self._by.keys, chunks)
+                make = _name if session is None else _seal
+                blocks = await self._by.offload.run(make, self._by.keys, self._epochs, chunks)
                 chunks.clear()  # the plaintext is not needed while the blocks are sent
                 give_back()
                 self._note_blocks(blocks)
@@ -259,14 +269,16 @@ class _Run:
         for part in _parts(origins):
             again = await self._by.offload.run(read_again, self._by.root, self._requests, part, self._by.keys.fixed)
             self._vanished.update(origin.chunk for origin, chunk in zip(part, again, strict=True) if chunk is None)
-            blocks = await self._by.offload.run(_seal, self._by.keys, [chunk for chunk in again if chunk is not None])
-            del again
+            found = [chunk for chunk in again if chunk is not None]
+            blocks = await self._by.offload.run(_seal, self._by.keys, self._epochs, found)
+            del again, found
             self._note_blocks(blocks)
             await session.send(blocks)
 
     def _note_blocks(self, blocks: Sequence[Outgoing]) -> None:
-        epoch = self._by.keys.newest_epoch
+        newest = self._by.keys.newest_epoch
         for block, _, origin in blocks:
+            epoch = self._epochs.get(origin.chunk, newest)
             self._refs[origin.chunk] = ChunkRef(origin.chunk, block, epoch, origin.length)
 
     def _result(self, index: int) -> IngestResult:
@@ -301,18 +313,22 @@ class _Run:
         return Ingested(request, end.digest, end.fingerprint.size, end.fingerprint, chunks, manifest, stored)
 
 
-def _seal(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing]:
-    """In a thread: the chunks as blocks of the newest epoch."""
+def _seal(keys: WorkspaceKeyring, epochs: Mapping[ChunkId, int], chunks: Sequence[ReadChunk]) -> list[Outgoing]:
+    """In a thread: the chunks as blocks of these epochs, else of the newest one."""
     blocks: list[Outgoing] = []
     for origin, data in chunks:
-        block_id, block = seal_block(keys, keys.newest_epoch, data)
+        block_id, block = seal_block(keys, epochs.get(origin.chunk, keys.newest_epoch), data)
         blocks.append(Outgoing(BlockId(block_id), block, origin))
     return blocks
 
 
-def _name(keys: WorkspaceKeyring, chunks: Sequence[ReadChunk]) -> list[Outgoing]:
+def _name(keys: WorkspaceKeyring, epochs: Mapping[ChunkId, int], chunks: Sequence[ReadChunk]) -> list[Outgoing]:
     """In a thread: the same without the blocks' bytes."""
-    return [Outgoing(BlockId(name_block(keys, keys.newest_epoch, data)), b"", origin) for origin, data in chunks]
+    newest = keys.newest_epoch
+    return [
+        Outgoing(BlockId(name_block(keys, epochs.get(origin.chunk, newest), data)), b"", origin)
+        for origin, data in chunks
+    ]
 
 
 def _parts(origins: Sequence[Origin]) -> Iterable[list[Origin]]:

@@ -1,9 +1,12 @@
 """Files are on the devices beside before the line has carried them; what then happens to the line, the devices and the
 files loses nothing, and everybody is told the same."""
 
+import pytest
 import trio
 
+from crypto import block_box
 from peer.control.messages import WorkspaceStatus
+from peer.control.upkeep import RevokeDevice
 from peer.disk.root import PRIVATE_NAME
 from peer.engine.browse import Target
 from peer.engine.version_bytes import read_version
@@ -102,6 +105,54 @@ def test_where_the_author_is_gone_before_it_was_sent_another_holder_sends_it() -
         assert await world.converged(LONG_S) is not None
 
     assert run_world("author gone", story).failures == []
+
+
+def test_where_the_keys_changed_before_it_was_sent_another_holder_sends_it_as_it_was_sealed() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("film", FILM)
+        await until_has(world, blue, "film", FILM)
+        await until_held_by(blue, world)
+        await green.ask(RevokeDevice("red"))
+        await until_has(world, green, "film", FILM, within_s=30 * MINUTES)
+        await until_durable(green)
+        assert standings(green) == [Standing.DURABLE]
+        assert len(versions_of(green, "film")) == 1, "the very version"
+
+    assert run_world("other keys", story).failures == []
+
+
+def text(size: int) -> bytes:
+    """Something that compresses well."""
+    return b"".join(b"%08d is a line of it\n" % number for number in range(size // 22))
+
+
+def test_where_other_blocks_come_of_it_than_are_listed_its_holders_make_it_durable_as_one_other_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    film = text(3_000_000)
+
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        gold = world.device("gold", world.net.site_of(blue.host))
+        await world.pair(gold, green)
+        assert await world.converged(LONG_S) is not None
+        with monkeypatch.context() as as_red_does:
+            as_red_does.setattr(block_box, "_encode", lambda data: (block_box.CODEC_RAW, data))
+            world.folder(red).create("film", film)
+            for device in (blue, gold):
+                await until_has(world, device, "film", film)
+                await until_held_by(device, world)
+            await red.kill(power=True)
+        await until_has(world, green, "film", film, within_s=30 * MINUTES)
+        await trio.sleep(10 * MINUTES)
+        assert len(versions_of(green, "film")) == 2, "once, by whoever was first"
+        assert standings(green) == [Standing.OFFERED], "until its author sends it"
+        await red.start()
+        assert await world.converged(LONG_S) == {"film": film}
+        assert len(versions_of(green, "film")) == 2
+
+    assert run_world("other blocks", story).failures == []
 
 
 async def offered_to_nobody(world: World, red: SimDevice, blue: SimDevice, path: str) -> None:
