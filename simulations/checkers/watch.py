@@ -38,7 +38,7 @@ from simulations.checkers.reading import Reader, look_up
 from simulations.checkers.versions import MOST_BYTES, Versions
 from simulations.coordinating import BLOCKS, SimCoordinator
 from simulations.devices import SimDevice
-from simulations.disk import SimFilesystem
+from simulations.disk import Content, SimFilesystem
 from simulations.ledger import Ledger
 
 _WORDS: Final = (b"conflicted copy", b"directory")
@@ -112,7 +112,7 @@ class Watch:
             resolved = calls.resolve(view, call, arguments)
             if resolved is not None:
                 self._changes[device.name] += any(name.place is Place.PEOPLE for name in resolved.names)
-                self.tell(destroyed(resolved, self.versions))
+                self.tell(destroyed(resolved, self.versions, lambda content: self._is_elsewhere(device, content)))
                 self.tell(misplaced(resolved, self.versions))
                 self.tell(escaped(resolved))
 
@@ -126,6 +126,10 @@ class Watch:
             self._stored(device.name, cursor.reading)
 
         device.committed = committed
+
+    def _is_elsewhere(self, device: SimDevice, content: Content) -> bool:
+        others = (one for one in self._devices.values() if one is not device)
+        return any(one.disk.volume.has(content) for one in others)
 
     def note_twin(self, device: SimDevice) -> None:
         """Another machine is this device as well: whose person did something cannot be told from now on."""

@@ -300,6 +300,17 @@ class Volume:
         self.pending, self.dirty, self._free = [], {}, []
         self._recount()
 
+    def has(self, content: Content) -> bool:
+        """Whether a file has it now."""
+        stack = [self.root]
+        while stack:
+            for entry in stack.pop().children.values():
+                if entry.inode.is_directory:
+                    stack.append(entry.inode)
+                elif entry.inode.content.size == content.size and bytes(entry.inode.content) == bytes(content):
+                    return True
+        return False
+
     def _recount(self) -> None:
         """Set right what follows from the tree: names of inodes, places of entries, room."""
         met: dict[int, Inode] = {}

@@ -6,13 +6,14 @@ import pytest
 
 from crypto.digest import FixedKeys, file_digest
 from peer.ports import Handle
+from protocol.model import Body
 from simulations.checkers.a01_destruction import destroyed
 from simulations.checkers.a14_partial import misplaced
 from simulations.checkers.a15_containment import escaped
 from simulations.checkers.a20_bounds import left_over, too_many_handles
 from simulations.checkers.disk_calls import CHANGES, DiskCalls, Place
 from simulations.checkers.versions import Versions
-from simulations.disk import SimFilesystem
+from simulations.disk import Content, SimFilesystem
 from tests.common.simulated_disks import sim_disk
 
 KEYS = FixedKeys.of(bytes(32), bytes(16))
@@ -31,11 +32,13 @@ class Looked:
         self.versions.note(b"w", KEYS, file_digest(KEYS, VERSION))
         calls = DiskCalls("red")
         self.found: list[str] = []
+        self.elsewhere: set[bytes] = set()
 
         def look(view: SimFilesystem, call: str, arguments: tuple[object, ...]) -> None:
             resolved = calls.resolve(view, call, arguments) if call in CHANGES else None
             if resolved is not None:
-                told = destroyed(resolved, self.versions), misplaced(resolved, self.versions), escaped(resolved)
+                gone = destroyed(resolved, self.versions, lambda content: bytes(content) in self.elsewhere)
+                told = gone, misplaced(resolved, self.versions), escaped(resolved)
                 self.found += [wrong for wrong in told if wrong is not None]
 
         self.disk.looking = look
@@ -126,6 +129,25 @@ def test_what_was_put_back_is_peoples_again_and_not_destroyed_a_second_time() ->
     _take_and_put_back(looked)
     looked.fs.unlink(looked.folder, "unknown")
     assert [wrong[:2] for wrong in looked.found] == ["A1"]
+
+
+@pytest.mark.parametrize(("is_handed", "is_elsewhere"), [(True, True), (True, False), (False, True)])
+def test_what_was_handed_from_device_to_device_may_go_where_another_has_it(is_handed: bool, is_elsewhere: bool) -> None:
+    looked = Looked()
+    if is_handed:
+        body = Body("unknown", len(UNKNOWN), 0, False, file_digest(KEYS, UNKNOWN), None, None, None)
+        looked.versions.note_handed(b"w", KEYS, body)
+    if is_elsewhere:
+        looked.elsewhere.add(UNKNOWN)
+    _take_and_unlink(looked, "unknown")
+    assert (looked.found == []) is (is_handed and is_elsewhere)
+
+
+def test_a_disk_has_a_content_wherever_it_is() -> None:
+    disk = sim_disk(directories=("/folder/below/.shoal/tmp",))
+    disk.put("/folder/below/.shoal/tmp/one", UNKNOWN)
+    assert disk.volume.has(Content.of(UNKNOWN))
+    assert not disk.volume.has(Content.of(UNKNOWN[::-1]))
 
 
 def test_the_private_directory_itself_is_nobodys_place() -> None:
