@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> int:
         assert red.host is not None
         programs = (red.program, blue.program, red.host.program)
         for number in range(options.runs):
-            digest = write(red.place / "film", size)
+            # Another one each time: of what was there once, much is known.
+            digest = write(red.place / "film", size, number)
             copied.append(_copy(red.place / "film", blue.place / "copy"))
             before = [cpu_s(program) for program in programs]
             begun_s = time.monotonic()

@@ -29,6 +29,8 @@ GOODBYE_S: Final = 1.0
 BATCH: Final = 64
 BATCH_BYTES: Final = 1024 * 1024
 """Requests are answered in batches of at most so many, and of little more than so many bytes."""
+UNSENT_BYTES: Final = 128 * 1024
+"""So much waits in the system behind what is on its way: about a millisecond of a gigabit line."""
 _LAST_NUMBER: Final = 2**32 - 1
 
 Answer = bytes | bytearray | memoryview | GoneReason
@@ -73,6 +75,7 @@ class Link:
 
     async def run(self, owner: LinkOwner) -> None:
         """Carry the conversation until either side ends it, breaks its rules, or dies. Closes the stream."""
+        self._stream.let_wait(UNSENT_BYTES)
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:

@@ -62,12 +62,12 @@ def run(arguments: Sequence[str]) -> None:
                 demand(moved[0] >= 0.99 * size, f"{peer.name} did not get it by the LAN")
 
 
-def write(path: Path, size: int) -> str:
-    """A file that no compressor shortens; its digest."""
+def write(path: Path, size: int, number: int = 0) -> str:
+    """A file that no compressor shortens, with nothing in common with that of another number; its digest."""
     hasher = hashlib.sha256()
     with path.open("wb") as file:
         for at in range(0, size, _PART):
-            part = noise(min(_PART, size - at), at.to_bytes(8, "big"))
+            part = noise(min(_PART, size - at), at.to_bytes(8, "big") + number.to_bytes(8, "big"))
             hasher.update(part)
             file.write(part)
     return hasher.hexdigest()

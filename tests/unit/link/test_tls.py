@@ -1,6 +1,8 @@
 """TLS pumped through memory buffers."""
 
+import socket
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,22 @@ async def test_what_is_taken_fills_the_room_that_there_is_and_the_rest_waits(tmp
     assert await server.receive_more(), "it is for `take` to find that this was no goodbye"
     with pytest.raises(trio.BrokenResourceError):
         server.take(room)
+    await trio.aclose_forcefully(server)
+
+
+async def test_how_much_may_wait_in_the_system_is_said_to_a_socket_and_to_nothing_else(tmp_path: Path) -> None:
+    async def listen(stream: trio.abc.Stream) -> None:
+        await stream.receive_some()
+
+    async with open_raw_server(listen, write_certificate(tmp_path, identity_of(1))) as port:
+        transport = await trio.open_tcp_stream("127.0.0.1", port)
+        async with await open_client_tls(transport, pinned_context(), None, anybody) as stream:
+            stream.let_wait(100_000)
+            if sys.platform == "linux":
+                assert transport.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == 100_000
+    client, server = await make_pair(tmp_path)
+    client.let_wait(100_000)
+    await trio.aclose_forcefully(client)
     await trio.aclose_forcefully(server)
 
 
