@@ -156,9 +156,12 @@ class Offering:
 
     async def _follow_and_tell(self) -> float | None:
         if self._wants_page:
-            self._wants_page = False
-            if not await self._follow():
-                self._wants_page = True
+            self._wants_page = followed = False
+            try:
+                followed = await self._follow()
+            finally:  # also where the answer was lost
+                self._wants_page |= not followed
+            if not followed:
                 return LINK_S
         look = await self._look()
         self.count = len(look.offered)

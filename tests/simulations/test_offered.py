@@ -1,6 +1,8 @@
 """Files are on the devices beside before the line has carried them; what then happens to the line, the devices and the
 files loses nothing, and everybody is told the same."""
 
+from typing import Any
+
 import pytest
 import trio
 
@@ -10,7 +12,9 @@ from peer.control.upkeep import RevokeDevice
 from peer.disk.root import PRIVATE_NAME
 from peer.engine.browse import Target
 from peer.engine.version_bytes import read_version
+from peer.link.errors import Unreachable
 from protocol.ids import ChangeId
+from protocol.messages import OfferedRequest
 from protocol.offered import Standing
 from simulations.devices import SimDevice
 from simulations.folder import Folder
@@ -324,3 +328,28 @@ def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() 
             assert not (await status_of(device)).problems
 
     assert run_world("counts again", story).failures == []
+
+
+def test_a_question_about_the_set_whose_answer_is_lost_is_asked_again() -> None:
+    async def story(world: World) -> None:
+        red, blue, _ = await at_home_and_away(world)
+        assert blue.engine is not None
+        client, lost = blue.engine.machine.client, list[int]()
+        ask = client.request
+
+        async def ask_in_vain(request: Any) -> Any:
+            answer = await ask(request)
+            if isinstance(request, OfferedRequest) and request.number not in lost:
+                lost.append(request.number)
+                raise Unreachable("the connection was reset")
+            return answer
+
+        client.request = ask_in_vain  # type: ignore[method-assign, assignment]
+        world.folder(red).create("film", FILM)
+        await until_has(world, blue, "film", FILM)
+        assert await world.converged(LONG_S) is not None
+        await until_durable(red)
+        await until_durable(blue)
+        assert len(lost) > 1
+
+    assert run_world("lost answer", story).failures == []
