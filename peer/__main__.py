@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "confirm": "folders",
     "ls": "files",
     "cat": "files",
+    "history": "versions",
     "conflicts": "files",
     "resolve": "resolving",
     "limit": "limiting",

@@ -54,15 +54,16 @@ def _list_or_none(session: Session, path: str) -> Listing | None:
 
 @click.command(epilog=example("shoal cat Documents:notes.txt"))
 @click.argument("path")
+@click.option("--version", metavar="ID", help="Not the newest version: an id of `shoal history`, or its beginning.")
 @with_session
-def cat(session: Session, path: str) -> None:
+def cat(session: Session, path: str, version: str | None) -> None:
     """Write a file's bytes to standard output.
 
     They are fetched where this device does not hold them.
 
     With --json they come in base64, one document of {"data"} for each piece.
     """
-    with converse(session, Cat(path=path_meant(path))) as replies:
+    with converse(session, Cat(path=path_meant(path), version=version)) as replies:
         for reply in replies:
             if isinstance(reply, Done):
                 sys.stdout.buffer.flush()

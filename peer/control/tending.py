@@ -9,6 +9,8 @@ import trio
 from peer.control.base import Done, Reply
 from peer.control.upkeep import (
     Event,
+    History,
+    HistoryRequest,
     Limit,
     Log,
     Pause,
@@ -26,7 +28,7 @@ from peer.control.upkeep import (
     Verify,
     Verifying,
 )
-from peer.engine import browse
+from peer.engine import browse, history
 from peer.engine.activity import Activity, OwnDoings
 from peer.engine.device import DeviceEngine
 from peer.engine.resolving import resolve
@@ -61,6 +63,8 @@ class Tending:
                     async for event in events:
                         yield event
                 yield Done()
+            case HistoryRequest(path=path):
+                yield await self._device.machine.database_work.run(self._history, path)
             case Resolve():
                 database_work = self._device.machine.database_work
                 target = await database_work.run(self._target, request.path)
@@ -110,6 +114,12 @@ class Tending:
 
     def _target(self, path: str) -> browse.Target:
         return browse.find_target(browse.all_records(self._device.machine.database), path)
+
+    def _history(self, path: str) -> History:
+        """In the database's thread."""
+        device = self._device
+        target, users = self._target(path), {bytes(device.identity.user): device.user_name}
+        return History(versions=history.History(device.machine.database, target, users).versions())
 
     # --- the log ----------------------------------------------------------------------------------------
 

@@ -152,6 +152,41 @@ class Event(Reply, frozen=True, tag="event"):
     seq: int
 
 
+# --- versions ------------------------------------------------------------------------------------------
+
+
+class HistoryRequest(Request, frozen=True, tag="history"):
+    """The versions of a file, or of everything in a directory. Answered with `History`."""
+
+    path: str
+
+
+class VersionEntry(msgspec.Struct, frozen=True):
+    """One version: `path` as it was then ("" where that is not kept), `time` when the coordinator received it.
+
+    `durable`: the coordinator has all of its blocks; `kept`: its content is still to be had, or may come to be.
+    """
+
+    id: str
+    entry: str
+    path: str
+    kind: str
+    size: int
+    time: str
+    device: str
+    user: str
+    deleted: bool
+    current: bool
+    durable: bool
+    kept: bool
+
+
+class History(Reply, frozen=True, tag="history"):
+    """The versions, the newest first."""
+
+    versions: list[VersionEntry]
+
+
 # --- conflicts -----------------------------------------------------------------------------------------
 
 Keep = Literal["mine", "theirs", "both", "copy", "original"]
@@ -221,5 +256,5 @@ class Verified(Reply, frozen=True, tag="verified"):
     folders: list[VerifiedFolder]
 
 
-UpkeepRequest = Limit | Log | Pause | PeersRequest | Resolve | RevokeDevice | Verify
-UpkeepReply = Limits | Event | Paused | Peers | Resolved | RevokedDevice | Verifying | Verified
+UpkeepRequest = HistoryRequest | Limit | Log | Pause | PeersRequest | Resolve | RevokeDevice | Verify
+UpkeepReply = History | Limits | Event | Paused | Peers | Resolved | RevokedDevice | Verifying | Verified

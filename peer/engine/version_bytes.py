@@ -13,6 +13,7 @@ from crypto.digest import chunk_id
 from peer.engine.browse import Target, device_name, find_entry
 from peer.engine.device import DeviceEngine
 from peer.engine.folders import CannotDo
+from peer.engine.history import entries_at
 from peer.engine.workspace import WorkspaceEngine
 from peer.lan.presence import LanNeighbours
 from peer.store.database import Database
@@ -43,6 +44,9 @@ class _Wanted:
 async def read_version(device: DeviceEngine, target: Target, version: str | None) -> AsyncGenerator[bytes, None]:
     """The bytes of a file's version (the newest that is kept, where none is named), in pieces. Raises `CannotDo`."""
     wanted = await device.machine.database_work.run(_wanted, device.machine.database, target, version)
+    if wanted.standing is Standing.NOT_KEPT:
+        ends = "not all of them were ever sent, and no device has them any more"
+        raise CannotDo(f"the bytes of this version of {wanted.where}, by {wanted.author}, were not kept: {ends}")
     mounted = device.mounted.get(target.record.workspace)
     reading = _Reading(device, target, wanted, None if mounted is None else mounted.engine)
     for part in _parts(wanted.refs):
@@ -111,9 +115,6 @@ class _Reading:
 
     def _why_not(self) -> str:
         where, author = self._wanted.where, self._wanted.author
-        if self._wanted.standing is Standing.NOT_KEPT:
-            ends = "not all of them were ever sent, and no device has them any more"
-            return f"the bytes of this version of {where}, by {author}, were not kept: {ends}"
         if self._wanted.standing is Standing.OFFERED:
             return f"this version of {where} has not been sent by {author} yet: try again later"
         if self._machine.client.status.current.state != "connected":
@@ -137,22 +138,7 @@ def _parts(refs: Sequence[ChunkRef]) -> Iterator[list[ChunkRef]]:
 def _wanted(database: Database, target: Target, version: str | None) -> _Wanted:
     where = f"{target.record.name}:{'/'.join(target.names)}"
     w = target.record.w
-    entry = find_entry(database, target)
-    row = database.one("SELECT head, kind, digest FROM remote WHERE w = ? AND entry = ?", (w, entry))
-    if row is None:
-        raise CannotDo(f"{where} is not a file in the journal: see `shoal ls`")
-    if row[1] != Kind.FILE:
-        raise CannotDo(f"{where} is not a file")
-    change = ChangeId(row[0])
-    if version is not None:
-        found = database.all("SELECT change FROM versions WHERE w = ? AND entry = ?", (w, entry))
-        matching = [one[0] for one in found if one[0].hex().startswith(version.lower())]
-        if len(matching) != 1:
-            raise CannotDo(f"{where} has no version {version}")
-        change = ChangeId(matching[0])
-    elif row[2] is not None:  # what counts is another one, where the head was given up
-        counts = version_with(database, w, change, row[2])
-        change = change if counts is None else counts[0]
+    change = _newest(database, target, where) if version is None else _named(database, target, where, version)
     body = version_body(database, w, change)
     if body is None or body.manifest is None:
         raise CannotDo(f"this version of {where} has no content")
@@ -161,5 +147,30 @@ def _wanted(database: Database, target: Target, version: str | None) -> _Wanted:
         "WHERE v.w = ? AND v.change = ?",
         (w, change),
     )
-    author = "its author" if by is None else device_name(by[0])
+    author = "a device that is not known" if by is None else device_name(by[0])
     return _Wanted(where, change, body.manifest.chunks, OfferStore(database, w).standing(change), author)
+
+
+def _newest(database: Database, target: Target, where: str) -> ChangeId:
+    """The version that counts: another one than the newest, where that was given up."""
+    w, entry = target.record.w, find_entry(database, target)
+    row = database.one("SELECT head, kind, digest FROM remote WHERE w = ? AND entry = ?", (w, entry))
+    if row is None:
+        raise CannotDo(f"{where} is not a file in the journal: see `shoal ls`")
+    if row[1] != Kind.FILE:
+        raise CannotDo(f"{where} is not a file")
+    counts = None if row[2] is None else version_with(database, w, ChangeId(row[0]), row[2])
+    return ChangeId(row[0]) if counts is None else counts[0]
+
+
+def _named(database: Database, target: Target, where: str, version: str) -> ChangeId:
+    """The version whose id begins so, of what is, or was, there."""
+    w, named = target.record.w, version.lower()
+    for entry in entries_at(database, target):
+        found = database.all("SELECT change FROM versions WHERE w = ? AND entry = ?", (w, entry))
+        matching = [ChangeId(change) for (change,) in found if change.hex().startswith(named)]
+        if len(matching) > 1:
+            raise CannotDo(f"{where} has {len(matching)} versions that begin with {version}: give more of the id")
+        if matching:
+            return matching[0]
+    raise CannotDo(f"{where} has no version {version}: see `shoal history {where}`")

@@ -146,6 +146,25 @@ class Listing(msgspec.Struct):
     entries: list[Entry]
 
 
+class Version(msgspec.Struct):
+    id: Id
+    entry: Id
+    path: str
+    kind: Kind
+    size: Count
+    time: Time
+    device: str
+    user: str
+    deleted: bool
+    current: bool
+    durable: bool
+    kept: bool
+
+
+class History(msgspec.Struct):
+    versions: list[Version]
+
+
 class Conflict(msgspec.Struct):
     workspace: str
     path: str

@@ -8,9 +8,10 @@ import trio
 
 from crypto import block_box
 from peer.control.messages import WorkspaceStatus
-from peer.control.upkeep import RevokeDevice
+from peer.control.upkeep import History, HistoryRequest, RevokeDevice, VersionEntry
 from peer.disk.root import PRIVATE_NAME
 from peer.engine.browse import Target
+from peer.engine.folders import CannotDo
 from peer.engine.version_bytes import read_version
 from peer.link.errors import Unreachable
 from protocol.ids import ChangeId
@@ -21,7 +22,7 @@ from simulations.folder import Folder
 from simulations.images import take_image
 from simulations.network.line import Quality
 from simulations.noise import noise
-from simulations.world import World, run_world
+from simulations.world import SHARE, World, run_world
 
 MINUTES = 60.0
 LONG_S = 60 * MINUTES
@@ -192,6 +193,13 @@ async def read(device: SimDevice, name: str, version: ChangeId | None = None) ->
     return b"".join([piece async for piece in read_version(device.engine, Target(one.record, (name,)), version_id)])
 
 
+async def history(device: SimDevice, name: str) -> list[VersionEntry]:
+    """The versions of a file as `shoal history` has them, the newest first."""
+    answer = await device.ask(HistoryRequest(path=f"{SHARE}:{name}"))
+    assert isinstance(answer, History)
+    return answer.versions
+
+
 def versions_of(device: SimDevice, name: str) -> list[ChangeId]:
     """The versions of a file that a device knows, the oldest first."""
     assert device.engine is not None
@@ -246,6 +254,10 @@ def test_what_its_author_has_no_more_is_had_nearby_from_a_device_that_holds_it_t
         home = world.net.site_of(blue.host)
         home.cut()
         await red.kill(power=True)
+        assert [(one.current, one.durable, one.kept) for one in await history(green, "film")] == [
+            (True, False, True),
+            (False, False, True),
+        ]
         world.net.move_host(green.host, home)
         await until_has(world, green, "film", second)
         assert await read(green, "film", versions[0]) == FILM
@@ -322,6 +334,12 @@ def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() 
         assert await world.converged(LONG_S) == {"text": b"before"}
         assert standings(gold) == [Standing.NOT_KEPT]
         assert await read(gold, "text") == b"before"
+        given_up, before = await history(gold, "text")
+        assert (given_up.current, given_up.durable, given_up.kept) == (True, False, False)
+        assert (before.current, before.durable, before.kept) == (False, True, True)
+        assert await read(gold, "text", ChangeId(bytes.fromhex(before.id))) == b"before"
+        with pytest.raises(CannotDo, match="by red, were not kept"):
+            await read(gold, "text", ChangeId(bytes.fromhex(given_up.id)))
         world.folder(gold).move("text", "renamed")
         assert await world.converged(LONG_S) == {"renamed": b"before"}
         for device in world.devices.values():

@@ -11,6 +11,7 @@ import pytest
 from peer.__main__ import shoal
 from peer.cli.command import run
 from peer.control import messages as m
+from peer.control.upkeep import History, HistoryRequest, VersionEntry
 from peer.home import Home
 from tests.common.control_server import joined_home, open_control_server
 
@@ -204,6 +205,46 @@ def test_lists_print_their_documents(home: Home, call: Call) -> None:
             assert (code, err, list(document), len(document[name])) == (0, "", [name], 1)
             code, out, _ = call(name)
             assert (code, out.count("\n")) == (0, 1)
+
+
+def test_history_says_of_each_version_what_became_of_it(home: Home, call: Call) -> None:
+    def version(number: int, **changes: object) -> VersionEntry:
+        fields: dict[str, object] = {
+            "id": f"{number:064x}",
+            "entry": "00" * 16,
+            "path": "film",
+            "kind": "file",
+            "size": 11,
+            "time": "2026-11-17T10:00:00Z",
+            "device": "laptop",
+            "user": "ana",
+            "deleted": False,
+            "current": False,
+            "durable": True,
+            "kept": True,
+        }
+        return VersionEntry(**(fields | changes))  # type: ignore[arg-type]
+
+    found = [
+        version(5, deleted=True, current=True),
+        version(4, durable=False),
+        version(3, durable=False, kept=False),
+        version(2, deleted=True),
+        version(1),
+    ]
+    with open_control_server(home, answers(History(versions=found))) as asked:
+        code, out, err = call("history", "Documents:film")
+        assert (code, err) == (0, "")
+        cells = [line.split("\t") for line in out.removesuffix("\n").split("\n")]
+        assert [(each[3], each[5]) for each in cells] == [
+            ("file", "deleted"),
+            ("11 B", "not durable yet"),
+            ("11 B", "not kept"),
+            ("file", "deletion"),
+            ("11 B", ""),
+        ]
+        assert json.loads(call("history", "Documents:film", "--json")[1])["versions"][2]["kept"] is False
+    assert asked == [HistoryRequest(path="Documents:film")] * 2
 
 
 def test_add_sends_the_folders_real_path(home: Home, call: Call, tmp_path: Path) -> None:
