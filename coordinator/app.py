@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import resource
+import sqlite3
 import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +20,16 @@ from coordinator import reach
 from coordinator.connection import Application
 from coordinator.identity import IDENTITY_FILE, BadIdentity, CoordinatorIdentity, open_identity
 from coordinator.machine import DirectoryFiles, MachineClock, MachineEntropy, ThreadOffload
-from coordinator.ports import BlockStore, Clock, Entropy, Files, Identity, MetadataStore, Offload
+from coordinator.ports import (
+    BlockStore,
+    Clock,
+    Entropy,
+    Files,
+    Identity,
+    MetadataStore,
+    Offload,
+    StorageUnavailable,
+)
 from coordinator.service.belonging import MARK_FILE, BlocksGone, check_blocks
 from coordinator.service.context import Context
 from coordinator.service.continuity import Continuity, open_continuity
@@ -47,7 +57,16 @@ class AlreadyServed(Exception):
     """Another process serves this data directory. The text names it."""
 
 
-EXPECTED: Final = (AlreadyServed, BlocksGone, BadIdentity, BadCertificate, DBAPIError, OSError)
+EXPECTED: Final = (
+    AlreadyServed,
+    BlocksGone,
+    BadIdentity,
+    BadCertificate,
+    StorageUnavailable,
+    DBAPIError,
+    sqlite3.Error,
+    OSError,
+)
 """What may be wrong with a host's set-up; anything else is a bug."""
 
 

@@ -28,7 +28,7 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     ),
     "disk_full": Meaning("there is no room on this device's disk", "free some space: it goes on by itself"),
     "server_full": Meaning(
-        "the coordinator has no room for blocks", "have whoever runs it free some space: it goes on by itself"
+        "the coordinator has no room left", "have whoever runs it free some space: it goes on by itself"
     ),
     "quota": Meaning(
         "the workspace's owner may store no more", "delete what is not needed, or ask for more: it goes on by itself"

@@ -1,16 +1,18 @@
 """The coordinator as a program of a world: the real application over the real storage, on a simulated network.
 
 Owns how it is put together there, as `coordinator.app` does for a real machine. Its database lies in a scratch
-directory, its blocks on a simulated disk.
+directory, its blocks on a simulated disk; where calls to that disk fail, so do SQLite's own to the database.
 """
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random  # noqa: TID251 - drawn from the world's seed
 from typing import Final
 
 import trio
 
-from coordinator.app import open_coordinator
+from coordinator.app import EXPECTED, open_coordinator
 from coordinator.identity import IDENTITY_FILE, CoordinatorIdentity, open_identity
 from coordinator.machine import DirectoryFiles
 from coordinator.ports import MetadataStore
@@ -23,7 +25,7 @@ from coordinator.storage.segments import open_segments
 from coordinator.web.limits import RequestLimits
 from crypto.identity import coordinator_hash
 from crypto.invitation import Code, CodeKind
-from simulations.disk import SimBlockFiles, SimDisk, SimFiles
+from simulations.disk import SimBlockFiles, SimDisk, SimFiles, failing_databases
 from simulations.machine import Host, InlineOffload, Life, SimClock, SimEntropy
 from simulations.network.net import Net
 from simulations.points import GuardedOffload, Points, guarded
@@ -46,12 +48,14 @@ class SimCoordinator(Program):
         super().__init__(host, net, trace, nursery)
         self.place = place
         self.disk = SimDisk(SimClock(host), draw, directories=())
-        """Where its blocks are."""
+        """Where its blocks are. Its faults are those of all its files, and count the calls to all of them."""
         self._draw = draw
         self._clock = SimClock(host)
         self._entropy = SimEntropy(seed)
         self.metadata: MetadataStore | None = None
         self._identity: CoordinatorIdentity | None = None
+        self._given = 0
+        """How many errors its disk had given when this life began."""
 
     @property
     def url(self) -> str:
@@ -70,10 +74,13 @@ class SimCoordinator(Program):
         points.committed = self.committed
         disk_files = guarded(self.disk.filesystem(), points)
         blocks = SimBlockFiles(disk_files, BLOCKS)
+        self._given = self.disk.faults.given
+        self.disk.faults.check("open_read", (IDENTITY_FILE,))
         self._identity = identity = open_identity(self.place, entropy)
         disk, cores = InlineOffload(life, 1, self._draw), InlineOffload(life, 4, self._draw)
         await disk.run(blocks.prepare)
         async with (
+            self._failing(),
             open_metadata(
                 database, writer=GuardedOffload(points, 1, self._draw), readers=InlineOffload(life, 4, self._draw)
             ) as metadata,
@@ -105,6 +112,16 @@ class SimCoordinator(Program):
         """Its database is durable at each commit; the disk with its segments loses what only power keeps."""
         self.disk.crash(power=power)
         self.metadata = None
+
+    def may_end_with(self, error: BaseException) -> bool:
+        """At its start it may find that its disk gives errors, and says so to whoever starts it."""
+        expected = isinstance(error, EXPECTED)
+        return expected and not self.ready.is_set() and self.disk.faults.given > self._given
+
+    @asynccontextmanager
+    async def _failing(self) -> AsyncGenerator[None, None]:
+        with failing_databases(self.place, self.disk.faults):
+            yield
 
     async def invite(self, user: str) -> Code:
         """A join code for a person."""

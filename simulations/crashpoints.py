@@ -22,10 +22,14 @@ from simulations.machine import Killed
 from simulations.network.line import Quality
 from simulations.world import World, run_world
 
-Ending = Literal["kill", "power", "again", "message", "EIO", "ENOSPC", "EACCES"]
-ENDINGS: Final[tuple[Ending, ...]] = ("kill", "power", "again", "message", "EIO", "ENOSPC", "EACCES")
+Ending = Literal["kill", "power", "again", "message", "EIO", "ENOSPC", "EACCES", "start"]
+ENDINGS: Final[tuple[Ending, ...]] = ("kill", "power", "again", "message", "EIO", "ENOSPC", "EACCES", "start")
 """A program killed at a point of its disk or database; without power there; the same, and killed once more at one of
-the first points of its next life; killed when it hears something; and a call of its disk that fails."""
+the first points of its next life; killed when it hears something; a call of its disk that fails, at the coordinator
+one to its blocks or one of SQLite to its database; and, at the coordinator alone, such a call while it starts anew."""
+STARTED: Final = ("a small file", "a tree deleted")
+"""Workloads with which the coordinator is started anew: what it does then hardly depends on them."""
+_ERRORS: Final = (errno.EIO, errno.ENOSPC, errno.EACCES)
 Wanted = Callable[[Tree], bool]
 """Says whether a tree is as it must be."""
 HOSTS: Final = ("red", "blue", "coordinator")
@@ -56,12 +60,7 @@ class Count:
 
 def cases(hosts: Sequence[str] = HOSTS, endings: Sequence[Ending] = ENDINGS) -> list[tuple[str, Ending]]:
     """Where and how a workload is ended: at each of these hosts in each of these ways that it knows."""
-    return [
-        (host, ending)
-        for host in hosts
-        for ending in endings
-        if host != "coordinator" or ending in ("kill", "power", "again", "message")
-    ]
+    return [(host, ending) for host in hosts for ending in endings if ending != "start" or host == "coordinator"]
 
 
 def run_workload(
@@ -79,7 +78,7 @@ def run_workload(
     after `most_points` that were well, or `most_failures` that were not.
     """
     counts = {case: Count(name, *case) for case in wanted}
-    left, at = list(wanted), first
+    left, at = [case for case in wanted if case[1] != "start" or name in STARTED], first
     while left:
         rounds = _Rounds(WORKLOADS[name], left, at, every, counts, most_points)
         outcome = run_world(f"{name}/{left[0]}/{at}", rounds.run, wall_s=3600)
@@ -158,6 +157,8 @@ class _Rounds:
         if not await self._comes_to_rest([red, blue], lambda tree: tree == self.workload.before, "the beginning"):
             return False
         wanted = self._act(red, blue)
+        if self.case[1] == "start":
+            await self._start()
         met = await self._comes_to_rest([red, blue], wanted, f"after {self._told()}") and self._has_ended
         self._disarm()
         self._world.check_programs()
@@ -193,6 +194,16 @@ class _Rounds:
                 program.host.heard = self._hear
             case "EIO" | "ENOSPC" | "EACCES":
                 program.disk.fail(getattr(errno, ending), skip=self.at)
+            case "start":
+                program.end_now()
+
+    async def _start(self) -> None:
+        """The program begins anew, while one of its calls fails, if it makes so many before it is ready."""
+        program = self._program
+        await program.ended.wait()
+        program.disk.fail(_ERRORS[self.at % len(_ERRORS)], skip=self.at // len(_ERRORS))
+        await program.start()
+        program.disk.faults.planned = []
 
     def _is_due(self, call: str) -> bool:
         if call not in DURABLE or self._has_ended:

@@ -33,6 +33,8 @@ KINDS: Final = (
     "connections reset",
     "disk errors",
     "disk full",
+    "coordinator disk errors",
+    "coordinator disk full",
     "clock jumps",
 )
 AWAY_S: Final = 12.0
@@ -40,7 +42,7 @@ AWAY_S: Final = 12.0
 CALLS: Final = 400
 """The most calls after which a device that is to be killed at a call is."""
 BLOCK_CALLS: Final = 60
-"""The same for the coordinator, of calls to the disk of its blocks."""
+"""The same for the coordinator, of calls to the disk of its blocks; and after how many of all calls that disk fails."""
 SOON_S: Final = 0.5
 """The first fault of all comes within so long: a history is short where people do everything at once."""
 
@@ -97,6 +99,7 @@ class Faults:
             device.disk.faults.planned.clear()
             await self._run_again(device)
         coordinator = self._world.coordinator
+        coordinator.disk.faults.planned.clear()
         if coordinator.life.is_dead:
             await self._run_again(coordinator)
         coordinator.spare()
@@ -162,8 +165,13 @@ class Faults:
             case "disk errors":
                 code, times = draw.choice((errno.EIO, errno.EACCES)), draw.choice((1, 5))
                 device.disk.fail(code, skip=draw.randrange(80), times=times)
-            case "disk full":
-                full = device.disk.fail(errno.ENOSPC, times=-1)
+            case "coordinator disk errors":
+                code, times = draw.choice((errno.EIO, errno.EACCES)), draw.choice((1, 5, -1))
+                errors = self._world.coordinator.disk.fail(code, skip=draw.randrange(BLOCK_CALLS), times=times)
+                return partial(_later, lambda: setattr(errors, "times", 0))
+            case "disk full" | "coordinator disk full":
+                disk = device.disk if kind == "disk full" else self._world.coordinator.disk
+                full = disk.fail(errno.ENOSPC, times=-1)
                 return partial(_later, lambda: setattr(full, "times", 0))
             case "clock jumps":
                 device.host.skew_s = draw.uniform(-100_000, 100_000)

@@ -115,6 +115,11 @@ class Program(ABC):
     def sever(self, *, power: bool) -> None:
         """Whatever holds on to durable things lets go of them, as the kernel sees to when a process ends."""
 
+    def may_end_with(self, error: BaseException) -> bool:
+        """Whether it is as it should be that it has ended by itself with this."""
+        del error
+        return False
+
     # --- a life -------------------------------------------------------------------------------------------
 
     async def _live(self, life: Life) -> None:
@@ -128,12 +133,20 @@ class Program(ABC):
             if not life.is_dead:
                 self.trace.note(self.name, f"ends by itself: {error!r}")
                 self.trace.happened(Ran(self.name, Run.FAILS))
-                self.bugs.append(error)
+                if any(not self.may_end_with(each) for each in leaves(error)):
+                    self.bugs.append(error)
         finally:
             if not life.is_dead:
                 life.is_dead = True
                 self.net.end(life, silently=False)
             self.ended.set()
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors that are in a group, or the one that is none."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for each in error.exceptions for leaf in leaves(each)]
 
 
 async def _end_with(event: trio.Event, scope: trio.CancelScope) -> None:

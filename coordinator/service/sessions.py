@@ -1,8 +1,9 @@
 """Signing in: challenge, login, and who a token belongs to. Owns nothing durable but `last_seen`."""
 
+import logging
 from typing import Final
 
-from coordinator.ports import Transaction
+from coordinator.ports import StorageUnavailable, Transaction
 from coordinator.records import Device
 from coordinator.service import access
 from coordinator.service.context import Context, Session
@@ -12,6 +13,8 @@ from protocol import limits, version
 from protocol.codec import encode
 from protocol.messages import Challenge, ChallengeRequest, LoggedIn, LoginRequest, Refusal, RefusalCode
 from protocol.model import SUITE
+
+logger = logging.getLogger("coordinator.sessions")
 
 _NONCE_BYTES: Final = 32
 
@@ -58,7 +61,10 @@ async def login(context: Context, request: LoginRequest) -> LoggedIn | Refusal:
         return _unauthenticated()
     if not device.active:
         return access.revoked()
-    await context.metadata.run(lambda transaction: transaction.people.seen(request.device, now_ms))
+    try:
+        await context.metadata.run(lambda transaction: transaction.people.seen(request.device, now_ms))
+    except StorageUnavailable as error:  # on a full disk, say: what is there can be read all the same
+        logger.warning("when a device was here last could not be noted: %s", error)
     token = context.entropy.bytes(_NONCE_BYTES)
     context.tokens.add(token, Session(device.device, device.user), now_s)
     return LoggedIn(

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import trio
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from coordinator.ports import Offload, StorageUnavailable, Transaction
@@ -112,12 +112,20 @@ class SqlMetadata:
             return await self._offload.run(lambda: self._read(use_case))
 
     def _read(self, use_case: Callable[[Transaction], T]) -> T:
-        with self._engine.connect() as connection:
-            _tell(connection, "BEGIN")
-            try:
-                return use_case(SqlTransaction(connection))
-            finally:
-                _tell(connection, "ROLLBACK")
+        try:
+            with self._engine.connect() as connection:
+                try:
+                    _tell(connection, "BEGIN")
+                    return use_case(SqlTransaction(connection))
+                except (DBAPIError, sqlite3.Error):
+                    connection.invalidate()  # statements that were not ended would keep it at this snapshot
+                    raise
+                finally:
+                    if not connection.invalidated:
+                        _tell(connection, "ROLLBACK")
+        except (DBAPIError, sqlite3.Error) as error:
+            failed = _told(error)
+        raise failed from None
 
     async def write_forever(self, offload: Offload) -> None:
         """The writer: takes what waits, in order, and answers it after the COMMIT. Ends after `close`."""
@@ -153,6 +161,8 @@ class SqlMetadata:
 
     def _write(self, batch: list[_Job]) -> None:
         connection = self._writer
+        if _in_transaction(connection):  # the disk may have failed while the last one was given up
+            _tell(connection, "ROLLBACK")
         _tell(connection, "BEGIN IMMEDIATE")
         try:
             for job in batch:
@@ -242,11 +252,10 @@ def _fail(jobs: list[_Job], why: str, *, full: bool = False) -> None:
 
 def _told(error: Exception) -> Exception:
     """What the caller of a use case gets: a bug's exception as it is, a failing disk's as the port promises."""
-    return (
-        StorageUnavailable(str(error), full=_is_full(error))
-        if isinstance(error, OperationalError | sqlite3.OperationalError)
-        else error
-    )
+    cause = getattr(error, "orig", error)
+    # SQLite calls a file malformed of which it cannot read a page; it is a bug's error that has a class of its own.
+    failing = isinstance(cause, sqlite3.OperationalError) or type(cause) is sqlite3.DatabaseError
+    return StorageUnavailable(str(error), full=_is_full(error)) if failing else error
 
 
 def _is_full(error: BaseException) -> bool:

@@ -166,24 +166,30 @@ class SegmentStore:
     # --- reading -----------------------------------------------------------------------------------------
 
     async def get(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bytes | None]:
-        """Read and verify each; None for one that is missing or damaged. Raises `StorageUnavailable`."""
+        """Read and verify each; None for one that is missing or damaged, or lies at a bad place of the disk.
+
+        Raises `StorageUnavailable` where it cannot be said: what is only out of reach for now is not damaged.
+        """
 
         def read() -> list[bytes | None]:
             try:
                 self._check_there()
+                with _Opened(self._files) as opened:
+                    return [_read(opened, block, place) for block, place in blocks]
             except OSError as error:
                 raise StorageUnavailable(str(error)) from error
-            with _Opened(self._files) as opened:
-                return [_read(opened, block, place) for block, place in blocks]
 
         return await self._readers.run(read)
 
     async def have(self, blocks: Sequence[tuple[BlockId, BlockPlace]]) -> list[bool]:
-        """Whether a head with this id and length is there, and enough bytes after it."""
+        """Whether a head with this id and length is there, and enough bytes after it. Raises `StorageUnavailable`."""
 
         def look() -> list[bool]:
-            with _Opened(self._files) as opened:
-                return [_holds(opened, block, place) for block, place in blocks]
+            try:
+                with _Opened(self._files) as opened:
+                    return [_holds(opened, block, place) for block, place in blocks]
+            except OSError as error:
+                raise StorageUnavailable(str(error)) from error
 
         return await self._readers.run(look)
 
@@ -316,19 +322,29 @@ def _read(opened: _Opened, block: BlockId, place: BlockPlace) -> bytes | None:
         data = file.read(place.length, place.offset)
     except OSError as error:
         logger.warning("reading %s failed: %s", place.segment, error)
-        return None
+        if error.errno != errno.EIO:
+            raise
+        data = _read_again(file, place)
     return data if blake3(data).digest() == block else None
+
+
+def _read_again(file: BlockFile, place: BlockPlace) -> bytes:
+    """What the disk gives the second time: nothing where this place alone is beyond it. Raises `OSError`."""
+    file.read(len(MAGIC), 0)
+    try:
+        return file.read(place.length, place.offset)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return b""
 
 
 def _holds(opened: _Opened, block: BlockId, place: BlockPlace) -> bool:
     file = opened.get(place.segment)
     if file is None or place.offset < HEAD_BYTES or not 0 < place.length <= limits.BLOCK_BYTES:
         return False
-    try:
-        head = file.read(HEAD_BYTES, place.offset - HEAD_BYTES)
-        size = file.size()
-    except OSError:
-        return False
+    head = file.read(HEAD_BYTES, place.offset - HEAD_BYTES)
+    size = file.size()
     return head == HEAD.pack(FrameKind.BLOCK, place.length, block) and place.offset + place.length <= size
 
 

@@ -6,13 +6,14 @@ at once more when it is sent: a device that is no longer in a workspace's latest
 
 import contextlib
 import enum
+import logging
 from collections.abc import Iterator
 from typing import Final
 
 import trio
 from quart import websocket
 
-from coordinator.ports import ChainGrew, Committed, DeviceDropped, Notice
+from coordinator.ports import ChainGrew, Committed, DeviceDropped, Notice, StorageUnavailable
 from coordinator.service import sessions, workspaces
 from coordinator.service.context import Context, Session
 from protocol import limits
@@ -22,6 +23,8 @@ from protocol.messages import ChainPoke, Poke, Polled, PollRequest, Refusal, Wel
 from protocol.model import Entries, JournalRow
 from protocol.nearby import NearDevice
 
+logger = logging.getLogger("coordinator.notify")
+
 _SWEEP_S = 15.0
 _SWEEP_STEP = 500
 
@@ -30,6 +33,7 @@ class CloseCode(enum.IntEnum):
     """Why a socket is closed (RFC 6455, section 7.4)."""
 
     RESTART = 1012
+    LATER = 1013
     SIGNED_OUT = 4401
     DENIED = 4403
     REPLACED = 4409
@@ -283,8 +287,12 @@ async def serve_socket(context: Context, hub: Hub, session: Session, token: byte
     with hub.opened(session, token) as mailbox:
         hub.replace(mailbox)
         await websocket.send(encode(Welcome(context.clock.now_ms())))
-        if await _fill(context, mailbox, {}, -1) is not None:
-            mailbox.close(CloseCode.DENIED)
+        try:
+            if await _fill(context, mailbox, {}, -1) is not None:
+                mailbox.close(CloseCode.DENIED)
+        except StorageUnavailable as error:
+            logger.warning("the storage failed: %s", error)
+            mailbox.close(CloseCode.LATER)
         while mailbox.closed is None:
             await mailbox.wait()
             await _send_news(context, hub, mailbox)

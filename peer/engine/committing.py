@@ -152,6 +152,10 @@ class Committer:
                     self._rests.rest(COMMITS, LINK_S)
                 self._behind_at = seq
             case Outcome.UNREACHABLE | Outcome.LATER:
+                if answer.is_full:
+                    self._context.problems.put(
+                        "", "server_full", f"{answer.message}: free some space on the coordinator"
+                    )
                 self._due.journal = True
                 self._rests.rest(COMMITS, LINK_S)
             case Outcome.REFUSED:

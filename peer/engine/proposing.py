@@ -30,7 +30,15 @@ from peer.store.outbox import Outbox
 from peer.store.versions import version_body, version_with
 from protocol.codec import encode
 from protocol.ids import ChangeId, CommitDigest, EntryId, NameKey
-from protocol.messages import ChangeReason, CommitAccepted, CommitReason, CommitRefused, CommitRequest, Refusal
+from protocol.messages import (
+    ChangeReason,
+    CommitAccepted,
+    CommitReason,
+    CommitRefused,
+    CommitRequest,
+    Refusal,
+    RefusalCode,
+)
 from protocol.model import (
     SUITE,
     Body,
@@ -83,6 +91,8 @@ class Answer:
     outcome: Outcome
     accepted: CommitAccepted | None = None
     message: str = ""
+    is_full: bool = False
+    """Whether the coordinator has no room to note anything."""
 
 
 class Proposer:
@@ -285,7 +295,7 @@ class Proposer:
             case CommitAccepted():
                 return Answer(Outcome.ACCEPTED, reply)
             case Refusal():  # of the question: it, or the commit itself, may have come through before
-                return Answer(Outcome.LATER, message=reply.message)
+                return Answer(Outcome.LATER, message=reply.message, is_full=reply.code is RefusalCode.SERVER_FULL)
             case CommitRefused():
                 await context.machine.database_work.run(self._learn, sent, reply)
                 if reply.reason is CommitReason.SUPERSEDED:

@@ -11,7 +11,6 @@ from typing import Final, cast
 
 from sqlalchemy import Connection, Engine
 
-from coordinator.storage.metadata_sql import sqlite_engine
 from coordinator.storage.sql_journals import SqlJournals
 from crypto import sealing
 from crypto.journal_chain import JournalHashes
@@ -20,7 +19,7 @@ from protocol.codec import Malformed, decode_exact, encode
 from protocol.ids import ChangeId, WorkspaceId
 from protocol.limits import SEALED_BYTES
 from protocol.model import Body, Change, Clear, Entries, JournalRow, lists_bytes, sealed_context
-from simulations.checkers.reading import read_only
+from simulations.checkers.reading import read_only, reading_engine
 
 HASHES: Final = JournalHashes()
 _ROWS: Final = 1_000
@@ -92,7 +91,7 @@ class Journal:
     def read(self) -> None:
         """Tell of the rows that have come since."""
         if self._connection is None:
-            self._engine = sqlite_engine(self._path)
+            self._engine = reading_engine(self._path)
             self._connection = self._engine.connect()
             self._driver = cast(sqlite3.Connection, self._connection.connection.dbapi_connection)
         assert self._driver is not None

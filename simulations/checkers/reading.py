@@ -1,18 +1,30 @@
-"""Looks into a program's database and at its disk that it does not notice. Only reads."""
+"""Looks into a program's database and at its disk that it does not notice. Only reads, and no fault is its own."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import Engine, create_engine
+
 from simulations.disk import SimDisk
 from simulations.disk.inodes import Inode
+
+
+def _address(path: Path) -> str:
+    """By the system's own VFS, not by the one that gives a simulated disk's errors."""
+    return f"file:{path}?mode=ro&vfs=unix"
+
+
+def reading_engine(path: Path) -> Engine:
+    """The same for SQLAlchemy."""
+    return create_engine(f"sqlite:///{_address(path)}&uri=true", isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
 def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """The database as of its last commit. Raises `sqlite3.OperationalError` where there is none."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    connection = sqlite3.connect(_address(path), uri=True)
     try:
         yield connection
     finally:
@@ -30,7 +42,7 @@ class Reader:
     def connection(self) -> sqlite3.Connection:
         """Opened at the first look, and at the first one after `end`."""
         if self._connection is None:
-            self._connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+            self._connection = sqlite3.connect(_address(self._path), uri=True)
         return self._connection
 
     def end(self) -> None:

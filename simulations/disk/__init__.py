@@ -6,6 +6,7 @@ of power takes, `Content` describes the bytes of files that are too large to hol
 
 from simulations.disk.block_files import SimBlockFiles, SimFiles
 from simulations.disk.content import Content
+from simulations.disk.database_calls import failing_databases
 from simulations.disk.disk import SimDisk
 from simulations.disk.faults import CHANGING, Fault
 from simulations.disk.filesystem import SimFilesystem
@@ -29,4 +30,5 @@ __all__ = [
     "SimWatching",
     "Volume",
     "WatchFaults",
+    "failing_databases",
 ]
