@@ -57,6 +57,8 @@ class Committer:
         self._behind_at = -1
         self._is_unsettled = False
         """Whether a commit whose answer was lost may still arrive."""
+        self._owes_part = False
+        """Whether what is due besides changes could not be entered when the journal was read."""
         self.proposals: list[ProposeChange] = []
         """What is still to be committed of the current plan."""
 
@@ -69,6 +71,8 @@ class Committer:
             await self._commit_alone()
             return
         if self._due.journal or self._continuity.is_open or self._continuity.is_returning:
+            return
+        if self._owes_part and not await self._take_part():
             return
         if not self.proposals:
             is_word_due = self._is_all_said() if self._continuity.owes_word else self._is_unsettled
@@ -118,10 +122,19 @@ class Committer:
         """
         context = self._context
         self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
-        while not context.record.paused and not self._rests.rests(COMMITS):
-            sent = await context.machine.database_work.run(self._build_control)
-            if sent is None or not await self._send(sent):
-                return
+        await self._take_part()
+
+    async def _take_part(self) -> bool:
+        """Enter what is due besides changes; whether all of it is in the journal now."""
+        self._owes_part = True
+        while not self._context.record.paused and not self._rests.rests(COMMITS):
+            sent = await self._context.machine.database_work.run(self._build_control)
+            if sent is None:
+                self._owes_part = False
+                return True
+            if not await self._send(sent):
+                break
+        return False
 
     def _build_control(self) -> Sent | None:
         """What this device has to enter into the journal besides changes; None where that is nothing."""

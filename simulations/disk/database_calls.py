@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_int, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from simulations.disk.faults import Faults
 
@@ -33,7 +33,7 @@ _NAME: Final = b"shoal-sim"
 
 
 class _Methods(ctypes.Structure):
-    _fields_ = [
+    _fields_: ClassVar[Any] = [
         ("version", c_int),
         *((name, c_void_p) for name in ("close", "read", "write", "truncate", "sync")),
         ("others", c_void_p * 7),
@@ -43,11 +43,11 @@ class _Methods(ctypes.Structure):
 
 
 class _File(ctypes.Structure):
-    _fields_ = [("methods", POINTER(_Methods))]
+    _fields_: ClassVar[Any] = [("methods", POINTER(_Methods))]
 
 
 class _Vfs(ctypes.Structure):
-    _fields_ = [
+    _fields_: ClassVar[Any] = [
         ("version", c_int),
         ("file_bytes", c_int),
         ("path_bytes", c_int),
