@@ -12,7 +12,8 @@ from coordinator.machine import ThreadOffload
 from coordinator.ports import StorageUnavailable, Transaction
 from coordinator.storage.metadata_sql import METADATA_FILE, open_metadata
 from coordinator.storage.segments import open_segments
-from peer.control.messages import Status
+from peer.control.messages import Mount, PairReply, Status
+from peer.control.messages import Pair as PairRequest
 from protocol.ids import BlockId
 from simulations.crashpoints import Ending, cases, run_workload
 from simulations.devices import NotRunning, SimDevice
@@ -20,7 +21,7 @@ from simulations.disk import Fault, SimBlockFiles, failing_databases
 from simulations.disk.disk import FOLDER
 from simulations.disk.faults import Faults
 from simulations.network.line import Quality
-from simulations.world import World, run_world
+from simulations.world import SHARE, World, run_world
 from tests.common.simulated_disks import sim_disk
 
 LONG_S = 300.0
@@ -145,10 +146,14 @@ def test_a_device_that_could_not_enter_a_journal_on_a_full_disk_does_it_by_itsel
         home, away = (world.site(name, Quality(latency_s=0.01)) for name in ("home", "away"))
         red, blue = world.device("red", home), world.device("blue", away)
         await world.found(red, "ana")
-        await world.pair(blue, red)
+        offered = await red.ask(PairRequest())
+        assert isinstance(offered, PairReply)
+        await blue.join(offered.code)
+        await blue.start()
         full = world.coordinator.disk.fail(errno.ENOSPC, times=-1)
+        await blue.ask(Mount(workspace=SHARE, folder=blue.disk.folder))
         world.folder(blue).create("by blue.txt", b"by blue")
-        await trio.sleep(1.0)
+        await status_where(blue, "server_full", is_there=True)
         full.times = 0
         assert world.coordinator.disk.faults.given
         assert await world.watch.come_to_rest(FOLDER, LONG_S)
