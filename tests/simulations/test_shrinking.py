@@ -20,12 +20,12 @@ def test_a_history_without_an_event_has_the_others_under_their_names() -> None:
 def test_a_failing_history_shrinks_to_what_it_takes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Ledger, "gone_on", lambda *_: None)  # a checker that believes that nothing is ever deleted
     sizes: list[int] = []
-    case = shrink("6", lambda left, _: sizes.append(left), most_runs=16)
+    case = shrink("224", lambda left, _: sizes.append(left), most_runs=16)
     assert case is not None
     assert sizes[-1] <= 10
     assert sizes == sorted(sizes, reverse=True)
-    write_case(tmp_path / "6.json", case)
-    again = read_case(tmp_path / "6.json")
+    write_case(tmp_path / "224.json", case)
+    again = read_case(tmp_path / "224.json")
     assert again == case
     assert again.run().failures[0] == case.failure
 
