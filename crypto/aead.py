@@ -1,15 +1,18 @@
-"""XChaCha20-Poly1305, for short messages and in place for long ones.
+"""XChaCha20-Poly1305, for short messages and, from buffer to buffer, for long ones.
 
-Owns the calls into libsodium (draft-irtf-cfrg-xchacha-03). Never chooses a key or a nonce.
+Owns the calls into libsodium and OpenSSL (draft-irtf-cfrg-xchacha-03). Never chooses a key or a nonce.
 
-The functions in place go below `nacl.bindings`, which copies a message twice and clears the
-target first: for a block of a megabyte that costs more than encrypting it. They use the same
-two names that `nacl.bindings` itself is made of, with every length checked here.
+Long messages go through OpenSSL's ChaCha20-Poly1305, which takes a third of the time of libsodium's where the
+processor has wide registers. XChaCha20-Poly1305 is that cipher under a key that HChaCha20 makes from the key and the
+first 16 bytes of the nonce (section 2.2 and 2.3 there). Both libraries make the same bytes.
 """
 
+import struct
 from typing import Final
 
-from nacl._sodium import ffi, lib  # type: ignore[import-not-found]  # a compiled module
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt as _decrypt,
 )
@@ -21,6 +24,9 @@ from nacl.exceptions import CryptoError
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 24
 TAG_BYTES: Final = 16
+_SUBKEY_NONCE_BYTES: Final = 16
+_CONSTANT: Final = struct.unpack("<4I", b"expand 32-byte k")
+_BLOCK: Final = struct.Struct("<4I32x4I")
 
 
 def encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
@@ -38,22 +44,19 @@ def decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> b
         return None
 
 
-def encrypt_in_place(key: bytes, nonce: bytes, buffer: bytearray, start: int, length: int, associated: bytes) -> None:
-    """Encrypts `length` bytes of the buffer from `start` on; the tag goes behind them.
+def encrypt_into(
+    key: bytes, nonce: bytes, source: bytes | memoryview, target: bytearray, start: int, associated: bytes
+) -> None:
+    """Encrypts the source into the target from `start` on; the tag goes behind it.
 
-    Raises `ValueError` where key, nonce or range do not fit. Releases the GIL.
+    The two must not share memory. Raises `ValueError` where key, nonce or range do not fit. Releases the GIL.
     """
-    if len(key) != KEY_BYTES or len(nonce) != NONCE_BYTES:
-        raise ValueError("a key or a nonce of a wrong size")
-    if start < 0 or length < 0 or start + length + TAG_BYTES > len(buffer):
+    cipher, rest = _under(key, nonce)
+    end = start + len(source) + TAG_BYTES
+    if start < 0 or end > len(target):
         raise ValueError("out of the buffer")
-    with ffi.from_buffer("unsigned char[]", buffer, require_writable=True) as memory:
-        at = memory + start
-        failed = lib.crypto_aead_xchacha20poly1305_ietf_encrypt(
-            at, ffi.NULL, at, length, associated, len(associated), ffi.NULL, nonce, key
-        )
-    if failed:
-        raise ValueError("encryption failed")
+    with memoryview(target) as view, view[start:end] as room:
+        cipher.encrypt_into(rest, source, associated, room)
 
 
 def decrypt_into(
@@ -64,24 +67,29 @@ def decrypt_into(
     How many bytes it wrote; None where any bit is not as it was, and then what the target
     holds means nothing. Raises `ValueError` where sizes do not fit. Releases the GIL.
     """
-    if len(key) != KEY_BYTES or len(nonce) != NONCE_BYTES:
-        raise ValueError("a key or a nonce of a wrong size")
+    cipher, rest = _under(key, nonce)
     length = len(source) - start - TAG_BYTES
     if start < 0 or length < 0 or length > len(target):
         raise ValueError("out of the buffer")
-    with (
-        ffi.from_buffer("unsigned char[]", source) as sealed,
-        ffi.from_buffer("unsigned char[]", target, require_writable=True) as opened,
-    ):
-        failed = lib.crypto_aead_xchacha20poly1305_ietf_decrypt(
-            opened,
-            ffi.NULL,
-            ffi.NULL,
-            sealed + start,
-            length + TAG_BYTES,
-            associated,
-            len(associated),
-            nonce,
-            key,
-        )
-    return None if failed else length
+    with memoryview(source) as view, view[start:] as sealed, memoryview(target) as to, to[:length] as room:
+        try:
+            cipher.decrypt_into(rest, sealed, associated, room)
+        except InvalidTag:
+            return None
+    return length
+
+
+def _under(key: bytes, nonce: bytes) -> tuple[ChaCha20Poly1305, bytes]:
+    """The cipher and its nonce of 12 bytes."""
+    if len(key) != KEY_BYTES or len(nonce) != NONCE_BYTES:
+        raise ValueError("a key or a nonce of a wrong size")
+    return ChaCha20Poly1305(_hchacha20(key, nonce[:_SUBKEY_NONCE_BYTES])), bytes(4) + nonce[_SUBKEY_NONCE_BYTES:]
+
+
+def _hchacha20(key: bytes, nonce: bytes) -> bytes:
+    """HChaCha20: the rounds of ChaCha20 alone. A block of key stream is what they make, plus what they began with; of
+    the eight words that count, those are the constant and the nonce, and both are known."""
+    stream = Cipher(algorithms.ChaCha20(key, nonce), None).encryptor().update(bytes(64))
+    began = _CONSTANT + struct.unpack("<4I", nonce)
+    words = zip(_BLOCK.unpack(stream), began, strict=True)
+    return struct.pack("<8I", *((word - start) & 0xFFFFFFFF for word, start in words))

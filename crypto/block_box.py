@@ -66,7 +66,7 @@ MAX_BLOCK_BYTES: Final = block_size(MAX_CHUNK_BYTES)
 
 
 class _Workshop(threading.local):
-    """What one thread works with, made once: zstd contexts, and room for one block in clear.
+    """What one thread works with, made once: zstd contexts, and room for a block and for its text.
 
     Fresh memory for every block would cost as much in page faults as encrypting it.
     """
@@ -74,13 +74,24 @@ class _Workshop(threading.local):
     def __init__(self) -> None:
         self.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
         self.decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW_BYTES)
-        self._room = bytearray(_ROOM_STEP_BYTES)
+        self._room = bytearray()
+        self._text = bytearray()
 
     def room(self, size: int) -> bytearray:
         """At least so many bytes, holding anything; the caller keeps no view of them."""
         if len(self._room) < size:
-            self._room = bytearray(-(-size // _ROOM_STEP_BYTES) * _ROOM_STEP_BYTES)
+            self._room = _memory(size)
         return self._room
+
+    def text(self, size: int) -> bytearray:
+        """The same, of other memory."""
+        if len(self._text) < size:
+            self._text = _memory(size)
+        return self._text
+
+
+def _memory(size: int) -> bytearray:
+    return bytearray(-(-size // _ROOM_STEP_BYTES) * _ROOM_STEP_BYTES)
 
 
 _workshop: Final = _Workshop()
@@ -148,7 +159,7 @@ def _encode(data: Buffer) -> tuple[int, Buffer]:
 
 
 def _encrypt(keys: EpochKeys, prefix: bytes, encoded: Buffer, padding: bytes | None = None) -> memoryview:
-    """The block, put together and encrypted where it stands, in this thread's room: to be released before the next one.
+    """The block, put together and encrypted in this thread's room: to be released before the next one.
     `padding` is for tests."""
     end = len(prefix) + len(encoded)
     if padding is None:
@@ -157,15 +168,15 @@ def _encrypt(keys: EpochKeys, prefix: bytes, encoded: Buffer, padding: bytes | N
     total = OVERHEAD_BYTES + length
     room = _workshop.room(total)
     header = _HEADER.pack(_MAGIC, SUITE, keys.epoch)
-    with memoryview(room) as view:
-        clear, padded = view[:_CLEAR_BYTES], view[_CLEAR_BYTES : _CLEAR_BYTES + length]
+    with memoryview(_workshop.text(length)) as text, text[:length] as padded:
         padded[: len(prefix)] = prefix
         padded[len(prefix) : end] = encoded
         padded[end:] = padding
         siv = _siv(keys, header, padded)
-        clear[:] = bound = header + siv
+        room[:_CLEAR_BYTES] = bound = header + siv
         key, nonce = _content_key(keys, siv), siv[: aead.NONCE_BYTES]
-        aead.encrypt_in_place(key, nonce, room, _CLEAR_BYTES, length, bound)
+        aead.encrypt_into(key, nonce, padded, room, _CLEAR_BYTES, bound)
+    with memoryview(room) as view:
         return view[:total]
 
 
