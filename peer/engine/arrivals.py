@@ -5,6 +5,7 @@ from dataclasses import replace
 from peer.disk.temporary import discard_temp
 from peer.engine.context import Context
 from peer.engine.executor import Executor, Ready
+from peer.engine.lacking import Lacking
 from peer.engine.moving import Aim, Down, IngestResult, Mover, Up
 from peer.engine.rests import DISK_S, LINK_S, REFUSED_S, SOON_S, Rests
 from peer.engine.scanning import Scanner
@@ -41,6 +42,7 @@ class Arrivals:
         mover: Mover,
         rests: Rests,
         obtainable: set[ChangeId],
+        lacking: Lacking,
     ) -> None:
         self._context = context
         self._scanner = scanner
@@ -48,16 +50,16 @@ class Arrivals:
         self._mover = mover
         self._rests = rests
         self._obtainable = obtainable
+        self._lacking = lacking
         self._offers = OfferStore(context.machine.database, context.record.w)
 
     async def take(self) -> bool:
-        """Take all that is there; True where files were read, so that a plan is due."""
+        """Take all that is there; True where a plan is due: files were read, or there may be something else to fetch of
+        an entry now."""
         read, fetched = self._mover.take_results()
         if read:
             await self._take_read(read)
-        if fetched:
-            await self._take_fetched(fetched)
-        return bool(read)
+        return await self._take_fetched(fetched) or bool(read)
 
     # --- up ---------------------------------------------------------------------------------------------
 
@@ -107,14 +109,16 @@ class Arrivals:
 
     # --- down -------------------------------------------------------------------------------------------
 
-    async def _take_fetched(self, fetched: list[tuple[Down, FetchResult]]) -> None:
+    async def _take_fetched(self, fetched: list[tuple[Down, FetchResult]]) -> bool:
         ready: list[Ready] = []
         unused: list[str] = []
+        is_news = False
         for job, result in fetched:
             entry = job.entry
             operation = self._executor.waiting.get(entry)
             match result:
                 case Fetched(temp=temp):
+                    self._lacking.had(job.version)
                     if operation is not None and operation.version == result.request.version:
                         ready.append(Ready(operation, temp, result.request.manifest))
                     else:
@@ -122,8 +126,9 @@ class Arrivals:
                         self._obtainable.add(result.request.version)
                 case NotFetched():
                     self._rests.rest(fetch_of(job.version), LINK_S)
-                case Missing(code=code):
-                    self._trouble_at(entry, code, self.who_has(job.version))
+                case Missing(code=code, blocks=blocks):
+                    is_news = self._lacking.note(entry, job.version, len(blocks)) or is_news
+                    self._trouble_at(entry, code, self._who_has(entry, job.version))
                     self._rests.rest(fetch_of(job.version), REFUSED_S)
                 case Bad(code=code, message=message) | NotWritten(code=code, message=message):
                     code = "unreadable" if code == "io_error" else code
@@ -133,6 +138,15 @@ class Arrivals:
             await self._context.machine.disk_work.run(self._discard, unused)
         if ready:
             await self._executor.write(ready)
+            is_news = is_news or any(self._executor.is_earlier(one.operation) for one in ready)
+        return is_news
+
+    def _who_has(self, entry: EntryId, version: ChangeId) -> str:
+        """The same, where it may be another version that is waited for than the one that was asked for."""
+        row = self._context.trees.remote(entry)
+        if row is None or self._offers.author(row.head) is None:
+            return self.who_has(version)
+        return self.who_has(row.head)
 
     def who_has(self, version: ChangeId) -> str:
         """What to say of a version whose blocks are not to be had now."""

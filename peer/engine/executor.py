@@ -390,11 +390,20 @@ class Executor:
         if task.manifest is not None:
             context.contents.put_places(entry, ((ref.chunk, ref.length) for ref in task.manifest.chunks))
         self.waiting.pop(entry, None)
+        if self.is_earlier(operation):
+            return
         if entry in self._troubles:
             context.problems.clear(*self._troubles.pop(entry))
         context.problems.clear(
             "/".join(task.path), "disk_full", "unreadable", "busy_file", "waiting_for_blocks", "damaged_block"
         )
+
+    def is_earlier(self, operation: Operation) -> bool:
+        """Whether it puts an earlier content in place, so that the journal's is still waited for. In any thread."""
+        if not isinstance(operation, WriteContent):
+            return False
+        row = self._context.trees.remote(operation.entry)
+        return row is not None and row.node.content != operation.content
 
     def _note_undone(self, task: _Task, operation: MoveEntry) -> None:
         """Where somebody here had moved what is moved now, that is undone: it is said in the log."""

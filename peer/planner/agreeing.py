@@ -37,4 +37,4 @@ def agreed_on(item: Item, other: Node | None, *, proposed: bool) -> Agreed | Non
 
 
 def _content_base(item: Item, proposed: bool) -> ChangeId | None:
-    return None if proposed or item.remote is None else item.remote.head
+    return None if proposed else item.version

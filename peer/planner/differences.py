@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from peer.planner.operations import Policy
 from peer.planner.trees import Attributes, Content, LocalNode, Node, RemoteNode, SyncedNode, Trees
-from protocol.ids import ROOT, EntryId
+from protocol.ids import ROOT, ChangeId, EntryId
 from protocol.model import Kind
 
 Place = tuple[EntryId, str]
@@ -23,13 +23,14 @@ class Item:
     `came_out`: it went here with its directory, out of which the journal had moved it; it has no base any more.
     `place` is where the entry is on disk now. `from_local`: the target's location is the local one. `forks`: both sides
     changed the content, so that the local one becomes the item `fork`, unless the copy `kept_as` has it already.
-    `waits`: nothing is done with it until the journal's content can be had.
+    `waits`: nothing is done with it until the journal's content can be had. `version`: the one that the remote content
+    is of, which is the head, or the earlier one that is shown in its place.
     """
 
     __slots__ = (
         "absent", "adopted_from", "alive", "attributes", "b", "came_out", "content", "copy_of", "entry", "fork",
         "fork_of", "forks", "from_local", "frozen", "kept_as", "kind", "l", "lasting", "live", "local", "name",
-        "parent", "place", "r", "remote", "synced", "undone", "waits",
+        "parent", "place", "r", "remote", "synced", "undone", "version", "waits",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +43,7 @@ class Item:
         self.live = False
         self.lasting = False
         self.r: Node | None = None
+        self.version: ChangeId | None = None if remote is None else remote.head
         self.b: Node | None = None if synced is None or synced.base.deleted else synced.base
         self.l: Node | None = None
         self.place: Place | None = None
@@ -150,10 +152,21 @@ class Differences:
             item.b, item.came_out, item.undone = None, True, "deleted"
         if item.remote is not None and not item.remote.usable:
             self._without_bad_content(item)
+        self._show_earlier(item)
         self._fast_forward(item)
         if entry in self.policy.waiting and _is_edited(item):
             self._wait(item)
         return item
+
+    def _show_earlier(self, item: Item) -> None:
+        """Where nothing of an entry is here, and nobody has deleted it here, an earlier version may stand for its head.
+        Once it is here, the head takes its place as it takes that of any older version. Only of what lives by the
+        journal alone: nothing is proposed of that, so an earlier version is never proposed anew."""
+        earlier = self.policy.earlier.get(item.entry)
+        if earlier is None or item.r is None or not item.live or item.l is not None or item.b is not None:
+            return
+        item.r = replace(item.r, content=earlier.content, attributes=earlier.attributes)
+        item.version = earlier.version
 
     def _wait(self, item: Item) -> None:
         """Leave the entry as it is until the journal's content can be had, which until then counts as not there."""

@@ -330,14 +330,14 @@ def _fork(item: Item, parent: EntryId, name: str, intended: Place | None) -> For
 
 def _write(item: Item) -> WriteContent | None:
     row = item.remote
-    if row is None or item.content is None or not row.usable:
+    if row is None or item.version is None or item.content is None or not row.usable:
         return None
     return WriteContent(
         entry=item.entry,
         parent=item.parent,
         name=item.name,
         kind=item.kind,
-        version=row.head,
+        version=item.version,
         content=item.content,
         attributes=item.attributes,
         expected=None if item.fork is not None or item.place is None else _expected(item),

@@ -5,11 +5,11 @@ Operations stand in waves: those of one wave commute; a wave starts when the one
 in code what each operation does to the trees.
 """
 
-from collections.abc import Callable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 
 from peer.fingerprint import Fingerprint
-from peer.planner.trees import Attributes, Content, Node
+from peer.planner.trees import Attributes, Content, Earlier, Node
 from protocol.ids import ChangeId, EntryId
 from protocol.model import Kind
 
@@ -262,7 +262,8 @@ class Policy:
     comes back, what was removed elsewhere is proposed again. `waiting`: entries whose head nobody who can be reached is
     known to have: an edit of one waits, where it is. `untold`: entries of which another device is to say what
     becomes of them: nothing is done with one, as if it could not be read. `given_up`: entries that no journal has
-    and whose author has taken them back: unless edited here they go.
+    and whose author has taken them back: unless edited here they go. `earlier`: which version of an entry counts as the
+    journal's content where nothing of the entry is here or was here, since nobody who can be reached has the head's.
     """
 
     may_write: bool
@@ -277,3 +278,4 @@ class Policy:
     waiting: Set[EntryId] = frozenset()
     untold: Set[EntryId] = frozenset()
     given_up: Set[EntryId] = frozenset()
+    earlier: Mapping[EntryId, Earlier] = field(default_factory=dict)

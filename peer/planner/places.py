@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from peer.planner.differences import Differences, Item
 from peer.planner.merge import decide
+from peer.planner.trees import Content
 from protocol.ids import ROOT, ChangeId, EntryId
 from protocol.model import Kind
 
@@ -153,9 +154,18 @@ def _adopt_same_name(found: Differences, item: Item, known: dict[EntryId, bool])
         and other.b is None
         and other.l is None
         and other.kind is item.kind
-        and other.content == item.content
+        and (other.content == item.content or _is_head(other, item.content))
     ):
         _adopt(found, item, other)
+
+
+def _is_head(other: Item, content: Content | None) -> bool:
+    """Whether this is the head's content, for which an earlier one was to stand: then it is here, and none has to."""
+    row = other.remote
+    if row is None or other.version == row.head or row.node.content != content:
+        return False
+    other.r, other.version = row.node, row.head
+    return True
 
 
 def moves_to_undo(found: Differences) -> set[EntryId]:

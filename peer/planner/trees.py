@@ -56,6 +56,16 @@ class RemoteNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """A version of a file before its head: what a device that has nothing of the entry shows until the head's content
+    can be had."""
+
+    version: ChangeId
+    content: Content
+    attributes: Attributes
+
+
+@dataclass(frozen=True, slots=True)
 class SyncedNode:
     """`base`: per field, the newest journal value applied, adopted or accepted here. `content_base`: the change id of
     the version that `base.content` was taken from. `shown`: what was last put on this disk, with its fingerprint;

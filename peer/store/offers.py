@@ -27,6 +27,15 @@ given up, and what follows from that is done."""
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A version of an entry's history. `body` is None where it cannot be read, or was purged."""
+
+    change: ChangeId
+    standing: Standing
+    body: Body | None
+
+
+@dataclass(frozen=True, slots=True)
 class Offered:
     """A version of the verified journal whose blocks are not all stored."""
 
@@ -127,6 +136,10 @@ class OfferStore:
         row = self._db.one("SELECT standing FROM offers WHERE w = ? AND change = ?", (self.w, change))
         return Standing.DURABLE if row is None else Standing(row[0])
 
+    def past(self, head: ChangeId) -> Iterator[Past]:
+        """An entry's versions from `head` back, as far as the journal is known here."""
+        return _past(self._db, self.w, head)
+
     def is_version(self, change: ChangeId) -> bool:
         """Whether the journal has a version of that id."""
         return self._db.one("SELECT 1 FROM versions WHERE w = ? AND change = ?", (self.w, change)) is not None
@@ -206,6 +219,14 @@ def _newest_kept(database: Database, w: int, head: ChangeId) -> tuple[list[Chang
     """The newest version from `head` back that was not given up and has a content, after those that were; (None, None)
     where there is none."""
     given_up: list[ChangeId] = []
+    for one in _past(database, w, head):
+        if one.standing is not Standing.NOT_KEPT and one.body is not None and one.body.digest is not None:
+            return given_up, one.change, one.body
+        given_up.append(one.change)
+    return given_up, None, None
+
+
+def _past(database: Database, w: int, head: ChangeId) -> Iterator[Past]:
     change: ChangeId | None = head
     while change is not None:
         row = database.one(
@@ -214,12 +235,8 @@ def _newest_kept(database: Database, w: int, head: ChangeId) -> tuple[list[Chang
             (w, change),
         )
         if row is None:
-            break
+            return
         base, packed, standing = row
-        if packed is not None and standing != Standing.NOT_KEPT.value:
-            body = decode(Body, packed, limits.SEALED_BYTES)
-            if body.digest is not None:
-                return given_up, change, body
-        given_up.append(change)
+        body = None if packed is None else decode(Body, packed, limits.SEALED_BYTES)
+        yield Past(change, Standing.DURABLE if standing is None else Standing(standing), body)
         change = None if base is None else ChangeId(base)
-    return given_up, None, None

@@ -9,6 +9,7 @@ from peer.planner.plan import plan
 from peer.planner.trees import Node, SyncedNode
 from protocol.ids import ROOT, EntryId
 from protocol.model import Kind
+from tests.properties.planner.earlier import check_earlier
 from tests.properties.planner.edits import (
     Editor,
     below,
@@ -107,6 +108,7 @@ def check(tape: Tape, counts: Counter[str]) -> None:
     check_steps_reduce(trees, made, steps, counts)
     check_waves_commute(trees, made, tape, counts)
     check_fixpoint(trees, policy, wanted, counts)
+    check_earlier(trees, policy, tape, counts)
 
 
 def check_same_plan(trees: MemoryTrees, policy: Policy, made: Plan, counts: Counter[str]) -> None:

@@ -1,4 +1,4 @@
-"""P1 to P15 over generated histories; more of them by `python -P -m tests.properties.planner.bulk`."""
+"""P1 to P16 over generated histories; more of them by `python -P -m tests.properties.planner.bulk`."""
 
 from collections import Counter
 
@@ -81,6 +81,10 @@ def test_P14_what_one_side_moved_out_of_a_directory_that_the_other_deleted_lives
 
 def test_P15_a_version_that_was_put_here_without_a_row_is_no_edit(held: Counter[str]) -> None:
     assert held["P15"] > CASES / 40
+
+
+def test_P16_an_earlier_version_that_stands_for_a_head_changes_nothing_of_how_it_ends(held: Counter[str]) -> None:
+    assert held["P16"] > CASES / 20
 
 
 @pytest.mark.parametrize("name", list(regressions.ONE_DEVICE))
