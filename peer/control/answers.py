@@ -1,9 +1,9 @@
 """What the daemon answers to each request. Owns the way from the commands' words to the device's methods."""
 
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import assert_never
+from typing import Final, assert_never
 
 import trio
 
@@ -55,6 +55,10 @@ from protocol.model import Role
 
 WATCH_S = 0.25
 """The shortest time between two documents of a watch."""
+
+
+SENDING_S: Final = 10.0
+"""So often it is asked whether something that is wanted is still being sent."""
 
 
 class Answers:
@@ -150,15 +154,29 @@ class Answers:
                     await self._device.wait_changed()
                 if one.engine is not None:
                     one.engine.look_anew()
-            while not all(self._is_done(one, durable=request.durable) for one in chosen):
-                with trio.move_on_after(1.0):
-                    await self._device.wait_changed()
+            await self._until_done(chosen, durable=request.durable)
         problems = [problem for one in chosen for problem in report.make_problems(one)]
         paused = [one.record.folder or "" for one in chosen if one.engine and one.engine.paused]
-        held = any(one.engine.paused and not one.engine.is_in_step for one in chosen if one.engine)
+        engines = [one.engine for one in chosen if one.engine]
+        held = any((one.paused and not one.is_in_step) or one.stuck for one in engines)
         if scope.cancelled_caught:
             return Waited(outcome="timed_out", problems=problems, paused=paused)
         return Waited(outcome="problems" if problems or held else "in_step", problems=problems, paused=paused)
+
+    async def _until_done(self, chosen: Sequence[MountedWorkspace], *, durable: bool) -> None:
+        while True:
+            while not all(self._is_done(one, durable=durable) for one in chosen):
+                await self._change()
+            stuck = [one.engine for one in chosen if one.engine and one.engine.stuck]
+            if all([await engine.is_stuck_for_good() for engine in stuck]):
+                return
+            with trio.move_on_after(SENDING_S):
+                while all(engine.stuck for engine in stuck):
+                    await self._change()
+
+    async def _change(self) -> None:
+        with trio.move_on_after(1.0):
+            await self._device.wait_changed()
 
     def _is_done(self, one: MountedWorkspace, *, durable: bool) -> bool:
         """Whether it is in step, or can go no further."""
@@ -167,8 +185,10 @@ class Answers:
             return one.ended.is_set() or one.problems.has(*HINDRANCES)
         if engine.paused and engine.has_looked:
             return True
-        is_stored = not durable or engine.offering.is_idle
-        return engine.stopped or engine.waits or (engine.is_in_step and engine.context.online and is_stored)
+        stuck = engine.stuck
+        is_in_step = bool(stuck) or (engine.is_in_step and not engine.waits_for_blocks)
+        is_stored = not durable or engine.offering.is_idle or 0 < engine.offering.count <= stuck
+        return engine.stopped or engine.waits or (is_in_step and engine.context.online and is_stored)
 
     async def _waited_for(self, path: str | None) -> list[MountedWorkspace]:
         if path is None:

@@ -1,5 +1,8 @@
-"""What the transfers brought. Owns what becomes of a file that was read or sent, and of a version that was fetched."""
+"""What the transfers brought, and are to bring. Owns what becomes of a file that was read or sent, and of a version that
+was fetched, and which versions are asked for.
+"""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from peer.disk.temporary import discard_temp
@@ -9,6 +12,7 @@ from peer.engine.lacking import Lacking
 from peer.engine.moving import Aim, Down, IngestResult, Mover, Up
 from peer.engine.rests import DISK_S, LINK_S, REFUSED_S, SOON_S, Rests
 from peer.engine.scanning import Scanner
+from peer.planner.operations import Plan
 from peer.scan.identity import Assigned
 from peer.store.offers import OfferStore
 from peer.transfer.download import Bad, Fetched, FetchResult, Missing, NotFetched, NotWritten
@@ -51,6 +55,8 @@ class Arrivals:
         self._rests = rests
         self._obtainable = obtainable
         self._lacking = lacking
+        self.waited_for: Sequence[Down] = ()
+        """The heads that are to be had before anything is decided about what was edited here."""
         self._offers = OfferStore(context.machine.database, context.record.w)
 
     async def take(self) -> bool:
@@ -142,20 +148,49 @@ class Arrivals:
         return is_news
 
     def _who_has(self, entry: EntryId, version: ChangeId) -> str:
-        """The same, where it may be another version that is waited for than the one that was asked for."""
+        """What to say where nobody has the blocks of a version: it is the head that is waited for."""
         row = self._context.trees.remote(entry)
-        if row is None or self._offers.author(row.head) is None:
-            return self.who_has(version)
-        return self.who_has(row.head)
+        return self._say_who_has(version if row is None or self._offers.author(row.head) is None else row.head)
 
-    def who_has(self, version: ChangeId) -> str:
-        """What to say of a version whose blocks are not to be had now."""
+    def _say_who_has(self, version: ChangeId) -> str:
         author = self._offers.author(version)
         if author is None:
             return "the coordinator does not have its blocks: it comes when somebody has"
         known = self._context.journal.device(author)
         name = author.hex()[:8] if known is None else known.keys.name
         return f"waiting for blocks from {name}: it comes once that device can be reached, here or by the coordinator"
+
+    # --- what is to come --------------------------------------------------------------------------------
+
+    @property
+    def wanted(self) -> list[ChangeId]:
+        """The versions that the last plan wanted and that are not here yet."""
+        return [*(one.version for one in self._executor.waiting.values()), *(one.version for one in self.waited_for)]
+
+    async def order(self, made: Plan) -> None:
+        """Have fetched what a plan wants that was carried out as far as it went, but for what rests."""
+        self.waited_for = waited_for = await self._context.machine.database_work.run(self._waited_for, made)
+        # What is being read may turn out to be the very version: then nothing need be fetched.
+        reading = {(one.parent, one.name) for one in self._scanner.reading.values()}
+        wanted = [
+            Down(one.entry, one.version, one.content)
+            for one in self._executor.waiting.values()
+            if (one.parent, one.name) not in reading
+        ]
+        wanted = [one for one in (*wanted, *waited_for) if not self._rests.rests(fetch_of(one.version))]
+        self._mover.drop_waiting_down({one.entry: one.version for one in wanted})
+        self._mover.put_down([one for one in wanted if not self._mover.fetching(one.entry, one.version)])
+
+    def _waited_for(self, made: Plan) -> list[Down]:
+        """The versions for which what was edited here waits."""
+        found = []
+        for entry in made.waiting:
+            row, path = self._context.trees.remote(entry), self._context.trees.path(entry)
+            if row is None or row.node.content is None or path is None:
+                continue
+            self._executor.trouble(entry, path, "waiting_for_blocks", self._say_who_has(row.head))
+            found.append(Down(entry, row.head, row.node.content))
+        return found
 
     def _discard(self, temps: list[str]) -> None:
         for temp in temps:

@@ -1,10 +1,10 @@
-"""Versions that are not durable, and of which nobody who was asked last had all blocks. Owns what that asking found, which
-earlier version is shown in place of such a head, and when it counts as certain that nobody is bringing them.
+"""Versions of which nobody who was asked had all blocks. Owns what the last asking found, which earlier version is
+shown in place of such a head, and when it counts as certain that nobody is bringing what is missing.
 
 Never asks anybody: fetches are ordered elsewhere, and tried again whatever is noted here.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +15,8 @@ from protocol.ids import ChangeId, EntryId
 from protocol.offered import Standing
 
 STUCK_S: Final = 90.0
-"""A version of which no block has come for so long, though it was asked for, is not on its way: holders that are not its
-author begin to send after a minute, and it is asked for every half minute."""
+"""A version of which no block has come for so long, though it was asked for, is not on its way: holders that are not
+its author begin to send after a minute, and it is asked for every half minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class Lacking:
         """All of it has come."""
         self._lacks.pop(version, None)
 
-    def keep(self, wanted: Callable[[EntryId], bool]) -> None:
-        """Forget what was noted of entries of which nothing is wanted any more."""
-        self._lacks = {version: lack for version, lack in self._lacks.items() if wanted(lack.entry)}
+    def keep(self, entries: Container[EntryId]) -> None:
+        """Forget what was noted of all others."""
+        self._lacks = {version: lack for version, lack in self._lacks.items() if lack.entry in entries}
 
     def is_stuck(self, version: ChangeId) -> bool:
         """Whether nobody has it who can be reached, and it is not being brought within reach either."""

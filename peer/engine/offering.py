@@ -23,6 +23,7 @@ from peer.fingerprint import Fingerprint, Path
 from peer.link.errors import LinkError
 from peer.store.offers import Offered, OfferStore
 from peer.store.outbox import Outbox
+from peer.store.versions import version_body
 from peer.transfer.coordinator_blocks import picked
 from peer.transfer.ingest import Changed, Ingested, IngestRequest
 from peer.transfer.sources import SourceCut
@@ -127,6 +128,27 @@ class Offering:
     def is_idle(self) -> bool:
         """Whether everything is durable, as far as is known."""
         return self.count == 0 and not self._wants_page
+
+    async def are_coming(self, changes: Sequence[ChangeId]) -> bool:
+        """Whether another device is just sending blocks of one of these versions, or that cannot be known. What the
+        question gives this device to send is let go of at once. Always False for a viewer, who is not told."""
+        workspace, client = self._context.record.workspace, self._context.machine.client
+        blocks = await self._context.machine.database_work.run(self._blocks_of, changes)
+        try:
+            reply = await client.request(LeaseRequest(workspace, blocks))
+            if not isinstance(reply, LeaseReply):
+                return False
+            mine = picked(blocks, reply.granted)
+            if mine:
+                await client.request(LeaseRequest(workspace, tuple(mine), end=True))
+        except LinkError:
+            return True
+        return len(picked(blocks, reply.stored) | mine) < len(blocks)
+
+    def _blocks_of(self, changes: Sequence[ChangeId]) -> tuple[BlockId, ...]:
+        bodies = (version_body(self._context.machine.database, self.store.w, change) for change in changes)
+        found = {ref.block: None for body in bodies if body and body.manifest for ref in body.manifest.chunks}
+        return tuple(map(BlockId, list(found)[: limits.HAVE_BLOCKS]))
 
     # --- the tasks --------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ The loop alone writes the trees. Each turn: take what the transfers brought, rea
 changed on disk, plan if anything differs, carry the plan out as far as it goes, and wait for the next reason.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,13 +12,14 @@ import trio
 
 from crypto.digest import derive
 from crypto.labels import Label
-from peer.engine.arrivals import FETCH, Arrivals, fetch_of
+from peer.engine.arrivals import FETCH, Arrivals
 from peer.engine.committing import Chains, Committer
 from peer.engine.context import Context
 from peer.engine.continuity import Continuity
 from peer.engine.executor import Executor
 from peer.engine.feed import REFUSED, Feed, Pulled
-from peer.engine.moving import Aim, Down, Mover, Up
+from peer.engine.lacking import Lacking
+from peer.engine.moving import Aim, Mover, Up
 from peer.engine.offering import Offering
 from peer.engine.pace import Pace
 from peer.engine.rests import LINK_S, REFUSED_S, Due, Rests
@@ -85,8 +86,11 @@ class WorkspaceEngine:
         )
         self._obtainable: set[ChangeId] = set()
         """Heads that are not durable, and were fetched all the same: what was edited here meets them now."""
+        self._lacking = Lacking(context, self.offering.store)
         self._due = Due()
-        self._arrivals = Arrivals(context, self.scanner, self.executor, self.mover, self.rests, self._obtainable)
+        self._arrivals = Arrivals(
+            context, self.scanner, self.executor, self.mover, self.rests, self._obtainable, self._lacking
+        )
         self.continuity = Continuity(context, self.feed, self._due, self.rests)
         self._committer = Committer(
             context, self.feed, self.mover, self._due, self.rests, chain, self.continuity, self._is_all_read
@@ -119,6 +123,7 @@ class WorkspaceEngine:
         else:
             self._pokes.append(poke)
         if poke is None:
+            self._ask_again()
             self.rests.end_all()
             self.offering.connected()
         self.settled = False
@@ -126,8 +131,14 @@ class WorkspaceEngine:
 
     def somebody_came(self) -> None:
         """Another device can be reached: it may have what could not be fetched."""
-        self.rests.end_kind(FETCH)
+        self._ask_again()
         self.context.signal.set()
+
+    def _ask_again(self) -> None:
+        """Somebody may have what nobody had; but what is coming in the place of a head comes first."""
+        coming = {one.entry for one in self.executor.waiting.values() if self.mover.fetching(one.entry, one.version)}
+        self._lacking.keep(coming)
+        self.rests.end_kind(FETCH)
 
     def _offers_changed(self, given_up: bool) -> None:
         """Versions became durable, or were given up: what waits for them may come, and what came in their place is in
@@ -149,6 +160,7 @@ class WorkspaceEngine:
         """Scan everything and read the journal, whatever was noticed; `is_in_step` is about both from here on."""
         self.settled = self._scanned = False
         self._due.journal = True
+        self.rests.end_kind(FETCH)
         self.scanner.rescan()
         self.context.signal.set()
 
@@ -187,6 +199,25 @@ class WorkspaceEngine:
         """Whether everything local is committed, everything remote applied, as far as is known."""
         journal = self.context.journal.workspace
         return self.settled and self._scanned and journal.seq >= self.feed.head.seq and not self._due.journal
+
+    @property
+    def stuck(self) -> int:
+        """How many versions are wanted here that nobody has who can be reached, and nobody is bringing; 0 as long as
+        there is anything else to do, or wanted."""
+        wanted = self._arrivals.wanted
+        is_all_else_done = self._scanned and self._is_done_but_for(()) and not self._pokes
+        if not is_all_else_done or self.context.journal.workspace.seq < self.feed.head.seq:
+            return 0
+        return len(wanted) if all(self._lacking.is_stuck(one) for one in wanted) else 0
+
+    async def is_stuck_for_good(self) -> bool:
+        """Whether something is `stuck`, and no other device is just sending it."""
+        return self.stuck > 0 and not await self.offering.are_coming(self._arrivals.wanted)
+
+    @property
+    def waits_for_blocks(self) -> bool:
+        """Whether something edited here waits for a version that is to be had first."""
+        return bool(self._arrivals.waited_for)
 
     @property
     def proposals(self) -> Sequence[ProposeChange]:
@@ -283,13 +314,16 @@ class WorkspaceEngine:
             self.rests.rest(PLAN, min(LINK_S, STALE_S * 2 ** min(self._stale_plans, 10)))
 
     def _note_settled(self) -> None:
-        due = self._due.plan or self._due.journal or self.executor.stale
-        held = self._committer.proposals or self.executor.waiting or not self.executor.holding.is_empty
-        held = held or self._held_back or bool(self.continuity.untold())
-        self.settled = not (due or held or self.waits) and self.scanner.is_idle and self.mover.is_idle
+        self.settled = self._is_done_but_for(self.executor.waiting)
         if self.settled and self._answer != Answer():
             self._answer = Answer()  # what it was given for is done
             self.context.losses.forget()
+
+    def _is_done_but_for(self, waiting: Collection[EntryId]) -> bool:
+        due = self._due.plan or self._due.journal or self.executor.stale
+        held = self._committer.proposals or waiting or not self.executor.holding.is_empty
+        held = held or self._held_back or bool(self.continuity.untold())
+        return not (due or held or self.waits) and self.scanner.is_idle and self.mover.is_idle
 
     def _note_pace(self) -> None:
         _, up_bytes, _, _ = self.mover.pending()
@@ -408,7 +442,8 @@ class WorkspaceEngine:
         else:
             self.executor.end()
             await self.mover.drop_unfinished({one.version for one in self.executor.waiting.values()})
-        self._order_downloads(await self.context.machine.database_work.run(self._waited_for, made))
+            self._lacking.keep({one.entry for wave in made.waves for one in wave}.union(made.waiting))
+        await self._arrivals.order(made)
         self._committer.proposals = await self.context.machine.database_work.run(self._proposals_of, made)
 
     async def _plan_only(self) -> None:
@@ -443,6 +478,7 @@ class WorkspaceEngine:
                 waiting=self.offering.store.waiting(context.identity.device, self._obtainable),
                 untold=self.continuity.untold(),
                 given_up=self.continuity.given_up,
+                earlier=self._lacking.earlier(),
             ),
         )
         with context.machine.database.transaction():
@@ -469,26 +505,3 @@ class WorkspaceEngine:
                 "meant, `shoal confirm --reject` to take them back",
             )
         self.withheld = len(made.withheld)
-
-    def _waited_for(self, made: Plan) -> list[Down]:
-        """The versions for which what was edited here waits."""
-        found = []
-        for entry in made.waiting:
-            row, path = self.context.trees.remote(entry), self.context.trees.path(entry)
-            if row is None or row.node.content is None or path is None:
-                continue
-            self.executor.trouble(entry, path, "waiting_for_blocks", self._arrivals.who_has(row.head))
-            found.append(Down(entry, row.head, row.node.content))
-        return found
-
-    def _order_downloads(self, waited_for: Sequence[Down]) -> None:
-        # What is being read may turn out to be the very version: then nothing need be fetched.
-        reading = {(one.parent, one.name) for one in self.scanner.reading.values()}
-        wanted = [
-            Down(one.entry, one.version, one.content)
-            for one in self.executor.waiting.values()
-            if (one.parent, one.name) not in reading
-        ]
-        wanted = [one for one in (*wanted, *waited_for) if not self.rests.rests(fetch_of(one.version))]
-        self.mover.drop_waiting_down({one.entry: one.version for one in wanted})
-        self.mover.put_down([one for one in wanted if not self.mover.fetching(one.entry, one.version)])

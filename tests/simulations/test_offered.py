@@ -315,6 +315,99 @@ def test_an_edit_of_what_cannot_be_had_waits_and_ends_as_a_conflicted_copy() -> 
     assert run_world("edit waits", story).failures == []
 
 
+async def a_newcomer_far_away(world: World) -> tuple[SimDevice, SimDevice, SimDevice]:
+    """Red has committed a film in the place of a text, and is off before anybody had it; gold is new, and elsewhere."""
+    red, blue, green = await at_home_and_away(world)
+    world.folder(red).create("text", b"before")
+    assert await world.converged(LONG_S) is not None
+    await offered_to_nobody(world, red, blue, "text")
+    await red.kill(power=True)
+    gold = world.device("gold", world.site("elsewhere", WIDE))
+    await world.pair(gold, green)
+    return red, blue, gold
+
+
+def test_a_newcomer_shows_what_can_be_had_of_a_file_until_its_newest_version_comes() -> None:
+    async def story(world: World) -> None:
+        red, blue, gold = await a_newcomer_far_away(world)
+        await until_has(world, gold, "text", b"before")
+        await trio.sleep(5 * MINUTES)
+        assert world.folder(gold).tree() == {"text": b"before"}
+        problems = (await status_of(gold)).problems
+        assert [(one.path, one.code) for one in problems] == [("text", "waiting_for_blocks")]
+        assert "waiting for blocks from red" in problems[0].message
+        for device in (red, blue):
+            await device.start()
+        assert await world.converged(LONG_S) == {"text": FILM}
+        assert not (await status_of(gold)).problems
+
+    assert run_world("newcomer", story).failures == []
+
+
+def test_what_a_newcomer_edits_of_an_earlier_version_meets_the_newest_one_when_that_comes() -> None:
+    async def story(world: World) -> None:
+        red, blue, gold = await a_newcomer_far_away(world)
+        await until_has(world, gold, "text", b"before")
+        world.folder(gold).overwrite("text", b"by gold meanwhile", 0, cut=True)
+        await trio.sleep(5 * MINUTES)
+        assert world.folder(gold).tree() == {"text": b"by gold meanwhile"}
+        assert world.folder(world.devices["green"]).tree() == {"text": b"before"}, "it is not proposed"
+        assert [one.code for one in (await status_of(gold)).problems] == ["waiting_for_blocks"]
+        for device in (red, blue):
+            await device.start()
+        tree = await world.converged(LONG_S)
+        assert tree is not None
+        assert tree["text"] == FILM
+        assert len(tree) == 2
+        assert b"by gold meanwhile" in tree.values()
+
+    assert run_world("newcomer edits", story).failures == []
+
+
+def test_what_a_newcomer_edits_of_an_earlier_version_is_proposed_once_the_newest_one_is_given_up() -> None:
+    async def story(world: World) -> None:
+        red, blue, green = await at_home_and_away(world)
+        world.folder(red).create("text", b"before")
+        assert await world.converged(LONG_S) is not None
+        image = await take_image(red)
+        await trio.sleep(MINUTES)
+        await offered_to_nobody(world, red, blue, "text")
+        await red.kill(power=True)
+        gold = world.device("gold", world.site("elsewhere", WIDE))
+        silver = world.device("silver", world.site("further", WIDE))
+        for device in (gold, silver):
+            await world.pair(device, green)
+            await until_has(world, device, "text", b"before")
+        world.folder(gold).overwrite("text", b"by gold meanwhile", 0, cut=True)
+        await trio.sleep(MINUTES)
+        red.restore(image)
+        await red.start()
+        await blue.start()
+        assert await world.converged(LONG_S) == {"text": b"by gold meanwhile"}
+        for device in world.devices.values():
+            assert not (await status_of(device)).problems
+
+    assert run_world("newcomer, given up", story).failures == []
+
+
+def test_what_waits_for_a_device_that_nobody_hears_of_is_said_to_whoever_waits_and_what_is_sent_is_waited_for() -> None:
+    async def story(world: World) -> None:
+        red, blue, gold = await a_newcomer_far_away(world)
+        begun_s = trio.current_time()
+        waited = await gold.wait(LONG_S)
+        assert waited.outcome == "problems"
+        assert [(one.path, one.code) for one in waited.problems] == [("text", "waiting_for_blocks")]
+        assert trio.current_time() - begun_s < 4 * MINUTES
+        assert (await gold.wait(LONG_S, durable=True)).outcome == "problems"
+        for device in (red, blue):
+            await device.start()
+        await trio.sleep(MINUTES)
+        assert (await gold.wait(LONG_S)).outcome == "in_step", "what is on its way comes"
+        assert world.folder(gold).tree() == {"text": FILM}
+
+    assert run_world("waiting for nobody", story).failures == []
+
+
 def test_what_counts_after_a_version_was_given_up_can_be_had_and_moved_by_all() -> None:
     async def story(world: World) -> None:
         red, blue, green = await at_home_and_away(world)

@@ -30,19 +30,19 @@ def check_earlier(trees: MemoryTrees, policy: Policy, tape: Tape, counts: Counte
     made = plan(trees, showing)
     before = trees.copy()
     adopted = {one.entry for wave in made.waves for one in wave if isinstance(one, AdoptEntry)}
-    for entry, one in shown.items():
+    for entry, old in shown.items():
         if entry in adopted:
             continue  # the head's content was here already, under its name
         row = trees.remote_rows.rows[entry]
-        node = replace(row.node, content=one.content, attributes=one.attributes)
-        before.remote_rows.put(replace(row, node=node, head=one.version))
+        node = replace(row.node, content=old.content, attributes=old.attributes)
+        before.remote_rows.put(replace(row, node=node, head=old.version))
     assert made == plan(before, policy), "P16: it is not as if the earlier version was the head"
     direct, meanwhile = trees.copy(), trees.copy()
     _settle(direct, policy)
     for step in steps_of(made):
         for one in step:
-            old = isinstance(one, ProposeChange) and one.node.content is not None and one.node.content.size >= OLD
-            assert not old, "P16: an earlier version is proposed"
+            is_old = isinstance(one, ProposeChange) and one.node.content is not None and one.node.content.size >= OLD
+            assert not is_old, "P16: an earlier version is proposed"
         play(meanwhile, step)
     _settle(meanwhile, showing)
     assert _here(meanwhile) == _here(direct), "P16: it ends otherwise than without showing anything"
