@@ -1,5 +1,5 @@
-"""What the transfers brought, and are to bring. Owns what becomes of a file that was read or sent, and of a version that
-was fetched, and which versions are asked for.
+"""What the transfers brought, and are to bring. Owns what becomes of a file that was read or sent, and of a version
+that was fetched, and which versions are asked for.
 """
 
 from collections.abc import Sequence

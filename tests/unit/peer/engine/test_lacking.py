@@ -14,7 +14,7 @@ ONE = [(standing, digest, lacks) for standing in Standing for digest in (None, b
 
 
 def past_of(number: int, standing: Standing, digest: bytes | None) -> Past:
-    body = None if digest is None else Body("film", digest=digest, size=1, manifest=FlatManifest(()))
+    body = None if digest is None else Body("film", 1, 0, False, digest, None, FlatManifest(()), None)
     return Past(ChangeId(bytes([number]) * 32), standing, body)
 
 
