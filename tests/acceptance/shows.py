@@ -43,6 +43,7 @@ SHOWS = (
         "a long file is beside at the LAN's speed, while a narrow line still carries it",
         False,
     ),
+    Show("nobody", "what nobody has who can be reached: the version before is shown, and waiting ends with 5", False),
     Show("swarm", "five devices take one new file, and its author sends at most one and a half copies", True),
     Show("alone", "a working session without the coordinator is on all devices, and in order when it is back", True),
     Show("capture", "what passes on a LAN, looked through frame by frame, has no name, id or content in clear", True),

@@ -1,8 +1,10 @@
-"""Real daemons: a film is beside before the narrow line has carried it, and then it is durable."""
+"""Real daemons: a film is beside before the narrow line has carried it, and then durable; or its author goes away."""
+
+from pathlib import Path
 
 from simulations.noise import noise
 from tests.common import documents
-from tests.common.fleet import Peer, open_fleet
+from tests.common.fleet import Peer, open_fleet, read_contents
 from tests.common.namespaces import in_own_network, run
 from tests.common.wire import open_wire
 from tests.e2e.lan.test_fetching import MIB, ON, wait_linked
@@ -40,3 +42,31 @@ def test_a_film_is_beside_while_the_narrow_line_still_carries_it_and_then_it_is_
         assert states(red, "film") == [(True, True, True)]
         fleet.settle()
         assert (green.folder / "film").read_bytes() == data
+
+
+def save_a_draft(folder: Path) -> None:
+    (folder / "film").write_bytes(b"before")
+
+
+@in_own_network
+def test_a_newcomer_shows_what_can_be_had_and_says_whom_it_waits_for() -> None:
+    run("ip", "link", "set", "lo", "up")
+    with open_wire() as wire, open_fleet(wire, env=ON) as fleet:
+        red, blue = fleet.pair_of("red", "blue", fill=save_a_draft)
+        green = fleet.device("green")
+        green.env["SHOAL_LAN"] = "off"
+        green.join(red.pair())
+        green.start()
+        wait_linked(red, blue)
+        data = noise(8 * MIB)
+        wire.slow(MIB // 8)
+        (red.place / "film").write_bytes(data)
+        (red.place / "film").replace(red.folder / "film")
+        blue.until(lambda _: read_contents(blue.folder)["film"] == data)
+        for peer in (red, blue):
+            peer.kill()
+        wire.slow(64 * MIB)
+        green.mount()
+        green.until(lambda _: read_contents(green.folder).get("film") == b"before")
+        green.until(lambda _: green.problems() == {("film", "waiting_for_blocks")})
+        assert "waiting for blocks from red" in green.run("status", str(green.folder / "film"))[1]
