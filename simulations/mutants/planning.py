@@ -51,8 +51,8 @@ PLANNING = (
         (
             Change(
                 "peer.planner.places:_adopt_same_name",
-                "and other.content == item.content",
-                "and other.content == item.content\n        and (other.content is None or not mutated())",
+                "and (other.content == item.content or",
+                "and (other.content is None or not mutated())\n        and (other.content == item.content or",
             ),
         ),
     ),
