@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> None:
     if not in_own_network("tests.acceptance", "nobody", *arguments):
         return
     data = noise(8 * MB)
-    with open_wire() as wire, open_fleet(wire, env={"SHOAL_LAN": "on"}) as fleet:
+    with open_wire(narrow=True) as wire, open_fleet(wire, env={"SHOAL_LAN": "on"}) as fleet:
         red, blue = fleet.pair_of("red", "blue", fill=_draft)
         green = fleet.device("green")
         green.env["SHOAL_LAN"] = "off"

@@ -51,7 +51,7 @@ def save_a_draft(folder: Path) -> None:
 @in_own_network
 def test_a_newcomer_shows_what_can_be_had_and_says_whom_it_waits_for() -> None:
     run("ip", "link", "set", "lo", "up")
-    with open_wire() as wire, open_fleet(wire, env=ON) as fleet:
+    with open_wire(narrow=True) as wire, open_fleet(wire, env=ON) as fleet:
         red, blue = fleet.pair_of("red", "blue", fill=save_a_draft)
         green = fleet.device("green")
         green.env["SHOAL_LAN"] = "off"
