@@ -75,7 +75,7 @@ class Committer:
         if self._owes_part and not await self._take_part():
             return
         if not self.proposals:
-            is_word_due = self._is_all_said() if self._continuity.owes_word else self._is_unsettled
+            is_word_due = self._is_all_said() if self._continuity.untold.owes_word else self._is_unsettled
             if is_word_due and not self._due.plan:
                 await self._send(await context.machine.database_work.run(self._proposer.build_control, Entries(())))
             return
@@ -194,7 +194,7 @@ class Committer:
             return False
         self._is_unsettled = await context.machine.database_work.run(self._proposer.settle_outbox)
         if not sent.proposals:
-            self._continuity.owes_word = False
+            await context.machine.database_work.run(self._continuity.untold.owe_word, False)
         self._note_done(sent)
         context.problems.clear("", "bad_change", "quota", "server_full")
         return True

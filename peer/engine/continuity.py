@@ -7,7 +7,6 @@ that nobody merges what may never be ordered so.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from peer.engine.context import Context
@@ -15,17 +14,16 @@ from peer.engine.denied import put_aside
 from peer.engine.feed import BeginAnew, Feed
 from peer.engine.proposing import Sent
 from peer.engine.rests import SOON_S, Due, Rests
+from peer.engine.untold import Untold
 from peer.link.errors import LinkError
-from peer.planner import effects
-from peer.planner.operations import ProposeChange
 from peer.store.journal import HASHES
 from peer.store.outbox import KeptCommit, Standing
 from peer.store.provisional import NotFollowing, NotReadable, Provisional
 from protocol import limits
 from protocol.codec import Malformed, decode_exact, encode
-from protocol.ids import ChangeId, CommitDigest, DeviceId, EntryId
+from protocol.ids import CommitDigest
 from protocol.messages import CommitAccepted, CommitReason, CommitRefused, CommitRequest, JournalRequest, Refusal
-from protocol.model import Commit, Entries, Header, JournalRow, Role
+from protocol.model import Commit, Entries, Role
 from protocol.rules import digest_of
 
 AWAY_S: Final = 5.0
@@ -35,26 +33,10 @@ WAITING: Final = "commits that wait"
 """The rests of that, and of looking again at what did not simply follow."""
 TRIES: Final = 10
 """So often that is put off for a second more each time, while nothing new comes."""
-UNTOLD_S: Final = 60.0
-"""For so long what came with a refused commit is left to its author; then whoever has it commits it."""
-UNTOLD: Final = "refused commits"
 DONE: Final = 10_000
 """So many commits whose fate is known are remembered, so that nobody sends them again."""
 
 _log = logging.getLogger("shoal.lan")
-
-
-@dataclass(frozen=True, slots=True)
-class _Untold:
-    """What is here of an entry by a commit that was refused."""
-
-    author: DeviceId
-    number: int
-    proposal: ProposeChange
-    change: ChangeId
-    until_s: float
-    is_sole: bool
-    """Whether nobody else has changed it since."""
 
 
 class Continuity:
@@ -73,19 +55,9 @@ class Continuity:
         self._done: dict[CommitDigest, None] = {}
         self._told: list[CommitDigest] = []
         """What the coordinator was told of when last it was."""
-        self._made_by: dict[EntryId, DeviceId] = {}
-        """What one other device alone has made while the coordinator was away, when that was undone last."""
-        self._untold: dict[EntryId, _Untold] = {}
-        self._numbers: dict[DeviceId, int] = {}
-        """Of each device, the last commit with changes that was taken into the journal, since this began to run,"""
-        self._words: dict[DeviceId, int] = {}
-        """and the last without any."""
-        self.given_up: set[EntryId] = set()
-        """Entries that came with refused commits, and that their authors have taken back."""
+        self.untold = Untold(context, rests)
         self._tries = 0
-        self.owes_word = False
-        """Whether others have commits of this device that were refused: a later one tells them so, when all is said."""
-        feed.on_rows = self._heard
+        feed.on_rows = self.untold.hear
         self._is_away = False
         self.is_open = context.journal.is_provisional
         """Whether this device goes on without the coordinator."""
@@ -264,10 +236,9 @@ class Continuity:
         return True
 
     def _roll_back(self) -> None:
-        self.given_up.clear()
         with self._context.machine.database.transaction():
             if self._context.journal.is_provisional:
-                self._made_by = self._provisional.roll_back()
+                self.untold.begin(self._provisional.roll_back())
         self.is_open = False
         self._reload()
 
@@ -307,74 +278,14 @@ class Continuity:
         if is_own and refused.reason is CommitReason.SUPERSEDED:
             raise BeginAnew
         if is_own:
-            self.owes_word = True
+            await self._context.machine.database_work.run(self.untold.owe_word, True)
         if not is_own and kept.standing is Standing.BACK:
             agreed = await self._context.machine.database_work.run(self._outbox.agreed, kept.digest)
             if refused.reason is CommitReason.DENIED:
                 await put_aside(self._context, [proposal for proposal, _ in agreed])
             else:
-                await self._context.machine.database_work.run(self._leave_to_author, kept.commit.header, agreed)
+                await self._context.machine.database_work.run(self.untold.leave, kept.commit.header, agreed)
         await self._context.machine.database_work.run(self._drop, [kept.digest])
-
-    def _leave_to_author(self, header: Header, agreed: Sequence[tuple[ProposeChange, ChangeId]]) -> None:
-        """Its content is an edit of whoever has it; but most likely its author commits it anew, or what came after."""
-        until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
-        left: list[_Untold] = []
-        for proposal, change in agreed:
-            if proposal.agreed is not None:
-                is_sole = self._made_by.get(proposal.entry) == header.device
-                left.append(_Untold(header.device, header.number, proposal, change, until_s, is_sole))
-        if self._words.get(header.device, 0) > header.number:
-            self._author_said(left, is_all=True)  # all of it before this was asked about
-            return
-        self._untold |= {one.proposal.entry: one for one in left}
-        heads = {one.proposal.entry: self._context.journal.entry(one.proposal.entry) for one in left}
-        own = [one for one in left if (head := heads[one.proposal.entry]) and head.device == header.device]
-        if self._numbers.get(header.device, 0) > header.number:
-            self._author_said(own, is_all=False)
-
-    def untold(self) -> frozenset[EntryId]:
-        """Entries whose content came with a refused commit, and whose author may still say what becomes of it."""
-        now_s = self._context.machine.clock.monotonic_s()
-        self._untold = {entry: one for entry, one in self._untold.items() if one.until_s > now_s}
-        if self._untold:
-            self._rests.rest(UNTOLD, min(one.until_s for one in self._untold.values()) - now_s)
-        return frozenset(entry for entry, one in self._untold.items() if one.is_sole)
-
-    def _heard(self, rows: Sequence[JournalRow]) -> None:
-        """Rows were taken: what an author has committed of an entry came after what it had handed to others of it; and
-        with a commit without changes it says that it has committed all that it still has."""
-        for row in rows:
-            header, body = row.commit.header, row.commit.body
-            if not isinstance(body, Entries):
-                continue
-            changed = {EntryId(change.clear.entry) for change in body.changes}
-            (self._numbers if changed else self._words)[header.device] = header.number
-            its = [one for one in self._untold.values() if one.author == header.device and one.number < header.number]
-            told = [one for one in its if not changed or one.proposal.entry in changed]
-            self._author_said(told, is_all=not changed)
-            until_s = self._context.machine.clock.monotonic_s() + UNTOLD_S
-            self._untold |= {one.proposal.entry: replace(one, until_s=until_s) for one in its if one not in told}
-
-    def _author_said(self, told: Sequence[_Untold], *, is_all: bool) -> None:
-        """An author has committed these anew, or (`is_all`) has said all: what it has not committed, it took back."""
-        counting = [one for one in told if one.is_sole or not is_all]
-        if counting:
-            with self._context.machine.database.transaction():
-                for one in counting:
-                    effects.accept_synced(self._context.trees, one.proposal, self._committed_anew(one))
-        for one in told:
-            self._untold.pop(one.proposal.entry, None)
-            if is_all and one.is_sole:
-                self.given_up.add(one.proposal.entry)
-
-    def _committed_anew(self, one: _Untold) -> ChangeId:
-        """The journal's version with the content of one that was refused, where it has one: the base that whoever else
-        has that content has too."""
-        remote, agreed = self._context.trees.remote(one.proposal.entry), one.proposal.agreed
-        if remote is None or agreed is None or remote.node.content != agreed.content:
-            return one.change
-        return remote.head
 
     async def settle(self) -> None:
         """All was told, and the journal read since: what is not in it will not be."""

@@ -322,7 +322,7 @@ class WorkspaceEngine:
     def _is_done_but_for(self, waiting: Collection[EntryId]) -> bool:
         due = self._due.plan or self._due.journal or self.executor.stale
         held = self._committer.proposals or waiting or not self.executor.holding.is_empty
-        held = held or self._held_back or bool(self.continuity.untold())
+        held = held or self._held_back or bool(self.continuity.untold.entries())
         return not (due or held or self.waits) and self.scanner.is_idle and self.mover.is_idle
 
     def _note_pace(self) -> None:
@@ -476,8 +476,8 @@ class WorkspaceEngine:
                 confirmed_deletions=answer.confirmed,
                 rejected_deletions=answer.rejected,
                 waiting=self.offering.store.waiting(context.identity.device, self._obtainable),
-                untold=self.continuity.untold(),
-                given_up=self.continuity.given_up,
+                untold=self.continuity.untold.entries(),
+                given_up=self.continuity.untold.given_up,
                 earlier=self._lacking.earlier(),
             ),
         )

@@ -219,6 +219,17 @@ def _unpacked(packed: bytes) -> _InFlight | None:
     return None
 
 
+def pack_agreed(proposal: ProposeChange, change: ChangeId) -> bytes:
+    """As much of a proposal as its acceptance asks for, and the version that it was to be."""
+    return encode(_packed(proposal, change))
+
+
+def unpack_agreed(packed: bytes) -> tuple[ProposeChange, ChangeId]:
+    """What `pack_agreed` made."""
+    one = decode(_Agreed, packed, limits.MIB)
+    return _proposal(one), ChangeId(one.change)
+
+
 def _packed(one: ProposeChange, change: ChangeId) -> _Agreed:
     node, agreed = one.node, one.agreed
     if agreed is None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Kept in SQLite's `user_version`; a database of another version is refused."""
 
 metadata = sa.MetaData()
@@ -204,6 +204,20 @@ outbox = sa.Table(
     sa.Column("standing", sa.Integer, nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Index("outbox_digest", "w", "digest"),
+)
+
+# Entries whose content came with commits that were refused, and are left to their authors for a while (see `untold`).
+untold = sa.Table(
+    "untold",
+    metadata,
+    _w(),
+    *_key("entry"),
+    sa.Column("device", sa.LargeBinary, nullable=False),  # the author
+    sa.Column("number", sa.Integer, nullable=False),  # of the commit
+    sa.Column("agreed", sa.LargeBinary),  # what its acceptance would have meant; None where nothing was refused yet
+    sa.Column("sole", sa.Boolean, nullable=False),  # whether nobody else has changed it since
+    sa.Column("taken_back", sa.Boolean, nullable=False),  # whether the author has said that it is not to be
+    sqlite_with_rowid=False,
 )
 
 # Rows of the remote and the synced tree as they were before commits of the outbox changed them; None: there was none.

@@ -148,7 +148,7 @@ def forget_history(database: Database, w: int) -> None:
     """
     with database.transaction():
         journals = ("before", "commits", "devices", "members", "chains", "remote", "versions", "chunks", "offers")
-        for table in ("synced", "outbox", *journals):
+        for table in ("synced", "outbox", "untold", *journals):
             database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
         database.run("UPDATE contents SET manifest = NULL WHERE w = ?", (w,))
         database.run("INSERT OR IGNORE INTO differing SELECT w, entry FROM local WHERE w = ?", (w,))
@@ -161,7 +161,7 @@ def forget_history(database: Database, w: int) -> None:
 
 def _forget_trees(database: Database, w: int) -> None:
     provisional.forget(database, w)
-    for table in ("local", "synced", "outbox"):
+    for table in ("local", "synced", "outbox", "untold"):
         database.run(f"DELETE FROM {table} WHERE w = ?", (w,))  # noqa: S608 - constants
     database.run("UPDATE chunks SET entry = NULL WHERE w = ?", (w,))
     database.run("INSERT OR IGNORE INTO differing SELECT w, entry FROM remote WHERE w = ?", (w,))
