@@ -239,3 +239,41 @@ def test_what_an_author_has_committed_anew_is_the_same_base_wherever_it_was_hand
 
     failures = run_world("same base", story).failures
     assert failures == [], failures
+
+
+def test_what_an_author_deleted_is_left_to_it_also_by_a_device_that_is_killed_and_started_meanwhile() -> None:
+    async def story(world: World) -> None:
+        red, blue, _ = await on_one_lan(world, "red", "blue", "green")
+        eve = world.device("eve", world.site("far", WIDE))
+        await world.pair(eve, red)
+        assert await world.converged(MINUTES) is not None
+        home = world.net.site_of(red.host)
+        home.cut(up=True, down=True)
+        world.folder(eve).overwrite("text", b"edited far away", 0, cut=True)
+        await trio.sleep(MINUTES)
+        world.folder(red).overwrite("text", b"edited at home", 0, cut=True)
+        await trio.sleep(MINUTES)
+        world.folder(red).create("note", b"not for long")
+        await trio.sleep(MINUTES)
+        assert world.folder(blue).tree()["note"] == b"not for long"
+        await blue.kill()
+        await world.devices["green"].kill()
+        world.folder(red).delete("note")
+        await trio.sleep(MINUTES)
+        await red.kill()
+        home.mend()
+        for _ in range(2):  # it is told that red's commits are refused, and told again to another process
+            await blue.start()
+            await trio.sleep(20.0)
+            assert "note" not in world.folder(eve).tree()
+            await blue.kill()
+        await red.start()
+        await trio.sleep(1.0)
+        await red.kill()  # maybe before it has said that it has committed all
+        for one in (blue, red, world.devices["green"]):
+            await one.start()
+        assert await world.converged(LONG_S) is not None
+        assert "note" not in world.folder(eve).tree()
+
+    failures = run_world("left to its author", story).failures
+    assert failures == [], failures
