@@ -340,7 +340,7 @@ class Executor:
         return apply(root, todo) if todo else []
 
     def _discard(self, unused: Iterable[str]) -> None:
-        for temp in unused:
+        for temp in sorted(unused):  # a set of names has another order in each process
             discard_temp(self._context.root, temp)
 
     # --- after: in the database's thread ----------------------------------------------------------------
