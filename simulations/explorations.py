@@ -98,6 +98,7 @@ class Totals:
     again: int = 0
     """Of the others, run two more times later."""
     unequal: int = 0
+    """Seeds of which two runs were not the same, and that no line closes: such a history has failed as well."""
     failed: int = 0
     open: list[str] = field(default_factory=list)
     """Failures that no line closes, as `SEED@COMMIT`."""
@@ -181,7 +182,7 @@ class Explorations:
             found.unequal += sum(len(again.unequal) for again in later)
             found.histories += line.histories
             found.twice += line.twice
-            found.unequal += len(line.unequal)
+            found.unequal += sum(f"{seed}@{line.commit}" not in closed for seed in line.unequal)
             found.failed += len(line.failed)
             found.open += [name for seed in line.failed if (name := f"{seed}@{line.commit}") not in closed]
             found.virtual_s += line.virtual_s

@@ -154,6 +154,19 @@ KEPT: Final = (
         "tests/simulations/test_continuity.py"
         "::test_what_an_author_has_committed_anew_is_the_same_base_wherever_it_was_handed_to",
     ),
+    KeptSeed(
+        5001029,
+        "70ea3498ce29",
+        "what a put on a failing disk took back was no version yet, and files were removed in the order of a set",
+        "tests/simulations/checkers/test_disk_calls.py"
+        "::test_what_was_handed_from_device_to_device_may_go_where_another_has_it",
+    ),
+    KeptSeed(
+        5001199,
+        "70ea3498ce29",
+        "the answer to a question about the offered set was lost, and it was not asked again",
+        "tests/simulations/test_offered.py::test_a_question_about_the_set_whose_answer_is_lost_is_asked_again",
+    ),
 )
 
 

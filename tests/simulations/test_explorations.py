@@ -66,6 +66,14 @@ def test_a_failure_is_open_until_it_is_closed(tmp_path: Path) -> None:
         ledger.close("3@abc", "again")
 
 
+def test_two_runs_that_were_not_the_same_are_open_until_the_failure_is_closed(tmp_path: Path) -> None:
+    ledger = Explorations(tmp_path / "explored.jsonl")
+    ledger.add(replace(line(0, 99, failed=(3,)), unequal=(3,)))
+    assert ledger.totals().unequal == 1
+    ledger.close("3@abc", "tests/…::test_that_finds_it")
+    assert ledger.totals().unequal == 0
+
+
 def test_what_is_no_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "explored.jsonl"
     path.write_text(json.dumps(line(0, 9).packed()) + "\n{}\n")

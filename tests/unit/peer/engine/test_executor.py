@@ -179,3 +179,18 @@ async def test_what_went_while_a_version_of_it_was_in_flight_was_deleted_after_t
     executor.begin()
     await executor.run_wave([ForgetEntry(ENTRY)])
     assert trees.synced(ENTRY) is None
+
+
+def test_temporary_files_that_nobody_needs_go_in_the_order_of_their_names(tmp_path: Path) -> None:
+    """In any other the same history would not be the same in another process."""
+    gone: list[object] = []
+
+    def note(number: int, call: str, arguments: tuple[object, ...]) -> None:
+        if call == "unlink":
+            gone.append(arguments[1])
+
+    with opened(hooked(note), str(tmp_path)) as context:
+        executor, _ = at_work(context)
+        gone.clear()
+        executor._discard({f"{number:024x}" for number in range(50)})
+    assert gone == [f"{number:024x}" for number in range(50)]
