@@ -149,7 +149,7 @@ class Names:
         assert item.l is not None
         assert item.l.content is not None
         for n in count(1):
-            parts = (item.entry, _content_base(item) or b"", item.l.content.digest, n.to_bytes(4, "big"))
+            parts = (item.entry, _edited_from(item), item.l.content.digest, n.to_bytes(4, "big"))
             entry = found.policy.derive("conflicted copy", parts)
             fork = found.items.get(entry)
             if fork is None:
@@ -161,3 +161,9 @@ class Names:
 def _content_base(item: Item) -> ChangeId | None:
     """The version that the content here was edited from."""
     return None if item.b is None or item.synced is None else item.synced.content_base
+
+
+def _edited_from(item: Item) -> bytes:
+    """What all who have that edit agree on: the content before it. Versions that have that may be several."""
+    content = None if item.b is None or item.synced is None else item.synced.base.content
+    return b"" if content is None else content.digest

@@ -13,6 +13,7 @@ from peer.planner.operations import (
     WriteContent,
 )
 from peer.planner.trees import Attributes, Node, SyncedNode
+from protocol.ids import ChangeId
 from protocol.model import Kind
 from tests.properties.planner.edits import content, derive, fingerprint, put_local, put_remote
 from tests.properties.planner.playing import play, steps_of
@@ -80,16 +81,31 @@ def test_the_same_value_on_both_sides_is_adopted_and_nothing_moves() -> None:
 def test_content_changed_on_both_sides_keeps_both() -> None:
     story = Story().given(**{"a.txt": 1})
     entry = story.here.find("a.txt").entry
-    base = story.trees.remote_rows.rows[entry].head
     story.there.edit("a.txt", 2)
     story.here.edit("a.txt", 3)
     assert story.settle() == {"a.txt": 2, f"a{COPY}.txt": 3}
     copy = story.here.find(f"a{COPY}.txt")
-    digest = bytes(31) + b"\3"
-    assert copy.entry == derive("conflicted copy", (entry, base, digest, bytes(3) + b"\1"))
+    before, digest = bytes(31) + b"\1", bytes(31) + b"\3"
+    assert copy.entry == derive("conflicted copy", (entry, before, digest, bytes(3) + b"\1"))
     assert story.trees.remote_rows.rows[copy.entry].copy_of == entry
     kinds = [type(one) for one in story.operations(ForkEntry, WriteContent)]
     assert kinds == [ForkEntry, WriteContent], "renamed first, overwritten after"
+
+
+def test_one_edit_is_one_copy_whichever_version_of_the_same_content_it_was_made_over() -> None:
+    copies = set()
+    for is_committed_again in (False, True):
+        story = Story().given(a=1)
+        entry = story.here.find("a").entry
+        row = story.trees.synced(entry)
+        assert row is not None
+        if is_committed_again:
+            story.trees.put_synced((replace(row, content_base=ChangeId(bytes(32))),))
+        story.there.edit("a", 2)
+        story.here.edit("a", 3)
+        assert story.settle() == {"a": 2, f"a{COPY}": 3}
+        copies.add(story.here.find(f"a{COPY}").entry)
+    assert len(copies) == 1
 
 
 def test_a_later_version_that_was_put_here_without_a_row_is_no_edit() -> None:
@@ -164,8 +180,7 @@ def test_a_conflicted_copy_whose_id_was_deleted_gets_another_id() -> None:
 def _copied_elsewhere(story: Story) -> None:
     """Another device has made, of the same edit of `a`, the conflicted copy that this one would make."""
     entry, above = story.here.find("a").entry, story.here.find("")
-    base = story.trees.remote_rows.rows[entry].head
-    copy = derive("conflicted copy", (entry, base, content(3).digest, bytes(3) + b"\1"))
+    copy = derive("conflicted copy", (entry, content(1).digest, content(3).digest, bytes(3) + b"\1"))
     put_remote(story.trees, Node(copy, Kind.FILE, above.entry, "a of Bob", content(3), Attributes(False, T0)))
     story.there.edit("a", 2)
 
