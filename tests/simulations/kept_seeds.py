@@ -167,6 +167,18 @@ KEPT: Final = (
         "the answer to a question about the offered set was lost, and it was not asked again",
         "tests/simulations/test_offered.py::test_a_question_about_the_set_whose_answer_is_lost_is_asked_again",
     ),
+    KeptSeed(
+        780130,
+        "45fd293079ec",
+        "one edit on two devices, over two versions of the same content, was two conflicted copies",
+        f"{_MERGE}::test_one_edit_is_one_copy_whichever_version_of_the_same_content_it_was_made_over",
+    ),
+    KeptSeed(
+        780167,
+        "45fd293079ec",
+        "one edit on two devices, over two versions of the same content, was two conflicted copies",
+        f"{_MERGE}::test_one_edit_is_one_copy_whichever_version_of_the_same_content_it_was_made_over",
+    ),
 )
 
 
