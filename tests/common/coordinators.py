@@ -4,13 +4,16 @@ import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import trio
 from blake3 import blake3
+from click.testing import CliRunner
 
+from coordinator.__main__ import commands
 from crypto.identity import sign
 from crypto.invitation import InvitationKeys, decode_code
 from crypto.labels import Label
@@ -21,8 +24,9 @@ from protocol.frames import block_head, end_frame
 from protocol.ids import BlockId, WorkspaceId
 from protocol.messages import CommitAccepted, CommitRequest, Joined, JoinRequest
 from protocol.model import Change
+from tests.common.fleet import as_their_user
 from tests.common.journals import TestJournal, TestUser
-from tests.common.processes import Program, run_program, start_program
+from tests.common.processes import Program, start_program
 
 
 @dataclass
@@ -89,13 +93,14 @@ async def invite(here: Served, name: str) -> tuple[InvitationKeys, bytes, tuple[
     """What is in a fresh invitation's code: its keys, the hash of the identity, the addresses."""
 
     def run() -> str:
-        args = ["shoal-coordinator", "invite", name, "--json", "--data", str(here.data)]
-        status, out, err = run_program(args)
-        assert status == 0, err
-        text: str = json.loads(out)["code"]
-        return text
+        # The command's own code, as the program's user; `tests/e2e/commands` runs the program.
+        with as_their_user():
+            said = CliRunner().invoke(commands, ["invite", name, "--json", "--data", str(here.data)])
+        assert said.exit_code == 0, f"{said.output}\n{said.exception!r}"
+        return str(json.loads(said.stdout)["code"])
 
-    code = decode_code(await trio.to_thread.run_sync(run))
+    with ThreadPoolExecutor(1) as thread:  # it has a loop of its own, and nothing else is to run as that user
+        code = decode_code(thread.submit(run).result())
     return InvitationKeys.of(code.secret), code.identity_hash, code.addresses
 
 

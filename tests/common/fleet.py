@@ -1,7 +1,9 @@
 """A coordinator and several devices of one user as separate programs, started, killed and compared at will.
 
-Owns their processes. Requests go straight to the daemons' control sockets: starting a program for each would cost more
-than what it asks for. Nothing here sleeps: what is waited for is `wait`, a line of output, or the end of a process.
+Owns their processes. Requests go straight to the daemons' control sockets, and devices are invited and join by the
+commands' own code in the test's process: starting a program for each would cost more than what it asks for, and
+`tests/e2e/commands` does it. Nothing here sleeps: what is waited for is `wait`, a line of output, or the end of a
+process.
 """
 
 import contextlib
@@ -18,6 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import click
+from click.testing import CliRunner
+
+from coordinator.__main__ import commands as hosting
+from peer.__main__ import shoal
 from peer.control import client, messages
 from peer.control.messages import AnyReply, Request
 from peer.control.upkeep import Peers, PeersRequest
@@ -123,6 +130,14 @@ def copy_name(name: str, device: str, mtime_s: float, number: int = 1) -> str:
     return f"{stem} ({device}'s conflicted copy {date}){'' if number == 1 else f'-{number}'}{dot}{extension}"
 
 
+def _call(group: click.Group, *words: str) -> str:
+    """A command in this process, as the user that programs run as; what it printed. It must succeed."""
+    with as_their_user():
+        said = CliRunner().invoke(group, words)
+    assert said.exit_code == 0, f"{words[:3]}: {said.exit_code}\n{said.output}\n{said.exception!r}"
+    return said.stdout
+
+
 def cpu_s(program: Program) -> float:
     """The processor time that a running program has used."""
     fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
@@ -178,10 +193,7 @@ class Host:
 
     def invite(self, user: str) -> str:
         """A join code."""
-        with as_ourselves():
-            status, out, err = run_program(["shoal-coordinator", "invite", user, "--json", "--data", str(self.data)])
-        assert status == 0, err
-        return str(json.loads(out)["code"])
+        return str(json.loads(_call(hosting, "invite", user, "--json", "--data", str(self.data)))["code"])
 
 
 class Peer:
@@ -260,7 +272,10 @@ class Peer:
 
     def join(self, code: str) -> None:
         """Become a device, with a code of either kind."""
-        self.must("join", code, "--device", self.name)
+        if self.inside:  # only a program can be there
+            self.must("join", code, "--device", self.name)
+        else:
+            _call(shoal, "--home", str(self.home), "join", code, "--device", self.name)
 
     def pair(self) -> str:
         """A code for another device."""

@@ -28,7 +28,7 @@ def run_faulty(seed: str) -> tuple[Outcome, Counter[str]]:
     return run_world(seed, story), figures
 
 
-@pytest.mark.parametrize("seed", ["5", "10"])
+@pytest.mark.parametrize("seed", ["2", "7"])
 def test_a_history_with_faults_holds_and_is_the_same_in_a_second_run(seed: str) -> None:
     (first, figures), (second, figures_again) = run_faulty(seed), run_faulty(seed)
     assert not first.failures

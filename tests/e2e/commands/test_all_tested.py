@@ -6,28 +6,31 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from coordinator.__main__ import commands as hosting
+from peer.__main__ import shoal
 from tests.common.processes import run_program
 
 TESTS = Path(__file__).parent
-SCRIPTS = ("shoal", "shoal-coordinator")
+GROUPS = {"shoal": shoal, "shoal-coordinator": hosting}
+SCRIPTS = tuple(GROUPS)
 
 
 @functools.cache
-def help_of(*command: str) -> str:
-    """A command's help text."""
-    status, text, _ = run_program([*command, "--help"])
-    assert status == 0
-    return text
+def help_of(script: str, *command: str) -> str:
+    """A command's help text. The programs say it in `test_a_program_helps_as_its_commands_do`."""
+    said = CliRunner().invoke(GROUPS[script], [*command, "--help"], prog_name=script)
+    assert said.exit_code == 0
+    return said.stdout
 
 
-def listed(*command: str) -> list[str]:
+def listed(script: str, *command: str) -> list[str]:
     """The commands that a help text lists, those below groups too."""
-    names = re.findall(
-        r"^  ([a-z][a-z-]*)(?:  |$)", help_of(*command).partition("\nCommands:\n")[2].split("\n\n")[0], re.MULTILINE
-    )
-    return [" ".join((*command, name)) for name in names] + [
-        below for name in names for below in listed(*command, name)
+    commands = help_of(script, *command).partition("\nCommands:\n")[2].split("\n\n")[0]
+    names = re.findall(r"^  ([a-z][a-z-]*)(?:  |$)", commands, re.MULTILINE)
+    return [" ".join((script, *command, name)) for name in names] + [
+        below for name in names for below in listed(script, *command, name)
     ]
 
 
@@ -39,6 +42,13 @@ def commands_tested() -> set[str]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "command":
                 found |= {str(each.value) for each in node.args if isinstance(each, ast.Constant)}
     return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_program_helps_as_its_commands_do(script: str) -> None:
+    status, text, _ = run_program([script, "--help"])
+    assert status == 0
+    assert text.split() == help_of(script).split()
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

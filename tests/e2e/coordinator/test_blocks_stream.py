@@ -90,9 +90,8 @@ async def test_a_stranger_to_a_workspace_neither_sends_nor_gets(here: Here) -> N
             assert [frame.kind async for batch in download for frame in batch] == [FrameKind.ABSENT] * 2
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
+async def test_bodies_that_are_no_streams_of_true_blocks_are_refused_one_after_another(here: Here) -> None:
+    for body, said in (
         (block_head(BlockId(bytes(32)), 5) + b"wrong" + end_frame(1), "not what its id says"),
         (framed(made_blocks(2, lambda _: 50))[:-HEAD_BYTES], "cut"),
         (b"\x09" + bytes(36), "not a frame"),
@@ -102,13 +101,13 @@ async def test_a_stranger_to_a_workspace_neither_sends_nor_gets(here: Here) -> N
         (framed(made_blocks(1, lambda _: 50)) + b"x", "after the end"),
         (made_blocks(1, lambda _: 50)[0][1], "not a frame"),
         (end_frame(3), "not a frame"),
-    ],
-)
-async def test_a_body_that_is_no_stream_of_true_blocks_is_refused(here: Here, body: bytes, said: str) -> None:
-    answer = await here.upload(body)
-    assert isinstance(answer, Refusal)
-    assert answer.code is RefusalCode.MALFORMED
-    assert said in answer.message
+    ):
+        answer = await here.upload(body)
+        assert isinstance(answer, Refusal), said
+        assert answer.code is RefusalCode.MALFORMED, said
+        assert said in answer.message
+    blocks = made_blocks(3, lambda _: 60)
+    assert await here.upload(framed(blocks)) == Stored(3, 3)
 
 
 async def test_blocks_before_a_false_one_stay_stored(here: Here) -> None:

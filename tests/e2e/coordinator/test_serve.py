@@ -8,7 +8,9 @@ import stat
 from pathlib import Path
 
 import trio
+from click.testing import CliRunner
 
+from coordinator.__main__ import commands
 from protocol.codec import decode
 from protocol.messages import Refusal, RefusalCode
 from tests.common.coordinators import invite, open_member, served
@@ -92,9 +94,11 @@ def test_wrong_usage_is_status_2(workplace: Path) -> None:
         ["--config", "/nonexistent.toml"],
     ]
     for flags in wrong:
-        status, out, err = run_program(["shoal-coordinator", "serve", "--data", str(workplace / "d"), *flags])
-        assert (status, out) == (2, ""), flags
-        assert "Traceback" not in err
+        said = CliRunner().invoke(commands, ["serve", "--data", str(workplace / "d"), *flags])
+        assert (said.exit_code, said.stdout) == (2, ""), flags
+    status, out, err = run_program(["shoal-coordinator", "serve", "--data", str(workplace / "d"), *wrong[0]])
+    assert (status, out) == (2, "")
+    assert "Traceback" not in err
 
 
 def test_keys_are_private_and_kept(workplace: Path) -> None:
