@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import trio
 from blake3 import blake3
-from click.testing import CliRunner
 
 from coordinator.__main__ import commands
 from crypto.identity import sign
@@ -24,7 +23,7 @@ from protocol.frames import block_head, end_frame
 from protocol.ids import BlockId, WorkspaceId
 from protocol.messages import CommitAccepted, CommitRequest, Joined, JoinRequest
 from protocol.model import Change
-from tests.common.fleet import as_their_user
+from tests.common.fleet import call_command
 from tests.common.journals import TestJournal, TestUser
 from tests.common.processes import Program, start_program
 
@@ -93,13 +92,9 @@ async def invite(here: Served, name: str) -> tuple[InvitationKeys, bytes, tuple[
     """What is in a fresh invitation's code: its keys, the hash of the identity, the addresses."""
 
     def run() -> str:
-        # The command's own code, as the program's user; `tests/e2e/commands` runs the program.
-        with as_their_user():
-            said = CliRunner().invoke(commands, ["invite", name, "--json", "--data", str(here.data)])
-        assert said.exit_code == 0, f"{said.output}\n{said.exception!r}"
-        return str(json.loads(said.stdout)["code"])
+        return str(json.loads(call_command(commands, "invite", name, "--json", "--data", str(here.data)))["code"])
 
-    with ThreadPoolExecutor(1) as thread:  # it has a loop of its own, and nothing else is to run as that user
+    with ThreadPoolExecutor(1) as thread:  # nothing else goes on meanwhile: it is another user
         code = decode_code(thread.submit(run).result())
     return InvitationKeys.of(code.secret), code.identity_hash, code.addresses
 

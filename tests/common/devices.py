@@ -1,4 +1,4 @@
-"""A coordinator and devices as separate programs, driven by their commands alone."""
+"""A coordinator and devices as separate programs, driven by their commands."""
 
 import contextlib
 import json
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coordinator.__main__ import commands
+from tests.common.fleet import call_command
 from tests.common.processes import Program, give, run_program, start_program
 
 
@@ -37,10 +39,8 @@ class Host:
         return Said(*run_program(["shoal-coordinator", *args, "--data", str(self.data)]))
 
     def invite(self, user: str) -> str:
-        """A join code for somebody."""
-        said = self.run("invite", user, "--json")
-        assert said.status == 0, said.err
-        return str(said.document["code"])
+        """A join code for somebody; by the command's own code in this process, which is quicker than a program."""
+        return str(json.loads(call_command(commands, "invite", user, "--json", "--data", str(self.data)))["code"])
 
 
 @contextlib.contextmanager

@@ -130,8 +130,11 @@ def copy_name(name: str, device: str, mtime_s: float, number: int = 1) -> str:
     return f"{stem} ({device}'s conflicted copy {date}){'' if number == 1 else f'-{number}'}{dot}{extension}"
 
 
-def _call(group: click.Group, *words: str) -> str:
-    """A command in this process, as the user that programs run as; what it printed. It must succeed."""
+def call_command(group: click.Group, *words: str) -> str:
+    """A command in this process, as the user that programs run as; what it printed. It must succeed.
+
+    Not for a thread in which an event loop runs: commands have their own.
+    """
     with as_their_user():
         said = CliRunner().invoke(group, words)
     assert said.exit_code == 0, f"{words[:3]}: {said.exit_code}\n{said.output}\n{said.exception!r}"
@@ -193,7 +196,7 @@ class Host:
 
     def invite(self, user: str) -> str:
         """A join code."""
-        return str(json.loads(_call(hosting, "invite", user, "--json", "--data", str(self.data)))["code"])
+        return str(json.loads(call_command(hosting, "invite", user, "--json", "--data", str(self.data)))["code"])
 
 
 class Peer:
@@ -275,7 +278,7 @@ class Peer:
         if self.inside:  # only a program can be there
             self.must("join", code, "--device", self.name)
         else:
-            _call(shoal, "--home", str(self.home), "join", code, "--device", self.name)
+            call_command(shoal, "--home", str(self.home), "join", code, "--device", self.name)
 
     def pair(self) -> str:
         """A code for another device."""
