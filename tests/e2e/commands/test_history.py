@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.common import documents
-from tests.common.devices import Device, write
+from tests.common.devices import Device, give_new, write
 from tests.e2e.commands.conftest import Pair
 from tests.e2e.commands.test_log import settle
 from tests.e2e.commands.test_syncing import fails
@@ -42,7 +42,7 @@ def test_the_history_of_a_file_has_all_its_versions_the_newest_first(pair: Pair)
 
 @pytest.mark.command("shoal history")
 def test_what_was_deleted_still_has_its_history_and_its_versions_can_be_read(pair: Pair) -> None:
-    (pair.folder / "gone" / "deep").mkdir(parents=True)
+    give_new(give_new(pair.folder / "gone") / "deep")
     write(pair.folder / "gone" / "deep" / "a.txt", b"a")
     write(pair.folder / "gone" / "b.txt", b"b")
     settle(pair)
