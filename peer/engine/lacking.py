@@ -32,12 +32,15 @@ def decide_earlier(past: Iterable[Past], lacking: Container[ChangeId]) -> Past |
     """Which version to show, of those of a file from its head back, where nobody has the head's content: the newest one
     of another content that may be had. None where the head may be had itself, and where there is no such version.
 
-    `lacking` are the versions that nobody had who was asked. What was given up counts as not there.
+    `lacking` are the versions that nobody had who was asked. What was given up counts as not there. What was before a
+    deletion is not shown again: the file was gone, and what brought it back is what nobody has.
     """
     absent: set[bytes] = set()
     for one in past:
-        if one.standing is Standing.NOT_KEPT or one.body is None or one.body.digest is None:
+        if one.standing is Standing.NOT_KEPT or one.body is None:
             continue
+        if one.body.digest is None:
+            return None
         is_lacking = one.change in lacking
         if not absent and not (is_lacking and one.standing is Standing.OFFERED):
             return None
