@@ -179,6 +179,13 @@ KEPT: Final = (
         "one edit on two devices, over two versions of the same content, was two conflicted copies",
         f"{_MERGE}::test_one_edit_is_one_copy_whichever_version_of_the_same_content_it_was_made_over",
     ),
+    KeptSeed(
+        783287,
+        "e72ebca30206",
+        "of a file that was brought back by what nobody had, what was before its deletion was shown again",
+        "tests/unit/peer/engine/test_lacking.py"
+        "::test_what_was_deleted_before_somebody_brought_it_back_is_not_shown_again",
+    ),
 )
 
 
