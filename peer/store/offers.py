@@ -141,8 +141,12 @@ class OfferStore:
         return _past(self._db, self.w, head)
 
     def is_version(self, change: ChangeId) -> bool:
-        """Whether the journal has a version of that id."""
-        return self._db.one("SELECT 1 FROM versions WHERE w = ? AND change = ?", (self.w, change)) is not None
+        """Whether the journal has a version of that id; what counts without it may never be in it."""
+        found = self._db.one(
+            "SELECT 1 FROM versions v JOIN workspaces s ON s.w = v.w WHERE v.w = ? AND v.change = ? AND v.seq <= s.seq",
+            (self.w, change),
+        )
+        return found is not None
 
     def count(self) -> int:
         """How many versions are offered."""

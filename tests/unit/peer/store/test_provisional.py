@@ -13,11 +13,12 @@ from peer.planner.trees import Content, LocalNode, Node, SyncedNode
 from peer.store import workspaces
 from peer.store.database import open_database
 from peer.store.journal import HASHES, JournalState, change_id
+from peer.store.offers import OfferStore
 from peer.store.outbox import KeptCommit, Standing
 from peer.store.provisional import NotFollowing, NotReadable, Provisional
 from protocol.codec import encode
 from protocol.ids import ROOT, EntryId
-from protocol.model import Body, Change, Commit, Kind
+from protocol.model import Body, Change, Commit, Entries, Kind
 from protocol.rules import digest_of
 from tests.common.journals import CHUNKER, TestDevice, entry_id
 from tests.unit.peer.store.test_taking_rows import KEYRING, Store
@@ -352,3 +353,15 @@ def test_whatever_counted_the_journals_tables_are_as_before_when_it_is_rolled_ba
         assert alone.dump("synced", "local") == before
         if not any_shown:
             assert alone.dump() == untouched
+
+
+def test_what_counts_without_the_journal_is_no_version_that_its_bytes_could_be_had_of(alone: Alone) -> None:
+    offers = OfferStore(alone.database, alone.state.w)
+    in_journal = alone.state.entry(entry_id("a"))
+    assert in_journal is not None
+    kept = alone.theirs(alone.link("new"))
+    counting = alone.state.entry(entry_id("new"))
+    assert counting is not None
+    assert isinstance(kept.commit.body, Entries)
+    assert offers.is_version(in_journal.head)
+    assert not offers.is_version(counting.head)
