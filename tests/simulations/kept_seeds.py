@@ -186,6 +186,13 @@ KEPT: Final = (
         "tests/unit/peer/engine/test_lacking.py"
         "::test_what_was_deleted_before_somebody_brought_it_back_is_not_shown_again",
     ),
+    KeptSeed(
+        785155,
+        "fd7365a4355b",
+        "what was handed over and deleted again while the coordinator was away was kept nowhere",
+        "tests/unit/peer/store/test_provisional.py"
+        "::test_what_counts_without_the_journal_is_no_version_that_its_bytes_could_be_had_of",
+    ),
 )
 
 
